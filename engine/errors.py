@@ -1,0 +1,163 @@
+"""What can go wrong, by who can act: the caller (`EngineError`), the business (`BpmnError`), the machine (any other exception).
+
+Every `EngineError` carries a stable `code` (for the API and the catalogue of texts) and the facts that its message names, so
+that page, command line and API say the same thing in the reader's language.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """The caller erred and can mend it; nothing was changed.
+
+    Attributes:
+        code: stable word for programs and for the text catalogue.
+        status: the HTTP status that fits.
+        facts: ``{name: value}`` that the texts `zh` and `en` are filled with.
+    """
+
+    code: ClassVar[str] = "engine_error"
+    status: ClassVar[int] = 400
+    zh: ClassVar[str] = "操作无法执行"
+    en: ClassVar[str] = "The command cannot be carried out"
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(self.text("en"))
+
+    def text(self, language: str = "zh") -> str:
+        """Return the message in `language` (``zh`` or ``en``): what is wrong and what to do."""
+        return (self.zh if language == "zh" else self.en).format(**self.facts)
+
+
+class NotFound(EngineError, LookupError):
+    code = "not_found"
+    status = 404
+    zh = "找不到{what} {id}。请检查编号,或从列表中重新打开。"
+    en = "There is no {what} {id}. Check the number, or open it again from the list."
+
+
+class AccessDenied(EngineError, PermissionError):
+    code = "access_denied"
+    status = 403
+    zh = "您没有权限{action}:{reason}"
+    en = "You may not {action}: {reason}"
+
+
+class TaskNotOpen(EngineError):
+    """The user task is done, cancelled or gone."""
+
+    code = "task_not_open"
+    status = 409
+    zh = "任务“{name}”已不再开放({state})。请回到待办查看当前任务,您填写的内容没有提交。"
+    en = "The task “{name}” is no longer open ({state}). See your inbox for what is open now; your values were not submitted."
+
+
+class TaskTooLate(TaskNotOpen):
+    """A deadline passed before the completion arrived."""
+
+    code = "task_too_late"
+    zh = "任务“{name}”的期限已过,系统已按图中的到期路径处理。您填写的内容没有提交;请联系流程负责人。"
+    en = "The deadline of “{name}” has passed and the diagram's overdue path was taken. Your values were not submitted; ask the process owner."
+
+
+class TaskSuspended(TaskNotOpen):
+    code = "task_suspended"
+    zh = "任务“{name}”所在的流程已挂起,恢复后才能办理。"
+    en = "The process of “{name}” is suspended; the task can be completed once it is resumed."
+
+
+class StalePage(EngineError):
+    """The page was loaded before somebody else changed the thing."""
+
+    code = "stale_page"
+    status = 409
+    zh = "页面打开之后{what}已被更改。请刷新页面核对后再提交;您填写的内容仍保留在此页。"
+    en = "{what} was changed after this page was loaded. Reload, compare, and submit again; what you typed is still on this page."
+
+
+class InvalidValues(EngineError):
+    """Form values were refused. `problems`: ``{path of the field: message}``, both languages through `texts`."""
+
+    code = "invalid_values"
+    status = 422
+    zh = "有 {count} 处填写不符合要求,请按提示更正。"
+    en = "{count} values are not acceptable; correct them as marked."
+
+    def __init__(self, problems: dict[str, tuple[str, str]]) -> None:
+        self.problems = problems  #: ``{"lines.2.qty": ("须大于 0", "must be above 0")}``
+        super().__init__(count=len(problems))
+
+
+class FileRefused(EngineError):
+    code = "file_refused"
+    status = 422
+    zh = "文件“{name}”未被接受:{reason}"
+    en = "The file “{name}” was not accepted: {reason_en}"
+
+
+class InvalidDiagram(EngineError):
+    """A deployment was refused. `findings`: every `model.Finding`, errors first."""
+
+    code = "invalid_diagram"
+    status = 422
+    zh = "部署被拒绝:发现 {count} 个必须更正的问题。第一个:{first}"
+    en = "The deployment was refused: {count} problems must be mended. The first: {first_en}"
+
+    def __init__(self, findings: tuple[object, ...], count: int, first: str, first_en: str) -> None:
+        self.findings = findings
+        super().__init__(count=count, first=first, first_en=first_en)
+
+
+class NoReceiver(EngineError):
+    """Nobody waits for a message, and it was not to be kept."""
+
+    code = "no_receiver"
+    status = 404
+    zh = "没有流程实例在等待消息“{name}”(关联键:{key})。请检查消息名和关联键,或等实例到达该步骤后再发。"
+    en = "No process instance waits for the message “{name}” (correlation key: {key}). Check both, or send it again once the instance has arrived there."
+
+
+class AmbiguousReceiver(EngineError):
+    code = "ambiguous_receiver"
+    status = 409
+    zh = "有 {count} 个实例在等待消息“{name}”(关联键:{key}),消息只能送达一个。请给出实例编号。"
+    en = "{count} instances wait for the message “{name}” (correlation key: {key}); a message reaches exactly one. Name the instance."
+
+
+class WrongState(EngineError):
+    """The thing exists but its state does not allow the command."""
+
+    code = "wrong_state"
+    status = 409
+    zh = "{what} {id} 当前为“{state}”,不能{action}。"
+    en = "{what} {id} is {state}; it cannot be {action_en}."
+
+
+class Conflict(EngineError):
+    """Somebody was faster again and again; trying later is safe."""
+
+    code = "conflict"
+    status = 409
+    zh = "同时有多人在操作,请稍后重试。"
+    en = "Several people are changing this at once; try again in a moment."
+
+
+class SettingsError(EngineError):
+    code = "settings"
+    zh = "配置 {name} 不正确:{reason}"
+    en = "The setting {name} is wrong: {reason}"
+
+
+class BpmnError(Exception):
+    """The business took its other path: an error boundary event or event sub-process of the diagram catches `code`.
+
+    Raised by handlers; uncaught, it becomes an incident.
+    """
+
+    def __init__(self, code: str, message: str = "") -> None:
+        self.code = code
+        self.message = message or code
+        super().__init__(self.message)

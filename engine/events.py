@@ -1,0 +1,379 @@
+"""The facts of a process instance: frozen, past tense, versioned. They are written once; every view is a fold of them.
+
+`Recorded` is the envelope that the service adds (place in the log, instant, actor). What a record's class lists in `payload`
+is kept apart behind a salted commitment, so that it can be erased lawfully while the chain still verifies: form values,
+variables, free text. All other fields are open and chained as they are. A changed record gets a new `version`; readers keep
+understanding the old ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from engine.model import InstanceId, TokenId, Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact. The class name is its type in the log."""
+
+    version: ClassVar[int] = 1
+    payload: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An event in the log of its instance. `seq` counts from 1 without gaps."""
+
+    instance_id: InstanceId
+    seq: int
+    at: datetime
+    actor: str
+    acting_for: str | None
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementEvent(Event):
+    """Something at an element of a diagram. `process`: key of the definition the element is drawn in."""
+
+    process: str
+    element: str
+    token: TokenId
+
+
+# ------------------------------------------------------------------------------------------------------- process instance
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStarted(Event):
+    """`definitions`: ``{process key: version}`` pinned for the whole run, called processes included."""
+
+    payload: ClassVar[tuple[str, ...]] = ("variables",)
+    process: str
+    definitions: Mapping[str, int]
+    business_key: str
+    variables: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceCompleted(Event):
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceCancelled(Event):
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSuspended(Event):
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceResumed(Event):
+    pass
+
+
+# ------------------------------------------------------------------------------------------------------------ token movement
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityStarted(ElementEvent):
+    """A token arrived and the node began (any flow node). `scope`: token of the enclosing sub-process or call activity."""
+
+    kind: str  #: BPMN local name, e.g. ``userTask``
+    scope: TokenId | None = None
+    host: TokenId | None = None  #: of a multi-instance or loop instance: the activity's own token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCompleted(ElementEvent):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCancelled(ElementEvent):
+    """Interrupted; `by`: the element that did it, where one did."""
+
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowTaken(ElementEvent):
+    """A token left `element` over the sequence flow `flow`. `to_token`: the token it became."""
+
+    flow: str
+    to_token: TokenId
+    condition: str | None = None  #: its text, when one decided
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenJoined(ElementEvent):
+    """A join took this token in; `into` goes on."""
+
+    into: TokenId
+
+
+# ------------------------------------------------------------------------------------------------------------------ data
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariablesChanged(Event):
+    """Written together. `scope`: as in `ActivityStarted`, None for the process instance; `cause`: element that wrote."""
+
+    payload: ClassVar[tuple[str, ...]] = ("values",)
+    scope: TokenId | None
+    names: tuple[str, ...]
+    cause: str | None
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteConflicted(ElementEvent):
+    """Two branches wrote different values to `name` before their join; the later write stands."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpressionWasNull(ElementEvent):
+    """An expression that decides something gave null; `reason` says which part and why."""
+
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionEvaluated(ElementEvent):
+    """`sha256`: of the decision model; `rules`: numbers of the rows that matched, from 1."""
+
+    payload: ClassVar[tuple[str, ...]] = ("inputs", "result")
+    decision: str
+    sha256: str
+    rules: tuple[int, ...]
+    inputs: Values
+    result: object
+
+
+# ------------------------------------------------------------------------------------------------------------- user tasks
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTaskCreated(ElementEvent):
+    name: str
+    form: str | None
+    assignee: str | None
+    candidate_groups: tuple[str, ...]
+    candidate_users: tuple[str, ...]
+    priority: int
+    due_at: datetime | None
+    follow_up_at: datetime | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)  #: `camunda:properties`, e.g. four-eyes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTaskClaimed(ElementEvent):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTaskReleased(ElementEvent):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTaskAssigned(ElementEvent):
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    assignee: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTaskCompleted(ElementEvent):
+    """`due_at`: as it stood."""
+
+    payload: ClassVar[tuple[str, ...]] = ("values",)
+    values: Values
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTaskCancelled(ElementEvent):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTaskReminded(ElementEvent):
+    """`stage`: ``half``, ``due_soon``, ``overdue``, ``overdue_owner``."""
+
+    stage: str
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentAttached(ElementEvent):
+    payload: ClassVar[tuple[str, ...]] = ("name",)
+    document: int
+    field: str
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparationOfDutiesDenied(ElementEvent):
+    """A two-person rule refused this actor."""
+
+    rule: str
+
+
+# ------------------------------------------------------------------------------------------------------------------- jobs
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCreated(ElementEvent):
+    job_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCompleted(ElementEvent):
+    payload: ClassVar[tuple[str, ...]] = ("values",)
+    job_type: str
+    attempt: int
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed(ElementEvent):
+    """`retry_at` is None when no retries are left."""
+
+    payload: ClassVar[tuple[str, ...]] = ("message",)
+    job_type: str
+    attempt: int
+    message: str
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCancelled(ElementEvent):
+    job_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationSent(Event):
+    payload: ClassVar[tuple[str, ...]] = ("subject",)
+    process: str
+    element: str | None
+    channel: str  #: ``notice``, ``mail``, ``robot``
+    recipients: tuple[str, ...]
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationFailed(Event):
+    payload: ClassVar[tuple[str, ...]] = ("message",)
+    process: str
+    element: str | None
+    channel: str
+    recipients: tuple[str, ...]
+    message: str
+
+
+# -------------------------------------------------------------------------------------------------------- timers and events
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerScheduled(ElementEvent):
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerMoved(ElementEvent):
+    """A variable it reads changed; `was` is the due date as it stood."""
+
+    was: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired(ElementEvent):
+    """`late`: fired more than a minute after `due_at`; `skipped`: missed turns of a cycle that were folded into this one."""
+
+    due_at: datetime
+    late: bool = False
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerCancelled(ElementEvent):
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCorrelated(ElementEvent):
+    payload: ClassVar[tuple[str, ...]] = ("values",)
+    name: str
+    correlation_key: str
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageThrown(ElementEvent):
+    """`inside`: somebody in this instance caught it."""
+
+    payload: ClassVar[tuple[str, ...]] = ("values",)
+    name: str
+    correlation_key: str
+    inside: bool
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalCaught(ElementEvent):
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalThrown(ElementEvent):
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorThrown(ElementEvent):
+    """`caught_by`: element, None when nobody did (an incident follows)."""
+
+    code: str
+    caught_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationThrown(ElementEvent):
+    code: str
+    caught_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionBecameTrue(ElementEvent):
+    pass
+
+
+# -------------------------------------------------------------------------------------------------------------- incidents
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentOpened(ElementEvent):
+    """The token stays at its element until a person retries it. `kind`: as in `model.Incident`."""
+
+    payload: ClassVar[tuple[str, ...]] = ("message",)
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentResolved(ElementEvent):
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    kind: str
+    reason: str = ""
+
+
+#: ``{type name in the log: class}``
+EVENT_TYPES: Mapping[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in list(globals().values())
+    if isinstance(cls, type) and issubclass(cls, Event) and cls not in (Event, ElementEvent)
+}

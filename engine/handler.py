@@ -1,0 +1,130 @@
+"""What a handler's author sees: a job comes in, variables go out. `handlers/` imports only this module of the engine.
+
+    @handler("bid.remind", retries=5)
+    def remind_bid_owner(job: Job) -> Variables:
+        '''Tell the bid owner that the submission deadline is near.'''
+
+A handler may run more than once (a worker can die after the effect and before the answer is stored): key every outside effect
+by `job.key`, which stays the same over retries. It may raise `BpmnError(code)` for the business's other path; any other
+exception is a failure that is retried with backoff and then becomes an incident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from engine.errors import BpmnError
+from engine.model import Values
+
+__all__ = ["BpmnError", "Handler", "HandlerRegistry", "Job", "Outside", "Person", "Variables", "handler"]
+
+Variables = Values
+Effect = Literal["outside", "none", "database"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    id: str
+    name: str
+    mail: str
+    groups: frozenset[str]
+
+
+class Outside(Protocol):
+    """What a handler may reach. Implementations record what was sent in the instance's history."""
+
+    def people(self, *, groups: Iterable[str] = (), users: Iterable[str] = ()) -> tuple[Person, ...]:
+        """Return the active people who are in one of `groups` or named in `users`, each once, by id."""
+
+    def notice(self, person: Person, subject: str, body: str, link: str = "") -> None:
+        """Put a notice into the person's list in the application; once per job and person."""
+
+    def mail(self, people: Iterable[Person], subject: str, body: str) -> None:
+        """Send a mail by SMTP; without a mail server configured this is recorded as not sent, not an error."""
+
+    def robot(self, subject: str, body: str) -> None:
+        """Tell the configured DingTalk, WeCom and Feishu robots."""
+
+    def link(self, path: str = "") -> str:
+        """Return the address of a page, by default of the job's process instance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One piece of machine work. `values`: the input mapping, or all variables the element sees."""
+
+    key: str  #: idempotency key, the same over retries
+    type: str
+    attempt: int  #: from 1
+    instance_id: int
+    business_key: str
+    title: str  #: of the process instance
+    process: str
+    element: str
+    element_name: str
+    values: Values
+    properties: Mapping[str, str]
+    at: datetime  #: the instant of this run
+    outside: Outside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handler:
+    """A registered function. `effect`: ``outside`` runs as a job after the commit; ``none`` and ``database`` run within the
+    command's transaction, exactly once."""
+
+    type: str
+    run: Callable[[Job], Variables | None]
+    retries: int
+    backoff: timedelta
+    timeout: timedelta
+    effect: Effect
+    title: str  #: first line of its docstring, for the modeler's list
+
+
+class HandlerRegistry(Mapping[str, Handler]):
+    """``{job type: handler}``; a type is registered once."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    def add(self, entry: Handler) -> None:
+        if entry.type in self._handlers:
+            raise ValueError(f"the job type {entry.type} has a handler already")
+        self._handlers[entry.type] = entry
+
+    def __getitem__(self, type: str) -> Handler:
+        return self._handlers[type]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._handlers)
+
+    def __len__(self) -> int:
+        return len(self._handlers)
+
+
+#: Filled by importing the package `handlers`.
+REGISTRY = HandlerRegistry()
+
+
+def handler(
+    type: str, *, retries: int = 3, backoff: timedelta = timedelta(seconds=30), timeout: timedelta = timedelta(minutes=2),
+    effect: Effect = "outside", registry: HandlerRegistry = REGISTRY,
+) -> Callable[[Callable[[Job], Variables | None]], Callable[[Job], Variables | None]]:
+    """Register the decorated function for the job type (`camunda:topic`).
+
+    Args:
+        retries: further attempts after the first failure; `camunda:failedJobRetryTimeCycle` of an element overrides it.
+        backoff: wait before the first retry; doubles each time, up to an hour, with jitter.
+        timeout: lease of one run; a run that takes longer may be repeated by another worker.
+    """
+
+    def register(function: Callable[[Job], Variables | None]) -> Callable[[Job], Variables | None]:
+        title = (function.__doc__ or type).strip().splitlines()[0]
+        registry.add(Handler(type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title))
+        return function
+
+    return register

@@ -1,0 +1,391 @@
+"""Records that the parts of the engine hand each other: frozen, typed, without behaviour that needs a clock or a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+#: A variable's value: None, bool, int, Decimal, str, date, time, datetime (aware), timedelta, a list or a dict of these.
+#: Whole numbers are `int`, others `Decimal`, never `float`. `Any`, for this is JSON's edge; the codec refuses what is not listed.
+#: Written to JSON by `engine.feel.codec` (temporals as ``{"@": "2026-12-01T09:30:00+08:00"}``, decimals as ``{"#": "12.50"}``).
+Value = Any
+Values = Mapping[str, Value]  #: ``{variable name: value}``
+
+InstanceId = NewType("InstanceId", int)  #: a process instance
+TaskId = NewType("TaskId", int)  #: a user task
+JobId = NewType("JobId", int)
+IncidentId = NewType("IncidentId", int)
+DefinitionId = NewType("DefinitionId", int)  #: one version of a deployed process
+DeploymentId = NewType("DeploymentId", int)
+DocumentId = NewType("DocumentId", int)  #: an uploaded file
+TokenId = NewType("TokenId", int)  #: counts from 1 within its process instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who gives a command. `groups`: role ids (`domain` roles); the engine itself acts as `SYSTEM`."""
+
+    id: str
+    name: str = ""
+    groups: frozenset[str] = frozenset()
+    acting_for: str | None = None  #: id of the person a deputy stands in for
+
+
+SYSTEM = Actor(id="system", name="系统")
+
+
+# ------------------------------------------------------------------------------------------------ diagrams and their checks
+class Severity(StrEnum):
+    ERROR = "error"  #: cannot be saved or deployed: not the language
+    DRAFT = "draft"  #: may be saved as a draft, not deployed
+    WARNING = "warning"  #: may be deployed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One problem of a diagram as drawn. `element`: id of something the modeler can select; `line`: counts from 1, 0 unknown."""
+
+    rule: str
+    severity: Severity
+    file: str
+    element: str | None
+    line: int
+    zh: str
+    en: str
+    mend_zh: str
+    mend_en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessInfo:
+    """What a diagram says of one executable process, for deployment, start page and checks."""
+
+    key: str
+    name: str
+    version_tag: str | None
+    documentation: str
+    starter_groups: frozenset[str]  #: `camunda:candidateStarterGroups`; empty: process owners only
+    startable: bool  #: has a none start event (a person may start it)
+    start_form: str | None  #: form id of the none start event
+    start_messages: frozenset[str]
+    calls: frozenset[str]  #: keys of called processes
+    forms: frozenset[str]
+    decisions: frozenset[str]
+    job_types: frozenset[str]
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessDefinition:
+    id: DefinitionId
+    key: str
+    version: int
+    name: str
+    version_tag: str | None
+    deployment_id: DeploymentId
+    sha256: str
+    deployed_at: datetime
+    deployed_by: str
+    info: ProcessInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    id: DeploymentId
+    name: str
+    at: datetime
+    by: str
+    definitions: tuple[ProcessDefinition, ...]  #: new versions only; an unchanged diagram makes none
+    findings: tuple[Finding, ...]  #: warnings
+
+
+# ------------------------------------------------------------------------------------------------------- process instances
+class InstanceStatus(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessInstance:
+    id: InstanceId
+    definition_id: DefinitionId
+    key: str
+    definition_version: int
+    name: str  #: of the process
+    title: str
+    business_key: str
+    status: InstanceStatus
+    version: int  #: grows with every command; a page sends it back to notice that it is stale
+    started_at: datetime
+    started_by: str
+    ended_at: datetime | None
+    outcome: str | None  #: variable `outcome` when it ended, else the id of the last end event, or the cancel reason
+    open_incident_count: int
+
+
+class TaskState(StrEnum):
+    OPEN = "open"
+    SUSPENDED = "suspended"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTask:
+    id: TaskId
+    instance_id: InstanceId
+    token: TokenId
+    process: str  #: key of the process the element belongs to (the called one)
+    process_name: str
+    element: str
+    name: str
+    title: str  #: of the process instance
+    business_key: str
+    form: str | None
+    state: TaskState
+    assignee: str | None
+    candidate_groups: frozenset[str]
+    candidate_users: frozenset[str]
+    priority: int
+    created_at: datetime
+    due_at: datetime | None  #: informs a person
+    deadline_at: datetime | None  #: something fires by itself then (interrupting boundary timer, hard stop)
+    ended_at: datetime | None
+    ended_by: str | None
+    version: int
+
+
+class JobKind(StrEnum):
+    SERVICE = "service"  #: a handler's work for a token
+    TIMER = "timer"  #: a due timer of a process instance
+    NOTIFICATION = "notification"  #: told to a person; no token waits for it
+
+
+class JobState(StrEnum):
+    WAITING = "waiting"  #: no worker has it yet
+    RUNNING = "running"  #: leased to a worker until lease_until
+    FAILED = "failed"  #: no retries left; an incident is open
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
+    JobState.WAITING: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.WAITING, JobState.FAILED, JobState.DONE, JobState.CANCELLED}),
+    JobState.FAILED: frozenset({JobState.WAITING, JobState.CANCELLED}),
+    JobState.DONE: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """A failure that a person must mend. `job_id` is set when a handler failed, else an element of the diagram did."""
+
+    id: IncidentId
+    instance_id: InstanceId
+    title: str
+    token: TokenId | None
+    job_id: JobId | None
+    process: str
+    element: str
+    element_name: str
+    kind: str  #: ``handler``, ``expression``, ``no_flow``, ``bpmn_error``, …
+    message: str
+    opened_at: datetime
+    resolved_at: datetime | None
+    resolved_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """An uploaded file; its bytes lie outside the database under their hash."""
+
+    id: DocumentId
+    instance_id: InstanceId
+    task_id: TaskId | None
+    field: str
+    name: str
+    media_type: str
+    size: int  #: bytes
+    sha256: str
+    uploaded_at: datetime
+    uploaded_by: str
+
+
+# ------------------------------------------------------------------------------------------------------ the core's in and out
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One version of a process definition, as deployed. `xml` is the original file."""
+
+    key: str
+    version: int
+    xml: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartInstance:
+    """`start_event`: element id when the process is started by a message or signal start event, else the none start event."""
+
+    variables: Values = field(default_factory=dict)
+    business_key: str = ""
+    start_event: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteUserTask:
+    token: TokenId
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteJob:
+    """A handler is done. `values` pass through the element's output mapping."""
+
+    token: TokenId
+    values: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrowBpmnError:
+    """A handler raised `BpmnError`."""
+
+    token: TokenId
+    code: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireTimers:
+    """Fire every timer that is due at the step's instant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrelateMessage:
+    """`token`: the waiting token the service chose; its payload becomes variables of the scope that catches it."""
+
+    name: str
+    token: TokenId
+    payload: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastSignal:
+    name: str
+    payload: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetVariables:
+    """A person mends data; `scope`: token of the sub-process or call activity, None: the process instance."""
+
+    values: Values
+    scope: TokenId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryElement:
+    """Run an element again whose expression or flow choice failed (its token is parked with an incident)."""
+
+    token: TokenId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelInstance:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendInstance:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeInstance:
+    """Durations and cycles move on by the time of the suspension; dates (the buyer's, the law's) do not."""
+
+
+Command = (
+    StartInstance | CompleteUserTask | CompleteJob | ThrowBpmnError | FireTimers | CorrelateMessage | BroadcastSignal
+    | SetVariables | RetryElement | CancelInstance | SuspendInstance | ResumeInstance
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A service task's (or send task's) work. `values`: its input mapping, or all variables it can see."""
+
+    token: TokenId
+    type: str  #: `camunda:topic`
+    process: str
+    element: str
+    values: Values
+    retries: str | None  #: `camunda:failedJobRetryTimeCycle`, e.g. ``R5/PT10M``
+    properties: Mapping[str, str]  #: `camunda:properties` of the element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    token: TokenId
+    process: str
+    element: str
+    due_at: datetime
+    host: TokenId | None = None  #: the activity whose boundary it sits on
+    interrupting: bool = True
+
+
+class SubscriptionKind(StrEnum):
+    MESSAGE = "message"
+    SIGNAL = "signal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A token waits for a message or signal. `correlation_key`: property `correlationKey` (FEEL), else the business key."""
+
+    token: TokenId
+    kind: SubscriptionKind
+    name: str
+    correlation_key: str
+    process: str
+    element: str
+    form: str | None = None  #: property `form`: a person may send it by this form
+    candidate_groups: frozenset[str] = frozenset()  #: property `candidateGroups`: who may
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrownEvent:
+    """A message or signal that nobody inside the instance caught (a signal: also what others may catch)."""
+
+    kind: SubscriptionKind
+    name: str
+    correlation_key: str
+    payload: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What follows from a command: everything the service writes in its one transaction.
+
+    Attributes:
+        state: the new state, compact bytes without the specification; opaque outside `engine.bpmn`.
+        events: `engine.events`, in the order in which they happened.
+        timers: every timer now open (the whole list); likewise `subscriptions`.
+        refused: the command's target was gone once overdue timers had fired; the rest of the step is valid and is written,
+            then the service raises it.
+    """
+
+    state: bytes
+    events: Sequence[object]
+    jobs: Sequence[NewJob]
+    timers: Sequence[Timer]
+    subscriptions: Sequence[Subscription]
+    thrown: Sequence[ThrownEvent]
+    status: InstanceStatus
+    outcome: str | None
+    refused: Exception | None = None

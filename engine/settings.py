@@ -1,0 +1,96 @@
+"""The settings of the product: one frozen record, read from the environment here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things lie and how the engine behaves. Each field is read from `PSMFLOW_<NAME>`.
+
+    Attributes:
+        data: folder of the database, the uploaded files and the secret key; made on first start, mode 700.
+        database: SQLite file, by default ``<data>/psmflow.db``.
+        synchronous: SQLite's durability, ``FULL`` (default) or ``NORMAL`` (may lose the last commits on power failure).
+        demo: demo users exist; the server then listens on loopback alone.
+        base_url: how the pages are reached from mails, e.g. ``https://psm.example.com``.
+        smtp: ``smtp://user:password@host:port`` or ``smtps://…``; empty: no mail is sent.
+        mail_from: sender of mails.
+        robots: apprise addresses (``dingtalk://…``, ``wecombot://…``, ``feishu://…``), separated by blanks; empty: none.
+        time_zone: of the house; what pages show and naive local times mean.
+        upload_limit: bytes of one uploaded file.
+        diagram_limit: bytes of one diagram.
+        secret_key: signs sessions; by default made once and kept in ``<data>/secret.key``, mode 600.
+    """
+
+    data: Path
+    database: Path
+    synchronous: str = "FULL"
+    demo: bool = False
+    base_url: str = "http://127.0.0.1:8000"
+    smtp: str = ""
+    mail_from: str = "psmflow@localhost"
+    robots: tuple[str, ...] = ()
+    time_zone: str = "Asia/Shanghai"
+    upload_limit: int = 20 * 1024 * 1024
+    diagram_limit: int = 4 * 1024 * 1024
+    secret_key: str = ""
+
+
+def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -> Settings:
+    """Return the settings from `environ` (default: the process's), with `changes` on top.
+
+    Raises:
+        SettingsError: a value cannot be read; names the variable.
+    """
+    env = os.environ if environ is None else environ
+
+    def text(name: str, default: str) -> str:
+        return env.get(f"PSMFLOW_{name}", default).strip()
+
+    def number(name: str, default: int) -> int:
+        value = text(name, str(default))
+        if not value.isdecimal():
+            raise SettingsError(name=f"PSMFLOW_{name}", reason=f"{value!r}: 0, 1, 2, …")
+        return int(value)
+
+    data = Path(str(changes.pop("data", None) or text("DATA", "var"))).absolute()
+    synchronous = text("SYNCHRONOUS", "FULL").upper()
+    if synchronous not in ("FULL", "NORMAL"):
+        raise SettingsError(name="PSMFLOW_SYNCHRONOUS", reason=f"{synchronous!r}: FULL, NORMAL")
+    values: dict[str, object] = dict(
+        data=data,
+        database=Path(text("DATABASE", str(data / "psmflow.db"))).absolute(),
+        synchronous=synchronous,
+        demo=text("DEMO", "") in ("1", "true", "yes"),
+        base_url=text("BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
+        smtp=text("SMTP", ""),
+        mail_from=text("MAIL_FROM", "psmflow@localhost"),
+        robots=tuple(text("ROBOTS", "").split()),
+        time_zone=text("TIME_ZONE", "Asia/Shanghai"),
+        upload_limit=number("UPLOAD_LIMIT", 20 * 1024 * 1024),
+        diagram_limit=number("DIAGRAM_LIMIT", 4 * 1024 * 1024),
+        secret_key=text("SECRET_KEY", ""),
+    )
+    values.update(changes)
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def kept_secret(data: Path) -> str:
+    """Return the secret key kept in `data`, made on first use and readable by its owner alone."""
+    path = data / "secret.key"
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text("ascii").strip()
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text("ascii").strip()
