@@ -167,9 +167,18 @@ class UserTaskCreated(ElementEvent):
     candidate_groups: tuple[str, ...]
     candidate_users: tuple[str, ...]
     priority: int
-    due_at: datetime | None
+    due_at: datetime | None  #: `camunda:dueDate`, property `workingDue`, else two working days
+    deadline_at: datetime | None = None  #: property `deadline`: too late after this
     follow_up_at: datetime | None = None
-    properties: Mapping[str, str] = field(default_factory=dict)  #: `camunda:properties`, e.g. four-eyes
+    properties: Mapping[str, str] = field(default_factory=dict)  #: `camunda:properties`, those in FEEL evaluated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTaskRescheduled(ElementEvent):
+    """A variable that its dates read has changed."""
+
+    due_at: datetime | None
+    deadline_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
