@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from engine.layout.faults import Fault, Measures, faults, measures
 from engine.layout.interchange import Writer, read_kept
-from engine.layout.reading import read_drawing
+from engine.layout.reading import read_planes
 from engine.layout.source import UnreadableDiagram, children, read_source
 
 __all__ = ["Fault", "Measures", "UnreadableDiagram", "faults", "lay_out", "measures"]
@@ -29,7 +29,8 @@ def lay_out(xml: bytes, effort: int = 40) -> bytes:
     source = read_source(xml)
     if next(children(source.root, "process", "collaboration"), None) is None:
         return xml
-    drawing, plane = read_drawing(source.root, effort)
-    drawing.shift(*_MARGIN)
-    line_end = "\r\n" if b"\r\n" in source.text else "\n"
-    return source.with_diagram(Writer(source.root, read_kept(source.root), "  ", line_end).write(drawing, plane))
+    kept = read_kept(source.root)
+    planes = read_planes(source.root, effort, kept.boxes)
+    for plane in planes:
+        plane.drawing.shift(*_MARGIN)
+    return source.with_diagram(Writer(source.root, kept, "  ", source.line_end).write(planes))

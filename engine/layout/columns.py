@@ -74,5 +74,7 @@ def assign_columns(nodes: list[Node], edges: list[Edge]) -> None:
                 for f in (e.src, e.dst)
                 if n in (e.src, e.dst) and f is not n and f.kind not in ("data", "note")
             ]
+            if n.near:
+                ends.append(n.near)
             if ends:
                 n.col, n.lane = ends[0].rep.col, ends[0].rep.lane

@@ -63,7 +63,7 @@ def foldable(d: Drawing) -> list[Edge]:
     found: list[Edge] = []
     used: set[Node] = set()
     for e in sorted((e for e in d.edges if e.spine), key=lambda e: e.src.col):
-        plain = e.src.kind == "gateway" or e.src.kind == "task" and outs[e.src] == 1 and e.src not in hosts
+        plain = e.src.kind == "gateway" or (e.src.kind == "task" and outs[e.src] == 1 and e.src not in hosts)
         way = e.dst.lane > e.src.lane
         clear = all(
             o is e or o.back or o.dst.lane == e.src.lane or (o.dst.lane > o.src.lane) != way for o in d.edges if o.src is e.src

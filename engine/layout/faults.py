@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from engine.layout.source import children, local, read_source, reference
+from engine.layout.source import BPMN, children, local, read_source, reference
 
 _Box = tuple[float, float, float, float]  # x, y, width, height
 _Segment = tuple[float, float, float, float]  # x1, y1, x2, y2
@@ -42,7 +42,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing a reader would dislike. `elements`: ids, the one to blame first; `where`: x, y, width, height; texts for both."""
+    """One thing a reader would dislike. `elements`: ids, the one to blame first; `where`: x, y, width, height."""
 
     kind: str
     elements: tuple[str, ...]
@@ -217,12 +217,12 @@ def _label_room(plane: _Plane) -> Iterator[Fault]:
     for id_, box in plane.shapes.items():
         el = plane.elements[id_]
         name, tag = _name(el), local(el)
-        if not name or tag == "group":
+        if not name:
             continue
         if id_ in plane.labels:
             if not _fits(name, plane.labels[id_], 11):
                 yield _fault("label_hidden", plane.labels[id_], plane.elements, id_)
-        elif tag.endswith(("Event", "Gateway")) or tag in _DATA:
+        elif tag.endswith(("Event", "Gateway")) or tag in (*_DATA, "group"):
             yield _fault("label_unplaced", box, plane.elements, id_)
         elif tag in ("participant", "lane"):
             if not _fits(name, (0, 0, box[3], 30), 12):
@@ -246,9 +246,10 @@ def _edges_through_shapes(plane: _Plane) -> Iterator[Fault]:
             if node not in around_src | around_dst | hosts and any(_through(s, box) for s in line.segments):
                 yield _fault("edge_through_shape", box, plane.elements, id_, node)
         for node in dict.fromkeys((src, dst, plane.hosts.get(src, ""))):  # it may touch its own ends, not run through them
-            if node in plane.nodes and node not in around_src & around_dst and node != plane.hosts.get(dst):
-                if any(_through(s, plane.nodes[node], 4) for s in line.segments):
-                    yield _fault("edge_through_shape", plane.nodes[node], plane.elements, id_, node)
+            if node not in plane.nodes or node in around_src & around_dst or node == plane.hosts.get(dst):
+                continue
+            if any(_through(s, plane.nodes[node], 4) for s in line.segments):
+                yield _fault("edge_through_shape", plane.nodes[node], plane.elements, id_, node)
 
 
 def _edge_lines(plane: _Plane) -> Iterator[Fault]:
@@ -316,11 +317,14 @@ def _drawable(root: etree._Element) -> Iterator[str]:
     for scope in children(root, "process", "collaboration"):
         for el in scope.iter(etree.Element):
             tag, id_ = local(el), el.get("id")
-            if not id_ or local(el.getparent() if el.getparent() is not None else el) == "extensionElements":
+            if not id_ or not str(el.tag).startswith(f"{{{BPMN}}}"):
                 continue
-            if tag in shapes or tag.endswith(("Event", "Gateway", "Task")) or tag == "task":
-                yield id_
-            elif tag in ("sequenceFlow", "messageFlow", "association"):
+            if (
+                tag in shapes
+                or tag.endswith(("Event", "Gateway", "Task"))
+                or tag == "task"
+                or tag in ("sequenceFlow", "messageFlow", "association")
+            ):
                 yield id_
 
 
@@ -338,6 +342,11 @@ def _ends(el: etree._Element) -> tuple[str, str]:
 def _name(el: etree._Element) -> str:
     if local(el) == "textAnnotation":
         return "".join(str(part) for text in children(el, "text") for part in text.itertext()).strip()
+    if local(el) == "group":
+        value = reference(el.get("categoryValueRef"))
+        return next(
+            (v.get("value") or "" for v in el.getroottree().iter(f"{{{BPMN}}}categoryValue") if v.get("id") == value), ""
+        )
     return el.get("name") or ""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from lxml import etree
 
 from engine.layout.model import HEADER, Box, Drawing
+from engine.layout.reading import Plane
 from engine.layout.source import BPMNDI, DC, DI, children, local, reference
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
@@ -18,13 +20,14 @@ _OWN = {"bpmndi": BPMNDI, "dc": DC, "di": DI}
 class Kept:
     """What the author put on shapes, edges and labels beyond places: attributes of other namespaces, label styles.
 
-    Keys are element ids; values are ``{attribute name in Clark notation: value}``.
+    Keys are element ids; values are ``{attribute name in Clark notation: value}``. `boxes`: where the shapes were.
     """
 
     shapes: dict[str, dict[str, str]] = field(default_factory=dict)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     styles: list[etree._Element] = field(default_factory=list)
     prefixes: dict[str, str] = field(default_factory=dict)
+    boxes: dict[str, Box] = field(default_factory=dict)
 
 
 def read_kept(root: etree._Element) -> Kept:
@@ -35,6 +38,9 @@ def read_kept(root: etree._Element) -> Kept:
         for el in diagram.iter(f"{{{BPMNDI}}}BPMNShape", f"{{{BPMNDI}}}BPMNEdge"):
             id_ = reference(el.get("bpmnElement"))
             _keep(kept, kept.shapes, id_, el)
+            for box in children(el, "Bounds"):
+                x, y, w, h = (float(box.get(key) or 0) for key in ("x", "y", "width", "height"))
+                kept.boxes[id_] = (x, y, w, h)
             for label in children(el, "BPMNLabel"):
                 _keep(kept, kept.labels, id_, label)
     return kept
@@ -61,19 +67,27 @@ class Writer:
         self._declare = {f"xmlns:{prefix}": uri for uri, prefix in self._prefix.items() if uri not in inherited}
         self._lines: list[str] = []
 
-    def write(self, drawing: Drawing, plane: str) -> str:
-        """Return the text of the BPMNDiagram element that shows `drawing` on the element with id `plane`."""
+    def write(self, planes: list[Plane]) -> str:
+        """Return the text of the BPMNDiagram elements that show `planes`."""
         diagram = self._name("BPMNDiagram")
-        self._open(0, diagram, {**self._declare, "id": self._id("diagram")})
-        self._open(1, self._name("BPMNPlane"), {"id": self._id("plane"), "bpmnElement": plane})
-        self._pools(drawing)
-        self._drawing(drawing)
-        self._lines.append(f"{self._indent}  </{self._name('BPMNPlane')}>")
-        for style in self._kept.styles:
-            text = etree.tostring(style, encoding="unicode", with_tail=False)
-            self._lines.append(f"{self._indent}  {text}")
-        self._lines.append(f"{self._indent}</{diagram}>")
+        for plane in planes:
+            self._open(0, diagram, {**self._declare, "id": self._id("diagram")})
+            self._open(1, self._name("BPMNPlane"), {"id": self._id("plane"), "bpmnElement": plane.element})
+            self._pools(plane.drawing)
+            self._drawing(plane.drawing)
+            self._groups(plane.drawing)
+            self._lines.append(f"{self._indent}  </{self._name('BPMNPlane')}>")
+            for style in self._kept.styles if plane is planes[0] else ():
+                alone = deepcopy(style)
+                etree.cleanup_namespaces(alone)
+                alone.tail = None
+                self._lines.append(f"{self._indent}  {etree.tostring(alone, encoding='unicode')}")
+            self._lines.append(f"{self._indent}</{diagram}>")
         return self._line_end.join(self._lines).lstrip()
+
+    def _groups(self, d: Drawing) -> None:
+        for id_, (box, label) in d.group_boxes.items():
+            self._shape(id_, box, label, {})
 
     def _pools(self, d: Drawing) -> None:
         closed = {n.id for n in d.nodes if n.kind == "pool"}

@@ -31,7 +31,9 @@ def set_labels(d: Drawing, grid: Grid) -> tuple[list[Edge], int]:
     """Puts external labels on free spots; returns the edges and the number of nodes whose label found none."""
     solid = [n.box for n in d.nodes]
     lines = [(e, box) for e in d.edges for box in segment_boxes(e)]
-    rules = [(l.box[0], l.box[1], l.box[2], 0.0) for l in d.lanes if l.id] + [(0, b[1], b[2], 0.0) for b in d.pool_boxes]
+    rules = [(lane.box[0], lane.box[1], lane.box[2], 0.0) for lane in d.lanes if lane.id] + [
+        (0, b[1], b[2], 0.0) for b in d.pool_boxes
+    ]
     placed: list[Box] = []
     crowded = 0
 

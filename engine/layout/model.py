@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 EVENT, GATEWAY = 36.0, 50.0
 HEADER = 30.0  # band of a pool's or lane's name
@@ -15,10 +16,14 @@ Point = tuple[float, float]
 Vertex = tuple[int, int]  # vertical line, horizontal line
 
 
+NodeKind = Literal["task", "event", "gateway", "sub", "data", "note", "pool"]
+EdgeKind = Literal["flow", "message", "link"]
+
+
 @dataclass(eq=False)
 class Node:
     id: str
-    kind: str  # task event gateway sub data note pool
+    kind: NodeKind
     name: str
     w: float
     h: float
@@ -38,6 +43,7 @@ class Node:
     x: float = 0
     y: float = 0
     label: Box | None = None
+    near: Node | None = None  # of a note on an edge: that edge's source
 
     @property
     def rep(self) -> Node:
@@ -66,7 +72,7 @@ class Edge:
     src: Node
     dst: Node
     name: str = ""
-    kind: str = "flow"  # flow message link
+    kind: EdgeKind = "flow"
     back: bool = False
     spine: bool = False  # on the main path
     fold: bool = False  # straight down or up to another lane, in one column
@@ -77,7 +83,7 @@ class Edge:
 
     def related(self, other: Edge) -> bool:
         """May the two share a line? Only towards one target, or from one side of one source."""
-        return self.dst is other.dst or self.src is other.src and self.path[:2] == other.path[:2]
+        return self.dst is other.dst or (self.src is other.src and self.path[:2] == other.path[:2])
 
 
 @dataclass(eq=False)
@@ -101,6 +107,7 @@ class Drawing:
     w: float = 0
     h: float = 0
     pool_boxes: list[Box] = field(default_factory=list)
+    group_boxes: dict[str, tuple[Box, Box | None]] = field(default_factory=dict)  # {id: (box, label)}
     origin: Point = (0, 0)
 
     def shift(self, dx: float, dy: float) -> None:
@@ -119,6 +126,8 @@ class Drawing:
         for lane in self.lanes:
             lane.box = moved(lane.box)
         self.pool_boxes = [moved(box) for box in self.pool_boxes]
+        for id_, (box, label) in self.group_boxes.items():
+            self.group_boxes[id_] = moved(box), moved(label) if label else None
 
 
 def direction(a: Vertex, b: Vertex) -> int:

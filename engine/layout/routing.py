@@ -91,10 +91,10 @@ class Grid:
             book[key].append(item) if add else book[key].remove(item)
 
         steps = [direction(a, b) for a, b in itertools.pairwise(e.path)]
-        for (v, h), d in zip(e.path, steps):
+        for (v, h), d in zip(e.path, steps, strict=False):
             dv, dh = STEP[d]
             put(self.users, (min(v, v + dv), min(h, h + dh), d % 2), e)
-        for (v, h), d, d2 in zip(e.path[1:], steps, steps[1:]):
+        for (v, h), d, d2 in zip(e.path[1:], steps, steps[1:], strict=False):
             if d == d2:
                 put(self.straight, (v, h, d % 2), e)
         if not e.src.host:
@@ -180,7 +180,7 @@ class Grid:
             return None
         length = abs(self.vpos[to[0]] - self.vpos[at[0]]) + abs(self.hpos[to[1]] - self.hpos[at[1]])
         users = self.users.get((min(at[0], to[0]), min(at[1], to[1]), nd % 2), ())
-        kin = [u for u in users if u.dst is e.dst or u.src is e.src and direction(*u.path[:2]) == side]
+        kin = [u for u in users if u.dst is e.dst or (u.src is e.src and direction(*u.path[:2]) == side)]
         cost: float = length * (0.0015 if kin else 0.0025)
         cost += (len(users) - len(kin)) * (30 if line != "gap" else 0.1)
         if inside:

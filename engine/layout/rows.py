@@ -74,7 +74,7 @@ class Rows:
         """Price of the best simple shape of `e`, and that shape in cells."""
         (c1, r1), (c2, r2) = s, t = self.at[e.src.rep], self.at[e.dst.rep]
         far = 0.5 * abs(r1 - r2)
-        if e.kind != "flow" or e.fold and c1 == c2:
+        if e.kind != "flow" or (e.fold and c1 == c2):
             return far + 4.0 * self.blocked(s, t) if c1 == c2 else far + 4, []
         if e.back or c2 <= c1:
             return 2 + far + (0 if c1 != c2 else 3), []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,9 +23,14 @@ BPMNDI = "http://www.omg.org/spec/BPMN/20100524/DI"
 DC = "http://www.omg.org/spec/DD/20100524/DC"
 DI = "http://www.omg.org/spec/DD/20100524/DI"
 
+_DI_TAGS = tuple(f"{{{uri}}}" for uri in (BPMNDI, DC, DI))
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS: tuple[tuple[bytes, str], ...] = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 class UnreadableDiagram(EngineError):
@@ -47,6 +53,10 @@ class Source:
     diagrams: tuple[tuple[int, int], ...]
     closing: int
 
+    @property
+    def line_end(self) -> str:
+        return "\r\n" if b"\r\n" in self.text else "\n"
+
     def with_diagram(self, diagram: str) -> bytes:
         """Return the file with `diagram` in the place of the diagrams it has, or else as the last thing in it."""
         text = self.text
@@ -57,8 +67,9 @@ class Source:
             text = text[: first[0]] + diagram.encode() + text[first[1] :]
         elif self.closing:
             before, after = text[: self.closing], text[self.closing :]
-            start = b"" if before.endswith(b"\n") else b"\n"
-            text = before + start + b"  " + diagram.encode() + b"\n" + after
+            line_end = self.line_end.encode()
+            lead = b"" if before.endswith(b"\n") else line_end
+            text = before + lead + b"  " + diagram.encode() + line_end + after
         return self.mark + text.decode().encode(self.encoding)
 
 

@@ -41,7 +41,7 @@ def wrap(text: str, width: float, size: float) -> list[str]:
 
 def ugly(lines: list[str]) -> bool:
     """A lonely last character, or a line that begins with a closing mark."""
-    return len(lines) > 1 and len(lines[-1]) < 2 or any(line[:1] in "、,。;:!?)”》」" for line in lines[1:])
+    return (len(lines) > 1 and len(lines[-1]) < 2) or any(line[:1] in "、,。;:!?)”》」" for line in lines[1:])
 
 
 def label_size(text: str, one_line: float = 80, widest: float = 92) -> tuple[float, float]:

@@ -39,7 +39,7 @@ def runs_of(e: Edge) -> list[Run]:
             runs[-1].ends = (runs[-1].ends[0], along[1])
         else:
             runs.append(Run(e, vertical, line, along))
-    for before, run, after in zip([None, *runs], runs, [*runs[1:], None]):
+    for before, run, after in zip([None, *runs], runs, [*runs[1:], None], strict=False):
         first = (1 if before.ends[0] > before.ends[1] else -1) if before else 0
         last = (1 if after.ends[1] > after.ends[0] else -1) if after else 0
         run.turns, run.sides = (first, last), (before, after)
