@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 
+from engine.layout.annexes import place_annexes
 from engine.layout.columns import assign_columns
 from engine.layout.labels import segment_boxes, set_labels
 from engine.layout.model import COL_GAP, Box, Drawing, Edge, Lane, Node
@@ -165,35 +166,3 @@ def price(d: Drawing) -> float:
                 shared = min(p[along] + p[along + 2], q[along] + q[along + 2]) - max(p[along], q[along])
                 total += 8 if shared > 2 else 0
     return total
-
-
-def place_annexes(nodes: list[Node], edges: list[Edge], keys: list[tuple[int, int]]) -> None:
-    """Event sub-processes and closed pools get several columns of a row: right of the flow, else below it."""
-    core = [n for n in nodes if not n.host and not n.annex and n.kind != "pool"]
-    last = max((n.col for n in core), default=0)
-    widths = [COL_GAP + max((n.w for n in core if n.col == c), default=0) for c in range(last + 1)]
-    free = {i: 1 + max((n.col for n in core if n.row == i), default=-1) for i in range(len(keys))}
-    for e in edges:  # the way to the next step stays open
-        if e.kind == "flow" and not e.src.rep.annex:
-            free[e.src.rep.row] = max(free[e.src.rep.row], e.dst.rep.col + 1)
-    for n in nodes:
-        if n.kind == "pool":
-            n.row, n.col, n.span = keys.index((n.lane, 0)), 0, last + 1
-    for n in nodes:
-        if not n.annex:
-            continue
-        own = [i for i, key in enumerate(keys) if key[0] == n.lane]
-        row = next((i for i in own if sum(widths[free[i] :]) >= n.w + COL_GAP), None)
-        if row is None:
-            row = own[-1] + 1
-            keys.insert(row, (n.lane, keys[own[-1]][1] + 1))
-            free = {i + (i >= row): c for i, c in free.items()} | {row: 0}
-            for other in nodes:
-                if other.row >= row and (not other.annex or other.placed):
-                    other.row += 1
-        n.row, n.col, n.span, n.placed = row, free[row], 1, True
-        while sum(widths[n.col : n.col + n.span]) < n.w + COL_GAP and n.col + n.span <= last:
-            n.span += 1
-        free[row] = n.col + n.span
-    for n in nodes:
-        n.placed = False

@@ -31,7 +31,7 @@ class Node:
     host: Node | None = None  # of a boundary event
     inner: Drawing | None = None  # of an expanded sub-process
     annex: bool = False  # event sub-process: beside or below the flow
-    placed: bool = False
+    offset: float = 0  # of an annex, from the left end of its column
     marker: bool = False
     col: int = 0
     level: int = 0  # row inside the lane, 0 for the main path

@@ -107,7 +107,7 @@ def set_coordinates(d: Drawing, grid: Grid, wider: dict[int, float]) -> None:
             if n.kind == "pool":
                 n.x, n.w = 0, d.w
             elif n.span > 1 or n.annex:
-                n.x = xs[grid.vmid[n.col]] - left[n.col]
+                n.x = xs[grid.vmid[n.col]] - left[n.col] + n.offset
                 d.w = max(d.w, n.x + n.w + 24)
     for lane in d.lanes:
         lane.box = (*lane.box[:2], d.w - lane.box[0], lane.box[3])

@@ -65,9 +65,12 @@ class _Reader:
         self._pools: list[tuple[str, str]] = []
         self._ties: list[Tie] = []
         self._groups: list[Group] = []
+        self._categories: dict[str, list[str]] = {}
 
     def drawn(self, old: dict[str, Box]) -> Drawing:
         drawing = draw(self._nodes, self._edges, self._lanes, self._pools, self._effort)
+        for group in self._groups:
+            group.members = self._categories.get(group.category, [])
         finish(drawing, self._ties, self._groups, old)
         return drawing
 
@@ -133,8 +136,7 @@ class _Reader:
                 name = self._values.get(reference(el.get("categoryValueRef")), "")
                 self._groups.append(Group(id=id_, name=name, category=reference(el.get("categoryValueRef"))))
             for ref in children(el, "categoryValueRef"):
-                for group in self._groups:
-                    group.members += [id_] if group.category == reference(ref.text) else []
+                self._categories.setdefault(reference(ref.text), []).append(id_)
             for tie in children(el, "dataInputAssociation", "dataOutputAssociation"):
                 refs = [nodes.get(reference(r.text)) for r in children(tie, "sourceRef", "targetRef")]
                 end = next((n for n in refs if n and n.kind == "data"), None)

@@ -93,6 +93,10 @@ def read_source(xml: bytes) -> Source:
             reason="根元素不是 BPMN 2.0 的 definitions,请选择由建模器保存的 .bpmn 文件",
             reason_en="its root is not the definitions of BPMN 2.0; choose a .bpmn file as a modeler saves it",
         )
+    ids = Counter(id_ for el in root.iter(etree.Element) if (id_ := el.get("id")) and not str(el.tag).startswith(_DI_TAGS))
+    for id_, count in ids.items():
+        if count > 1:
+            raise UnreadableDiagram(reason=f"有 {count} 个元素的编号都是 {id_}", reason_en=f"{count} elements have id {id_}")
     return Source(root=root, text=text, encoding=encoding, mark=mark, diagrams=tuple(found.diagrams), closing=found.closing)
 
 
@@ -144,8 +148,11 @@ class _Positions:
     def _close(self, name: str) -> None:
         at = self._parser.CurrentByteIndex
         if self._depth == 2 and name == f"{BPMNDI} BPMNDiagram":
-            tag = _TAG.match(self._text, at)
-            self.diagrams.append((self._start, tag.end() if tag else at))
+            opening, closing = _TAG.match(self._text, self._start), _TAG.match(self._text, at)
+            if opening and opening[0].endswith(b"/>"):
+                self.diagrams.append(opening.span())
+            elif closing:
+                self.diagrams.append((self._start, closing.end()))
         elif self._depth == 1 and self._text[at : at + 2] == b"</":
             self.closing = at
         self._depth -= 1
