@@ -188,8 +188,10 @@ class _Reading:
         values = self.scope(tuple(self.form.inputs()), raw, "", dict(self.variables))
         return values, self.problems
 
-    def problem(self, path: str, zh: str, en: str) -> None:
+    def problem(self, path: str, zh: str, en: str) -> Any:
+        """Note a problem; gives None, what stands for a value that was refused."""
         self.problems.setdefault(path, (zh, en))
+        return None
 
     def scope(self, inputs: tuple[Component, ...], raw: Mapping[str, Any], prefix: str, around: dict[str, Any]) -> dict[str, Any]:
         known = {c.key for c in inputs}
