@@ -689,8 +689,8 @@ class _File:
         behavior = many.get("behavior", "All")
         if behavior == "Complex":
             raise self.refuse(many, "不支持复杂多实例行为", "complex multi-instance behaviour is not supported")
-        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, ""))
-        thrown = self.names.get(reference) if reference else None
+        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, "id"))
+        thrown = self.names.get(reference) if reference and behavior in ("One", "None") else None
         if behavior in ("One", "None") and thrown is None:
             raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
         return specs.MultiInstanceFields(

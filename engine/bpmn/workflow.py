@@ -183,7 +183,7 @@ class ScopeMixin:
                 token.task_spec._update(token)
         top.touched[id(self)] = self
 
-    def at(self, spec: Node, besides: Token | None = None) -> list[Token]:
+    def tokens_at(self, spec: Node, besides: Token | None = None) -> list[Token]:
         """Tokens that wait at a join."""
         return [t for t in self.tasks.values() if t.task_spec is spec and t._state == WAITING and t is not besides]
 
@@ -842,6 +842,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             for place, unit, handler in data["compensation"].pop(0):
                 scope = self.subprocesses[place] if place else self
                 undone = scope.kept.pop(unit, None) if unit is not None else None
+                if undone is not None and undone.id in self.subprocesses:
+                    self.discard(self.subprocesses[undone.id])  # undone as a whole
                 token = Token(scope, scope.spec.task_specs[handler])
                 token.triggered = True
                 if undone is not None:
