@@ -1,0 +1,1 @@
+"""BPMN: what a diagram may say, and how it runs."""
