@@ -87,7 +87,15 @@ def genesis(instance_id: int) -> bytes:
 
 
 def seal(
-    event: Event, *, instance_id: int, seq: int, at: datetime, actor: str, acting_for: str | None, head: bytes, salt: bytes | None = None
+    event: Event,
+    *,
+    instance_id: int,
+    seq: int,
+    at: datetime,
+    actor: str,
+    acting_for: str | None,
+    head: bytes,
+    salt: bytes | None = None,
 ) -> Sealed:
     """Return `event` as it is stored after the event whose hash is `head`.
 
@@ -143,7 +151,11 @@ def unseal(sealed: Sealed) -> Recorded:
         version += 1
     if erased:
         values.update(shape.empty)
-    known = {name: tuple(values[name]) if name in shape.tuples else values[name] for name in shape.open + shape.payload if name in values}
+    known = {
+        name: tuple(values[name]) if name in shape.tuples else values[name]
+        for name in shape.open + shape.payload
+        if name in values
+    }
     return Recorded(
         instance_id=InstanceId(body["instance"]),
         seq=body["seq"],
@@ -187,9 +199,19 @@ def verify(instance_id: int, chain: Iterable[Sealed], seq: int, head: bytes) -> 
         if sealed.payload is not None and (
             commitment is None or sealed.salt is None or sha256(sealed.salt + sealed.payload).hexdigest() != commitment
         ):
-            found(sealed.seq, "payload", f"第 {sealed.seq} 条记录的内容被改动。", f"The payload of event {sealed.seq} was changed.")
+            found(
+                sealed.seq,
+                "payload",
+                f"第 {sealed.seq} 条记录的内容被改动。",
+                f"The payload of event {sealed.seq} was changed.",
+            )
     if expected - 1 != seq or last != head:
-        found(0, "tail", f"链尾不符:应有 {seq} 条,实有 {expected - 1} 条。", f"The end does not fit: {seq} expected, {expected - 1} there.")
+        found(
+            0,
+            "tail",
+            f"链尾不符:应有 {seq} 条,实有 {expected - 1} 条。",
+            f"The end does not fit: {seq} expected, {expected - 1} there.",
+        )
     return tuple(breaks)
 
 

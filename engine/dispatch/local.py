@@ -32,7 +32,14 @@ class LocalDispatcher:
         self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(2 * len(loops))}, timezone="UTC")
         for name in loops:
             self._scheduler.add_job(
-                self._turn, "interval", args=[name], seconds=every, id=name, max_instances=1, coalesce=True, misfire_grace_time=None
+                self._turn,
+                "interval",
+                args=[name],
+                seconds=every,
+                id=name,
+                max_instances=1,
+                coalesce=True,
+                misfire_grace_time=None,
             )
 
     def start(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from engine import access
 from engine.bpmn import describe
 from engine.bpmn.check import CheckContext, check
-from engine.bpmn.xml import read_diagram
+from engine.bpmn.xml import BPMN, read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
 from engine.feel import DecisionModel, load_decisions
 from engine.forms import Form, InvalidForm, read_form
@@ -103,7 +103,7 @@ class Deployments:
         except ValueError as error:
             findings.append(_finding("decision", name, f"无法读取决策表:{error}", f"the decisions cannot be read: {error}"))
             return []
-        return [(ident, title) for ident, title in model.names.items()]
+        return [(decision.id, decision.name) for decision in model.decisions]
 
     def _context(
         self, session: Session, forms: Mapping[str, tuple[str, Form]], decisions: Mapping[str, tuple[str, str]]
@@ -151,7 +151,13 @@ class Deployments:
                     )
             new = self._new_versions(tx, files, read)
             definitions.insert(
-                tx, deployment_id=deployment_id, name=name, at=micros(at), by=actor.id, files=_new_files(files, read), definitions=new
+                tx,
+                deployment_id=deployment_id,
+                name=name,
+                at=micros(at),
+                by=actor.id,
+                files=_new_files(files, read),
+                definitions=new,
             )
             made = tuple(d for n in new if (d := definitions.get(tx, n.id)) is not None)
             for definition in made:
@@ -168,7 +174,14 @@ class Deployments:
                     continue
                 version = 1 if known is None else known[0] + 1
                 found.append(
-                    NewDefinition(id=self._database.new_id(), version=version, info=info, file=file, fingerprint=print_)
+                    NewDefinition(
+                        id=self._database.new_id(),
+                        version=version,
+                        info=info,
+                        file=file,
+                        fingerprint=print_,
+                        starts=_starts(files[file], info.key),
+                    )
                 )
         return found
 
@@ -315,6 +328,22 @@ class Deployments:
             processes=tuple(Choice(id=p.key, zh=p.name, en=p.key) for p in processes),
             users=tuple(Choice(id=u.id, zh=u.name, en=u.id) for u in users if u.active),
         )
+
+
+def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
+    """Return ``((start event, kind, name), …)`` of the messages and signals that a process begins with."""
+    root = read_diagram(xml, limit=len(xml))
+    found: list[tuple[str, str, str]] = []
+    for kind in ("message", "signal"):
+        names = {node.get("id"): node.get("name") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
+        for process in root.iter(f"{BPMN}process"):
+            if process.get("id") == key:
+                for event in process.findall(f"{BPMN}startEvent/{BPMN}{kind}EventDefinition"):
+                    name = names.get(event.get(f"{kind}Ref", "").rpartition(":")[2])
+                    parent = event.getparent()
+                    if name and parent is not None:
+                        found.append((parent.get("id", ""), kind, name))
+    return tuple(found)
 
 
 def _new_files(files: Files, read: _Bundle) -> list[NewFile]:

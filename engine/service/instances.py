@@ -96,7 +96,9 @@ class Instances:
             if form is not None:
                 at, zone = self._runtime.clock.now(), self._runtime.settings.time_zone
                 values = form.accept(values, variables={}, now=at, zone=zone)
-        id = self.begin(actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key)
+        id = self.begin(
+            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key
+        )
         return self._get(id)
 
     def _startable(self, session: Session, actor: Actor, key: str, version: int | None) -> ProcessDefinition:
@@ -170,7 +172,14 @@ class Instances:
             AccessDenied, NotFound
             WrongState: it has ended already.
         """
-        self._command(actor, id, CancelInstance(reason=_given(reason)), (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED), "取消", "cancelled")
+        self._command(
+            actor,
+            id,
+            CancelInstance(reason=_given(reason)),
+            (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED),
+            "取消",
+            "cancelled",
+        )
 
     def suspend(self, actor: Actor, id: InstanceId, reason: str) -> None:
         """Let an instance stand still: tasks leave the inboxes, timers and handlers wait.
@@ -280,7 +289,9 @@ class Instances:
             if row is None:
                 raise NotFound(what="流程实例 (process instance)", id=id)
             if row.state is not None:
-                return visible_variables(self._runtime.definitions.compiled(session, row.bundle_id).definition, row.state, scope)
+                return visible_variables(
+                    self._runtime.definitions.compiled(session, row.bundle_id).definition, row.state, scope
+                )
             view = history.fold(_read(session, id))
         return view.variables.get(scope, {})
 
@@ -401,4 +412,3 @@ class ReasonMissing(EngineError):
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() else None
-

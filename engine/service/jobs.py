@@ -84,7 +84,9 @@ class Jobs:
             if not claimed:
                 break
             count += len(claimed)
-            timers = dict.fromkeys(j.instance_id for j in claimed if j.kind == JobKind.TIMER.value and j.instance_id is not None)
+            timers = dict.fromkeys(
+                j.instance_id for j in claimed if j.kind == JobKind.TIMER.value and j.instance_id is not None
+            )
             for instance_id in timers:
                 self._fire(instance_id, [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value])
             for job in claimed:
@@ -400,4 +402,3 @@ def _words(task: UserTask, stage: str, zone: str) -> tuple[str, str]:
     due = task.due_at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") if task.due_at is not None else "-"
     subject = f"【{task.title}】{zh}:{task.name}"
     return subject, f"{zh}:{task.name}({task.process_name}),到期时间 {due}。\n{en}: {task.name}, due {due}."
-

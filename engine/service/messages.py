@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from engine import access
-from engine.bpmn import start_event, visible_variables
+from engine.bpmn import visible_variables
 from engine.errors import AccessDenied, AmbiguousReceiver, Conflict, NoReceiver
 from engine.feel import codec
 from engine.forms import Form
@@ -84,17 +84,23 @@ class Messages:
                 found = messages.receivers(
                     session, SubscriptionKind.MESSAGE, name, correlation_key=correlation_key, instance_id=instance_id
                 )
-                starts = [] if found or instance_id is not None else self._starts(session, name)
+                starts = (
+                    []
+                    if found or instance_id is not None
+                    else definitions.started_by(session, SubscriptionKind.MESSAGE.value, name)
+                )
             receivers = {instance for instance, _ in found}
             if len(receivers) > 1 or (not found and len(starts) > 1):
                 raise AmbiguousReceiver(name=name, key=correlation_key or "-", count=max(len(receivers), len(starts)))
             if found:
                 try:
-                    return self._deliver(actor, InstanceId(found[0][0]), TokenId(found[0][1]), name, payload, idempotency_key, scope)
+                    return self._deliver(
+                        actor, InstanceId(found[0][0]), TokenId(found[0][1]), name, payload, idempotency_key, scope
+                    )
                 except _Gone:
                     continue
             if starts:
-                return self._start(actor, starts[0], name, payload, correlation_key or "", idempotency_key, scope)
+                return self._start(actor, *starts[0], payload, correlation_key or "", idempotency_key, scope)
             if keep_for is None:
                 raise NoReceiver(name=name, key=correlation_key or "-")
             if not access.is_system(actor):
@@ -102,9 +108,6 @@ class Messages:
             if self._keep(actor, name, payload, correlation_key or "", keep_for, idempotency_key, scope):
                 return None
         raise Conflict()
-
-    def _starts(self, session: Session, name: str) -> list[ProcessDefinition]:
-        return [d for d in definitions.newest(session) if name in d.info.start_messages]
 
     def _deliver(
         self, actor: Actor, instance_id: InstanceId, token: TokenId, name: str, payload: dict[str, Any], idempotency_key: str | None,
@@ -135,19 +138,36 @@ class Messages:
         )
 
     def _start(
-        self, actor: Actor, definition: ProcessDefinition, name: str, payload: dict[str, Any], business_key: str,
-        idempotency_key: str | None, scope: str, kind: SubscriptionKind = SubscriptionKind.MESSAGE,
-    ) -> InstanceId:  # fmt: skip
+        self,
+        actor: Actor,
+        definition: ProcessDefinition,
+        start_event: str,
+        payload: dict[str, Any],
+        business_key: str,
+        idempotency_key: str | None,
+        scope: str,
+    ) -> InstanceId:
         access.require_start(actor, definition.name, definition.info.starter_groups)
-        with self._database.reading() as session:
-            compiled = self._runtime.definitions.current(session, definition.key, definition.version)
         return self._instances.begin(
-            actor, definition.key, payload, business_key=business_key, version=definition.version, idempotency_key=idempotency_key,
-            start_event=start_event(compiled.definition, kind, name), scope=scope,
-        )  # fmt: skip
+            actor,
+            definition.key,
+            payload,
+            business_key=business_key,
+            version=definition.version,
+            idempotency_key=idempotency_key,
+            start_event=start_event,
+            scope=scope,
+        )
 
     def _keep(
-        self, actor: Actor, name: str, payload: dict[str, Any], key: str, keep_for: timedelta, idempotency_key: str | None, scope: str
+        self,
+        actor: Actor,
+        name: str,
+        payload: dict[str, Any],
+        key: str,
+        keep_for: timedelta,
+        idempotency_key: str | None,
+        scope: str,
     ) -> bool:
         """Keep a message. False: somebody waits for it by now."""
         now = self._runtime.clock.now()
@@ -160,7 +180,13 @@ class Messages:
             messages.keep(
                 tx,
                 KeptMessage(
-                    id=id, name=name, correlation_key=key, body=body, at=micros(now), by=actor.id, expires_at=micros(now + keep_for)
+                    id=id,
+                    name=name,
+                    correlation_key=key,
+                    body=body,
+                    at=micros(now),
+                    by=actor.id,
+                    expires_at=micros(now + keep_for),
                 ),
             )
         return True
@@ -181,14 +207,12 @@ class Messages:
         """Deliver a signal; `key` keeps each receiver from getting it twice when this is repeated. `but`: who threw it."""
         with self._database.reading() as session:
             receivers = {i for i, _ in messages.receivers(session, SubscriptionKind.SIGNAL, name)} - {but}
-            starts = [d for d in definitions.newest(session) if name in d.info.start_signals]
+            starts = definitions.started_by(session, SubscriptionKind.SIGNAL.value, name)
         reached = 0
         for instance_id in sorted(i for i in receivers if i is not None):
             reached += self._runtime.command(actor, instance_id, lambda turn: self._signalled(turn, name, payload, key))
-        for definition in starts:
-            self._start(
-                actor, definition, name, payload, "", f"{key}.{definition.key}", f"signal:{actor.id}", SubscriptionKind.SIGNAL
-            )
+        for definition, element in starts:
+            self._start(actor, definition, element, payload, "", f"{key}.{definition.key}", f"signal:{actor.id}")
             reached += 1
         return reached
 
@@ -196,7 +220,9 @@ class Messages:
         once, scope, at = f"{key}.{turn.row.id}", "signal", micros(turn.at)
         if instances.idempotent_answer(turn.session, scope, once) is not None:
             return 0
-        if not any(s.kind is SubscriptionKind.SIGNAL and s.name == name for s in messages.of_instance(turn.session, turn.row.id)):
+        if not any(
+            s.kind is SubscriptionKind.SIGNAL and s.name == name for s in messages.of_instance(turn.session, turn.row.id)
+        ):
             return 0
         turn.require(lambda tx: instances.keep_key(tx, scope, once, None, at))
         turn.step(BroadcastSignal(name=name, payload=payload))

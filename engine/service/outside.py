@@ -108,7 +108,9 @@ class Errands:
 
     def link(self, path: str = "") -> str:
         """Return the address of a page, by default of the job's process instance."""
-        return self._runtime.settings.base_url + (path or (f"/instances/{self._instance}" if self._instance is not None else "/"))
+        return self._runtime.settings.base_url + (
+            path or (f"/instances/{self._instance}" if self._instance is not None else "/")
+        )
 
     # -- sending
     def _send(self, channel: str, recipients: tuple[str, ...], subject: str, message: Mapping[str, object]) -> None:
@@ -148,11 +150,15 @@ class Errands:
         for channel, recipients, subject, problem in self._facts:
             if problem is None:
                 found.append(
-                    e.NotificationSent(process=process, element=element, channel=channel, recipients=recipients, subject=subject)
+                    e.NotificationSent(
+                        process=process, element=element, channel=channel, recipients=recipients, subject=subject
+                    )
                 )
             else:
                 found.append(
-                    e.NotificationFailed(process=process, element=element, channel=channel, recipients=recipients, message=problem)
+                    e.NotificationFailed(
+                        process=process, element=element, channel=channel, recipients=recipients, message=problem
+                    )
                 )
         return found
 
@@ -189,7 +195,9 @@ def _mail(settings: Settings, message: Mapping[str, object], key: str, at: datet
     secure = address.scheme == "smtps"
     try:
         if secure:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(host, address.port or 465, timeout=_TIMEOUT, context=ssl.create_default_context())
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                host, address.port or 465, timeout=_TIMEOUT, context=ssl.create_default_context()
+            )
         else:
             server = smtplib.SMTP(host, address.port or 25, timeout=_TIMEOUT)
         with server:

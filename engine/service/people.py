@@ -95,7 +95,8 @@ class People:
         access.require(actor, "administer people")
         if not _ID.fullmatch(id) or id == SYSTEM.id:
             raise InvalidPerson(
-                reason="用户名须为小写字母、数字、点、横线,64 字以内。", reason_en="an id is small letters, digits, dots, dashes, at most 64."
+                reason="用户名须为小写字母、数字、点、横线,64 字以内。",
+                reason_en="an id is small letters, digits, dots, dashes, at most 64.",
             )
         user = User(id=id, name=name.strip() or id, mail=_mail(mail), groups=_known(groups), active=True)
         stored = self._hash(password)
@@ -161,7 +162,8 @@ class People:
         stored, at = self._hash(DEMO_PASSWORD), micros(self._runtime.clock.now())
         with self._database.writing() as tx:
             return sum(
-                people.add(tx, User(id=g.id, name=g.zh, mail="", groups=frozenset({g.id}), active=True), stored, at) for g in missing
+                people.add(tx, User(id=g.id, name=g.zh, mail="", groups=frozenset({g.id}), active=True), stored, at)
+                for g in missing
             )
 
     # -- notices

@@ -12,7 +12,6 @@ from engine.bpmn import Definition, compile_definition
 from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
 from engine.errors import Conflict, NotFound
-from engine.feel import DecisionModel, load_decisions
 from engine.handler import HandlerRegistry
 from engine.model import Actor, ProcessDefinition, Source
 from engine.service.turn import Faster, Turn
@@ -39,8 +38,9 @@ class Compiled:
 class Definitions:
     """Compiles bundles of pinned versions, each once in this process; definitions never change once deployed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, zone: str) -> None:
         self._database = database
+        self._zone = zone
         self._lock = threading.Lock()
         self._compiled: dict[int, Compiled] = {}
         self._generation = -1
@@ -104,7 +104,7 @@ class Definitions:
         assert root is not None
         processes: dict[str, ProcessDefinition] = {}
         sources: list[Source] = []
-        decisions: dict[str, DecisionModel] = {}
+        decisions: dict[str, bytes] = {}
         for key, version in pinned.items():
             found = definitions.by_key(session, key, version)
             assert found is not None
@@ -115,11 +115,11 @@ class Definitions:
             for decision in found.info.decisions:
                 body = definitions.artifact(session, "decision", decision, found.deployment_id)
                 if body is not None:
-                    decisions[decision] = load_decisions(body)
+                    decisions[decision] = body
         return Compiled(
             bundle_id=bundle_id,
             root=root,
-            definition=compile_definition(root.key, sources, decisions),
+            definition=compile_definition(root.key, sources, decisions, self._zone),
             processes=processes,
             names={(source.key, id): name for source in sources for id, name in _names(source)},
         )
@@ -142,7 +142,7 @@ class Runtime:
         self.clock = clock
         self.handlers = handlers
         self.database = database
-        self.definitions = Definitions(database)
+        self.definitions = Definitions(database, settings.time_zone)
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
 

@@ -41,12 +41,64 @@ Answer = TypeVar("Answer")
 View = Literal["all", "mine", "claimable", "overdue"]
 #: What may be uploaded. Nothing that a browser would run.
 ACCEPTED = frozenset(
-    ".pdf .ofd .doc .docx .docm .wps .xls .xlsx .xlsm .et .ppt .pptx .dps .odt .ods .odp .rtf .txt .csv .md .xml .json"
-    " .png .jpg .jpeg .gif .bmp .tif .tiff .webp .heic .dwg .dxf .vsd .vsdx .mpp .bpmn .dmn .zip .rar .7z .eml .msg"
-    " .mp3 .m4a .wav .mp4 .mov".split()
+    [
+        ".pdf",
+        ".ofd",
+        ".doc",
+        ".docx",
+        ".docm",
+        ".wps",
+        ".xls",
+        ".xlsx",
+        ".xlsm",
+        ".et",
+        ".ppt",
+        ".pptx",
+        ".dps",
+        ".odt",
+        ".ods",
+        ".odp",
+        ".rtf",
+        ".txt",
+        ".csv",
+        ".md",
+        ".xml",
+        ".json",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".heic",
+        ".dwg",
+        ".dxf",
+        ".vsd",
+        ".vsdx",
+        ".mpp",
+        ".bpmn",
+        ".dmn",
+        ".zip",
+        ".rar",
+        ".7z",
+        ".eml",
+        ".msg",
+        ".mp3",
+        ".m4a",
+        ".wav",
+        ".mp4",
+        ".mov",
+    ]
 )
 _CHUNK = 1 << 20
-_STATE_ZH = {TaskState.COMPLETED: "已完成", TaskState.CANCELLED: "已取消", TaskState.SUSPENDED: "已挂起", TaskState.OPEN: "待办"}
+_STATE_ZH = {
+    TaskState.COMPLETED: "已完成",
+    TaskState.CANCELLED: "已取消",
+    TaskState.SUSPENDED: "已挂起",
+    TaskState.OPEN: "待办",
+}
 
 
 class SeparationOfDuties(AccessDenied):
@@ -335,9 +387,7 @@ class Tasks:
         return form.accept(raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone)
 
     # -- files
-    def attach(
-        self, actor: Actor, id: TaskId, field: str, name: str, media_type: str, stream: BinaryIO | bytes
-    ) -> Document:
+    def attach(self, actor: Actor, id: TaskId, field: str, name: str, media_type: str, stream: BinaryIO | bytes) -> Document:
         """Keep a file under a field of the task's form; its bytes lie outside the database, under their hash.
 
         Raises:
@@ -428,11 +478,17 @@ class Tasks:
         if form is not None:
             component = next((c for c in _every(form.components) if c.type == "filepicker" and field.endswith(c.key)), None)
             if component is None:
-                raise FileRefused(name=name, reason=f"表单中没有文件字段 {field}。", reason_en=f"the form has no file field {field}.")
+                raise FileRefused(
+                    name=name, reason=f"表单中没有文件字段 {field}。", reason_en=f"the form has no file field {field}."
+                )
             accepted = component.accept or ACCEPTED
         if suffix not in accepted or suffix not in ACCEPTED:
             shown = " ".join(sorted(set(accepted) & ACCEPTED))
-            raise FileRefused(name=name, reason=f"不接受此类型。可以上传:{shown}", reason_en=f"this type is not accepted; accepted are {shown}")
+            raise FileRefused(
+                name=name,
+                reason=f"不接受此类型。可以上传:{shown}",
+                reason_en=f"this type is not accepted; accepted are {shown}",
+            )
 
     def _keep(self, name: str, stream: BinaryIO) -> tuple[int, str]:
         """Write a file under its hash, whole or not at all; return its size and hash."""
@@ -446,7 +502,9 @@ class Tasks:
                     size += len(chunk)
                     if size > limit:
                         megabytes = limit // (1 << 20)
-                        raise FileRefused(name=name, reason=f"超过 {megabytes} MB。", reason_en=f"it is larger than {megabytes} MB.")
+                        raise FileRefused(
+                            name=name, reason=f"超过 {megabytes} MB。", reason_en=f"it is larger than {megabytes} MB."
+                        )
                     digest.update(chunk)
                     file.write(chunk)
                 file.flush()
@@ -461,9 +519,7 @@ class Tasks:
             Path(temporary).unlink(missing_ok=True)
 
     # -- all of them
-    def _command(
-        self, actor: Actor, id: TaskId, do: Callable[[Turn, UserTask, Mapping[str, str]], Answer]
-    ) -> Answer:
+    def _command(self, actor: Actor, id: TaskId, do: Callable[[Turn, UserTask, Mapping[str, str]], Answer]) -> Answer:
         """Carry out a command on an open task."""
         with self._database.reading() as session:
             instance_id = _found(session, id)[0].instance_id

@@ -68,7 +68,9 @@ class Turn:
         made_work: jobs are due at once.
     """
 
-    def __init__(self, runtime: Runtime, session: Session, compiled: Compiled, row: InstanceRow, actor: Actor, at: datetime) -> None:
+    def __init__(
+        self, runtime: Runtime, session: Session, compiled: Compiled, row: InstanceRow, actor: Actor, at: datetime
+    ) -> None:
         self.session = session
         self.compiled = compiled
         self.row = row
@@ -200,7 +202,9 @@ class Turn:
             self._take_errands(errands, row)
             self._advance(ThrowBpmnError(token=new.token, code=error.code, message=error.message))
             return
-        except Exception as error:  # a handler's author may raise anything; it becomes a job that is tried again, then an incident
+        except (
+            Exception
+        ) as error:  # a handler's author may raise anything; it becomes a job that is tried again, then an incident
             self.job_failed(replace(row, attempts=1), f"{type(error).__name__}: {error}", retries)
             return
         self._take_errands(errands, row)
@@ -247,7 +251,12 @@ class Turn:
         self._take_errands(errands, row)
         self.record(
             e.JobCompleted(
-                process=row.process, element=row.element, token=TokenId(row.token), job_type=row.type, attempt=row.attempts, values=values
+                process=row.process,
+                element=row.element,
+                token=TokenId(row.token),
+                job_type=row.type,
+                attempt=row.attempts,
+                values=values,
             )
         )
         self.step(CompleteJob(token=TokenId(row.token), values=values))
@@ -306,7 +315,9 @@ class Turn:
         """Give the tokens that wait for a message since this turn what was kept for them."""
         while self._subscriptions and self._status is InstanceStatus.ACTIVE:
             if self._waiting is None:
-                before = [] if self._new or self.row.subscriptions_mark is None else messages.of_instance(self.session, self.row.id)
+                before = (
+                    [] if self._new or self.row.subscriptions_mark is None else messages.of_instance(self.session, self.row.id)
+                )
                 self._waiting = {(s.token, s.name, s.correlation_key) for s in before}
             fresh = [
                 s
@@ -342,8 +353,15 @@ class Turn:
         timers_mark = subscriptions_mark = None
         if not ended:
             timers_mark = row.timers_mark if self._timers is None else _mark([(t.token, t.due_at) for t in self._timers])
-            subscriptions_mark = row.subscriptions_mark if self._subscriptions is None else _mark(
-                [(s.token, s.kind.value, s.name, s.correlation_key, s.form, sorted(s.candidate_groups)) for s in self._subscriptions]
+            subscriptions_mark = (
+                row.subscriptions_mark
+                if self._subscriptions is None
+                else _mark(
+                    [
+                        (s.token, s.kind.value, s.name, s.correlation_key, s.form, sorted(s.candidate_groups))
+                        for s in self._subscriptions
+                    ]
+                )
             )
         self._after = replace(
             row,
@@ -461,7 +479,9 @@ class Turn:
                 remind_stage=None if first is None else first.stage,
             )
 
-    def _task_given(self, tx: Session, event: e.UserTaskClaimed | e.UserTaskAssigned | e.UserTaskReleased, actor: Actor) -> None:
+    def _task_given(
+        self, tx: Session, event: e.UserTaskClaimed | e.UserTaskAssigned | e.UserTaskReleased, actor: Actor
+    ) -> None:
         task = self._task(tx, event.token)
         if task is not None:
             match event:

@@ -101,15 +101,24 @@ class Database:
 
     def _connect(self) -> Engine:
         engine = create_engine(
-            f"sqlite:///{self.path}", poolclass=QueuePool, pool_size=8, max_overflow=56, pool_timeout=60,
+            f"sqlite:///{self.path}",
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=56,
+            pool_timeout=60,
             connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 30.0, "cached_statements": 512},
         )
 
         @event.listens_for(engine, "connect")
         def _set_up(connection: sqlite3.Connection, _: object) -> None:
             for pragma in (
-                "journal_mode=wal", f"synchronous={self._synchronous}", "foreign_keys=on", "busy_timeout=30000",
-                "cache_size=-32768", "wal_autocheckpoint=4000", "temp_store=memory",
+                "journal_mode=wal",
+                f"synchronous={self._synchronous}",
+                "foreign_keys=on",
+                "busy_timeout=30000",
+                "cache_size=-32768",
+                "wal_autocheckpoint=4000",
+                "temp_store=memory",
             ):
                 connection.execute("pragma " + pragma)
 
@@ -194,11 +203,16 @@ class Database:
                     return
                 node = tx.value("select coalesce(max(node) + 1, 0) from node_lease")
                 if node >= _NODES:
-                    node = tx.value("select node from node_lease where leased_until < ? order by leased_until limit 1", (micros(now),))
+                    node = tx.value(
+                        "select node from node_lease where leased_until < ? order by leased_until limit 1", (micros(now),)
+                    )
                     if node is None:
                         raise Conflict()
                     tx.run("delete from node_lease where node = ?", (node,))
-                tx.run("insert into node_lease (node, owner, leased_until) values (?, ?, ?)", (node, self._owner, micros(now + _LEASE)))
+                tx.run(
+                    "insert into node_lease (node, owner, leased_until) values (?, ?, ?)",
+                    (node, self._owner, micros(now + _LEASE)),
+                )
             self._ids, self._renew_at = IdIssuer(self._clock, node), now + _LEASE / 2
 
     def _after_fork(self) -> None:

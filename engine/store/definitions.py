@@ -18,7 +18,9 @@ _SETS = ("starter_groups", "start_messages", "calls", "forms", "decisions", "job
 def _dump_info(info: ProcessInfo) -> bytes:
     # what a later `ProcessInfo` adds has a default there or is written by a migration
     values = {name: getattr(info, name) for name in ProcessInfo.__slots__}
-    return orjson.dumps({k: sorted(v) if isinstance(v, frozenset) else v for k, v in values.items()}, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(
+        {k: sorted(v) if isinstance(v, frozenset) else v for k, v in values.items()}, option=orjson.OPT_SORT_KEYS
+    )
 
 
 def _load_info(body: bytes) -> ProcessInfo:
@@ -93,6 +95,7 @@ class NewDefinition:
     info: ProcessInfo
     file: str
     fingerprint: str
+    starts: tuple[tuple[str, str, str], ...]  #: ``((element, kind, name), …)`` of message and signal start events
 
 
 def digest(body: bytes) -> str:
@@ -105,7 +108,14 @@ def generation(tx: Session) -> int:
 
 
 def insert(
-    tx: Session, *, deployment_id: int, name: str, at: int, by: str, files: Iterable[NewFile], definitions: Iterable[NewDefinition]
+    tx: Session,
+    *,
+    deployment_id: int,
+    name: str,
+    at: int,
+    by: str,
+    files: Iterable[NewFile],
+    definitions: Iterable[NewDefinition],
 ) -> None:
     """Write a deployment with all its files, and new versions of the processes that changed."""
     tx.run('insert into deployment (id, name, at, "by") values (?, ?, ?, ?)', (deployment_id, name, at, by))
@@ -113,7 +123,10 @@ def insert(
     for file in files:
         shas[file.name] = sha = digest(file.body)
         tx.run("insert into resource_body (sha256, body) values (?, ?) on conflict do nothing", (sha, file.body))
-        tx.run("insert into resource (deployment_id, name, kind, sha256) values (?, ?, ?, ?)", (deployment_id, file.name, file.kind, sha))
+        tx.run(
+            "insert into resource (deployment_id, name, kind, sha256) values (?, ?, ?, ?)",
+            (deployment_id, file.name, file.kind, sha),
+        )
         tx.run_many(
             "insert into artifact (kind, ident, deployment_id, name, title) values (?, ?, ?, ?, ?)",
             [(file.kind, ident, deployment_id, file.name, title) for ident, title in file.artifacts],
@@ -127,6 +140,10 @@ def insert(
                 _dump_info(d.info),
             ),
         )  # fmt: skip
+        tx.run_many(
+            "insert into start_event (definition_id, element, kind, name) values (?, ?, ?, ?)",
+            [(d.id, *start) for start in d.starts],
+        )
     tx.run(
         "insert into meta (name, value) values ('deployments', '1')"
         " on conflict (name) do update set value = cast(cast(meta.value as integer) + 1 as text)"
@@ -170,6 +187,13 @@ def artifact(tx: Session, kind: str, ident: str, deployment_id: int | None = Non
 def artifacts(tx: Session, kind: str) -> dict[str, str]:
     """Return ``{id: title}`` of every form or decision that was ever deployed."""
     return dict(tx.rows("select ident, title from artifact where kind = ? order by ident, deployment_id", (kind,)))
+
+
+def started_by(tx: Session, kind: str, name: str) -> list[tuple[ProcessDefinition, str]]:
+    """Return ``[(newest version, start event)]`` of the processes that begin with a message or signal (`ix_start_event_match`)."""
+    sql = f"select {_COLUMNS}, e.element from start_event e join process_definition d on d.id = e.definition_id"
+    rows = tx.rows(f"{sql}{_NEWEST} and e.kind = ? and e.name = ? order by d.key, e.element", (kind, name))
+    return [(_definition(row[:10]), row[10]) for row in rows]
 
 
 # -------------------------------------------------------------------------------------------------------------------------- bundles

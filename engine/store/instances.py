@@ -53,8 +53,25 @@ def load(tx: Session, instance_id: int) -> InstanceRow | None:
 
 
 def _row(row: Sequence[Any]) -> InstanceRow:
-    (id, definition_id, bundle_id, key, title, business_key, status, version, seq, head, timers, subscriptions, at, by, ended, outcome,
-     body) = row
+    (
+        id,
+        definition_id,
+        bundle_id,
+        key,
+        title,
+        business_key,
+        status,
+        version,
+        seq,
+        head,
+        timers,
+        subscriptions,
+        at,
+        by,
+        ended,
+        outcome,
+        body,
+    ) = row
     return InstanceRow(
         id=id, definition_id=definition_id, bundle_id=bundle_id, key=key, title=title, business_key=business_key, status=status,
         version=version, seq=seq, head=head, timers_mark=timers, subscriptions_mark=subscriptions, started_at=at, started_by=by,
@@ -120,7 +137,14 @@ def get(tx: Session, instance_id: int) -> ProcessInstance | None:
 
 
 def find(
-    tx: Session, *, key: str | None, status: str | None, search: str, before: int | None, limit: int, only: tuple[str, Iterable[str]] | None
+    tx: Session,
+    *,
+    key: str | None,
+    status: str | None,
+    search: str,
+    before: int | None,
+    limit: int,
+    only: tuple[str, Iterable[str]] | None,
 ) -> list[ProcessInstance]:
     """Return instances, newest first; served by the primary key, `ix_instance_key`, `ix_instance_status`.
 

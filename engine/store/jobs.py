@@ -47,7 +47,9 @@ def _job(row: Sequence[Any]) -> JobRow:
     )  # fmt: skip
 
 
-def insert(tx: Session, jobs: Iterable[JobRow], *, held: bool, state: JobState = JobState.WAITING, error: str | None = None) -> None:
+def insert(
+    tx: Session, jobs: Iterable[JobRow], *, held: bool, state: JobState = JobState.WAITING, error: str | None = None
+) -> None:
     for j in jobs:
         tx.run(_INSERT, (
             j.id, j.kind, state.value, int(held), j.instance_id, j.token, j.process, j.element, j.type, j.due_at, j.attempts, j.retries,
@@ -117,7 +119,9 @@ def fail(tx: Session, job_id: int, fence: int, error: str) -> bool:
 
 def make_due(tx: Session, job_id: int, now: int) -> bool:
     """Give a failed job all its attempts again, from now."""
-    return bool(tx.run("update job set state = 'waiting', attempts = 0, due_at = ? where id = ? and state = 'failed'", (now, job_id)))
+    return bool(
+        tx.run("update job set state = 'waiting', attempts = 0, due_at = ? where id = ? and state = 'failed'", (now, job_id))
+    )
 
 
 def release(tx: Session, instance_id: int, *, due_at: int) -> None:
@@ -148,7 +152,9 @@ def set_held(tx: Session, instance_id: int, token: int, held: bool) -> None:
     tx.run(sql, (int(held), instance_id, token))
 
 
-def replace_timers(tx: Session, instance_id: int, timers: Sequence[tuple[int, str, str, int]], *, held: bool, ids: Sequence[int]) -> None:
+def replace_timers(
+    tx: Session, instance_id: int, timers: Sequence[tuple[int, str, str, int]], *, held: bool, ids: Sequence[int]
+) -> None:
     """Make the timer rows of an instance equal to `timers`: ``(token, process, element, due_at)``.
 
     Args:
@@ -181,7 +187,8 @@ def timers(tx: Session, instance_id: int) -> list[OpenTimer]:
     return [
         OpenTimer(token=TokenId(token), process=process, element=element, due_at=instant(due))
         for token, process, element, due in tx.rows(
-            "select token, process, element, due_at from job where instance_id = ? and kind = 'timer' order by due_at", (instance_id,)
+            "select token, process, element, due_at from job where instance_id = ? and kind = 'timer' order by due_at",
+            (instance_id,),
         )
     ]
 
@@ -273,7 +280,10 @@ def incidents(tx: Session, *, only_open: bool, instance_id: int | None, limit: i
     if instance_id is not None:
         where.append("c.instance_id = ?")
         values.append(instance_id)
-    return [_incident(row) for row in tx.rows(f"{_INCIDENT} where {' and '.join(where)} order by c.id desc limit ?", (*values, limit))]
+    return [
+        _incident(row)
+        for row in tx.rows(f"{_INCIDENT} where {' and '.join(where)} order by c.id desc limit ?", (*values, limit))
+    ]
 
 
 def open_incident_count(tx: Session) -> int:

@@ -84,7 +84,10 @@ def keep(tx: Session, m: KeptMessage) -> None:
 def kept(tx: Session, name: str, correlation_key: str, now: int) -> KeptMessage | None:
     """Return the oldest message kept for this name and key (`ix_message_match`), or None."""
     return _kept(
-        tx.row(f"{_KEPT} where name = ? and correlation_key = ? and expires_at > ? order by id limit 1", (name, correlation_key, now))
+        tx.row(
+            f"{_KEPT} where name = ? and correlation_key = ? and expires_at > ? order by id limit 1",
+            (name, correlation_key, now),
+        )
     )
 
 

@@ -18,7 +18,10 @@ def _users(rows: Iterable[Sequence[Any]]) -> list[User]:
     for id, name, mail, active, group in rows:
         facts[id] = name, mail, bool(active)
         groups.setdefault(id, set()).update([group] if group is not None else [])
-    return [User(id=id, name=facts[id][0], mail=facts[id][1], active=facts[id][2], groups=frozenset(groups[id])) for id in sorted(facts)]
+    return [
+        User(id=id, name=facts[id][0], mail=facts[id][1], active=facts[id][2], groups=frozenset(groups[id]))
+        for id in sorted(facts)
+    ]
 
 
 def get(tx: Session, user_id: str) -> User | None:

@@ -24,8 +24,29 @@ _FROM = " from user_task t join instance i on i.id = t.instance_id"
 
 
 def _task(row: Sequence[Any]) -> UserTask:
-    (id, instance, token, process, process_name, element, name, title, business_key, form, state, assignee, groups, users, priority,
-     created, due, deadline, ended, ended_by, version) = row[:21]
+    (
+        id,
+        instance,
+        token,
+        process,
+        process_name,
+        element,
+        name,
+        title,
+        business_key,
+        form,
+        state,
+        assignee,
+        groups,
+        users,
+        priority,
+        created,
+        due,
+        deadline,
+        ended,
+        ended_by,
+        version,
+    ) = row[:21]
     return UserTask(
         id=TaskId(id), instance_id=InstanceId(instance), token=TokenId(token), process=process, process_name=process_name, element=element,
         name=name, title=title, business_key=business_key, form=form, state=TaskState(state), assignee=assignee,
@@ -104,14 +125,18 @@ def insert(tx: Session, t: NewTask) -> None:
         ",".join(t.candidate_users), properties, t.priority, t.created_at, t.due_at, sort_at, t.deadline_at, t.remind_at, t.remind_stage,
     ))  # fmt: skip
     if t.assignee is None:
-        offers = [(f"g:{g}", sort_at, t.id) for g in t.candidate_groups] + [(f"u:{u}", sort_at, t.id) for u in t.candidate_users]
+        offers = [(f"g:{g}", sort_at, t.id) for g in t.candidate_groups] + [
+            (f"u:{u}", sort_at, t.id) for u in t.candidate_users
+        ]
         for offer in offers:
             tx.run(_OFFER, offer)
 
 
 def open_task_id(tx: Session, instance_id: int, token: int) -> int | None:
     """Return the task that `token` stands in, or None (`ix_user_task_token`)."""
-    found: int | None = tx.value("select id from user_task where instance_id = ? and token = ? and ended_at is null", (instance_id, token))
+    found: int | None = tx.value(
+        "select id from user_task where instance_id = ? and token = ? and ended_at is null", (instance_id, token)
+    )
     return found
 
 
@@ -161,12 +186,18 @@ def suspend(tx: Session, instance_id: int) -> None:
         "delete from user_task_candidate where task_id in (select id from user_task where instance_id = ? and ended_at is null)",
         (instance_id,),
     )
-    tx.run("update user_task set state = 'suspended', version = version + 1 where instance_id = ? and state = 'open'", (instance_id,))
+    tx.run(
+        "update user_task set state = 'suspended', version = version + 1 where instance_id = ? and state = 'open'",
+        (instance_id,),
+    )
 
 
 def resume(tx: Session, instance_id: int) -> None:
     """Put them back."""
-    tx.run("update user_task set state = 'open', version = version + 1 where instance_id = ? and state = 'suspended'", (instance_id,))
+    tx.run(
+        "update user_task set state = 'open', version = version + 1 where instance_id = ? and state = 'suspended'",
+        (instance_id,),
+    )
     _offer_again(tx, "t.instance_id = ?", instance_id)
 
 
@@ -325,5 +356,3 @@ def insert_document(tx: Session, d: Document) -> None:
 
 def delete_document(tx: Session, document_id: int) -> None:
     tx.run("delete from document where id = ?", (document_id,))
-
-

@@ -185,6 +185,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("definition_id", "sha256", name=op.f("uq_bundle_definition_id_sha256")),
     )
     op.create_table(
+        "start_event",
+        sa.Column("definition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("element", sa.String(length=255), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["definition_id"], ["process_definition.id"], name=op.f("fk_start_event_definition_id_process_definition")
+        ),
+        sa.PrimaryKeyConstraint("definition_id", "element", "kind", "name", name=op.f("pk_start_event")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_start_event_match", "start_event", ["kind", "name"], unique=False)
+    op.create_table(
         "instance",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("definition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
