@@ -34,6 +34,7 @@ class Recorded:
     actor: str
     acting_for: str | None
     event: Event
+    erased: bool = False  #: its payload was erased lawfully; the payload's fields are empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,10 +215,11 @@ class UserTaskCancelled(ElementEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserTaskReminded(ElementEvent):
-    """`stage`: ``half``, ``due_soon``, ``overdue``, ``overdue_owner``."""
+    """`stage`: ``half``, ``due_soon``, ``overdue``, ``overdue_owner``; `late`: more than a minute after its time."""
 
     stage: str
     recipients: tuple[str, ...]
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +230,14 @@ class DocumentAttached(ElementEvent):
     name: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentDetached(ElementEvent):
+    """Taken off again before the completion; the file itself stays, as the history names it."""
+
+    document: int
+    field: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
