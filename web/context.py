@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
 from flask import current_app, g
+from flask_babel import gettext
 from flask_login import current_user
 
-from engine import Actor, Engine, Settings
+from engine import SYSTEM, Actor, Engine, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +46,27 @@ def actor() -> Actor:
     if "actor" not in g:
         g.actor = current_user.actor
     return cast(Actor, g.actor)
+
+
+def known_names(ids: Iterable[str | None]) -> None:
+    """Read the names of these people at once, so that `person` asks the database no more on this page."""
+    names = _names()
+    wanted = {i for i in ids if i} - names.keys()
+    if wanted:
+        names.update({i: i for i in wanted})
+        names.update(engine().people.names(wanted))
+
+
+def person(user_id: str | None) -> str:
+    """Return the name of a user id."""
+    if not user_id:
+        return ""
+    if user_id not in _names():
+        known_names([user_id])
+    return _names()[user_id]
+
+
+def _names() -> dict[str, str]:
+    if "names" not in g:
+        g.names = {SYSTEM.id: gettext("系统")}
+    return cast(dict[str, str], g.names)

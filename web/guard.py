@@ -7,6 +7,7 @@ Pages answer errors with a page that says what happened and what to do; the JSON
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from limits import parse_many
 from werkzeug.exceptions import HTTPException, TooManyRequests
 from werkzeug.routing import BaseConverter, ValidationError
 
-from engine import Actor, EngineError
+from engine import Actor, EngineError, Finding, InvalidDiagram, InvalidValues
 from web.context import actor, engine, settings
 from web.language import language
 
@@ -200,12 +201,35 @@ def _add_headers(response: Response) -> Response:
 
 
 # ------------------------------------------------------------------------------------------------------------------- errors
-def problem(status: int, code: str, message: str, message_en: str, facts: dict[str, object] | None = None) -> ResponseReturnValue:
-    """Return an error of the JSON API."""
-    response = jsonify(code=code, message=message, message_en=message_en, facts=facts or {})
+def problem(
+    status: int, code: str, message: str, message_en: str, facts: dict[str, Any] | None = None, **more: Any,
+) -> ResponseReturnValue:
+    """Return an error of the JSON API. `error`: the message in the reader's language, for our scripts."""
+    response = jsonify(
+        code=code, message=message, message_en=message_en, facts=facts or {}, error=message if language() == "zh" else message_en, **more,
+    )
     if status == 401 and request.path.startswith("/api/v1/"):
         response.headers["WWW-Authenticate"] = 'Basic realm="psmflow", charset="UTF-8"'
     return response, status
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """Return a finding of the check as scripts and programs read it."""
+    return {
+        "rule": finding.rule, "severity": finding.severity.value, "element": finding.element, "line": finding.line, "file": finding.file,
+        "zh": finding.zh, "en": finding.en, "mendZh": finding.mend_zh, "mendEn": finding.mend_en,
+    }
+
+
+def engine_problem(error: EngineError, status: int | None = None) -> ResponseReturnValue:
+    """Return an engine's refusal for scripts and programs, with all that it names."""
+    facts = {k: v if isinstance(v, (str, int, float, bool, type(None))) else str(v) for k, v in error.facts.items()}
+    more: dict[str, Any] = {}
+    if isinstance(error, InvalidValues):
+        more["problems"] = {path: {"zh": zh, "en": en} for path, (zh, en) in error.problems.items()}
+    if isinstance(error, InvalidDiagram):
+        more["findings"] = [finding_json(f) for f in error.findings if isinstance(f, Finding)]
+    return problem(status or error.status, error.code, error.text("zh"), error.text("en"), facts, **more)
 
 
 def error_page(status: int, title: str, text: str) -> ResponseReturnValue:
@@ -221,8 +245,7 @@ def _has_form(asked: Request) -> bool:
 
 def _engine_error(error: EngineError) -> ResponseReturnValue:
     if wants_json():
-        facts = {k: v if isinstance(v, (str, int, float, bool, type(None))) else str(v) for k, v in error.facts.items()}
-        return problem(error.status, error.code, error.text("zh"), error.text("en"), facts)
+        return engine_problem(error)
     return error_page(error.status, status_title(error.status), error.text(language()))
 
 
@@ -290,8 +313,8 @@ def _machine_error(error: Exception) -> ResponseReturnValue:
 
 def safe_next(target: str | None) -> str:
     """Return `target` if it is a place within this application, else the inbox."""
-    inside = target is not None and target.startswith("/") and not target.startswith(("//", "/\\")) and "\n" not in target
-    return target if inside and target is not None else url_for("inbox.inbox")
+    # Browsers drop tabs and read a backslash as a slash: neither may turn a path into another host.
+    return target if target is not None and re.fullmatch(r"/(?!/)[^\s\\]*", target) else url_for("inbox.inbox")
 
 
 def forget_session() -> None:
