@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -21,6 +22,7 @@ bp = Blueprint("diagrams", __name__)
 #: A deployed diagram never changes, its hash names it: ``{sha256: {element id: label}}``.
 _LABELS: dict[str, Mapping[str, str]] = {}
 _LABELS_KEPT = 500
+_KEY = re.compile(r"[a-z][a-z0-9_]{1,59}")
 
 
 # ------------------------------------------------------------------------------------------------ what other pages need
@@ -185,10 +187,15 @@ def _change_json(change: Change) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------------------------------- modeler
-@bp.get("/modeler/new")
+@bp.route("/modeler/new", methods=["GET", "POST"])
 def new_process() -> ResponseReturnValue:
     access.require(actor(), "draw")
-    return render_template("modeler_new.html", typed=request.args)
+    key, error = request.form.get("key", "").strip(), ""
+    if request.method == "POST":
+        if _KEY.fullmatch(key):
+            return redirect(url_for(".modeler", key=key), 303)
+        error = gettext("流程标识须以小写字母开头,只含小写字母、数字和下划线,最多 60 个。")
+    return render_template("modeler_new.html", typed=request.form, error=error), 422 if error else 200
 
 
 @bp.get("/modeler/<key>")
