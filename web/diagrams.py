@@ -164,12 +164,30 @@ def diff(key: str) -> ResponseReturnValue:
     }
     return render_template(
         "diff.html", key=key, name=versions[0].name, a=before, b=after, offered=offered, changes=changes, config=config,
-        side_title=_side_title,
+        side_title=_side_title, type_name=type_name,
     )
 
 
 def _side_title(side: str) -> str:
     return gettext("草稿") if side == "draft" else gettext("版本 %(version)s", version=side)
+
+
+def type_name(type: str) -> str:
+    """Return the kind of a BPMN element in words."""
+    return {
+        "process": gettext("流程"), "collaboration": gettext("协作"), "participant": gettext("泳池"), "lane": gettext("泳道"),
+        "sequenceFlow": gettext("顺序流"), "messageFlow": gettext("消息流"), "association": gettext("关联"),
+        "textAnnotation": gettext("注释"), "userTask": gettext("用户任务"), "manualTask": gettext("人工任务"),
+        "serviceTask": gettext("服务任务"), "sendTask": gettext("发送任务"), "receiveTask": gettext("接收任务"),
+        "scriptTask": gettext("脚本任务"), "businessRuleTask": gettext("业务规则任务"), "task": gettext("任务"),
+        "startEvent": gettext("开始事件"), "endEvent": gettext("结束事件"), "boundaryEvent": gettext("边界事件"),
+        "intermediateCatchEvent": gettext("中间捕获事件"), "intermediateThrowEvent": gettext("中间抛出事件"),
+        "exclusiveGateway": gettext("排他网关"), "parallelGateway": gettext("并行网关"), "inclusiveGateway": gettext("包容网关"),
+        "eventBasedGateway": gettext("事件网关"), "complexGateway": gettext("复杂网关"), "callActivity": gettext("调用活动"),
+        "subProcess": gettext("子流程"), "transaction": gettext("事务子流程"), "message": gettext("消息"), "signal": gettext("信号"),
+        "error": gettext("错误"), "escalation": gettext("升级"), "group": gettext("分组"), "dataObject": gettext("数据对象"),
+        "dataObjectReference": gettext("数据对象"), "dataStoreReference": gettext("数据存储"),
+    }.get(type, type)
 
 
 def _side(versions: Sequence[ProcessDefinition], key: str, side: str) -> tuple[bytes, str]:

@@ -212,6 +212,12 @@ def _text(value: Any, component: Component) -> str:
     return str(value)
 
 
+def _figure(value: int | Decimal) -> str:
+    """Return a figure with its thousands grouped, from ten thousand on: a year stays a year."""
+    text = format(value, "f") if isinstance(value, Decimal) else str(value)
+    return text if abs(value) < 10_000 else format(value, ",f" if isinstance(value, Decimal) else ",")
+
+
 def shown(value: Any, component: Component | None = None) -> str:
     """Return a value in words a person reads: figures grouped, instants in the house's zone, choices by their labels."""
     labels = {o.value: o.label for o in component.options} if component else {}
@@ -223,7 +229,7 @@ def shown(value: Any, component: Component | None = None) -> str:
         case str():
             return labels.get(value, value)
         case int() | Decimal():
-            return labels.get(str(value)) or f"{value:,f}" if isinstance(value, Decimal) else labels.get(str(value)) or f"{value:,}"
+            return labels.get(str(value)) or _figure(value)
         case datetime():
             return when(value) if value.tzinfo else value.strftime("%Y-%m-%d %H:%M")
         case date():

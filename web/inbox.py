@@ -78,7 +78,7 @@ def _task_page(
         may_claim=working and shown_task.assignee is None,
         may_release=shown_task.assignee is not None and access.is_open(shown_task) and _allowed(access.require_release, shown_task),
         may_assign=access.is_open(shown_task) and _allowed(access.require_assign, shown_task),
-        viewer=diagrams.viewer_config(shown_task.instance_id, definitions, history, focus=(shown_task.process, shown_task.element)),
+        viewer=diagrams.viewer_config(definitions, history, show=shown_task.process),
     ), status
 
 

@@ -14,7 +14,7 @@ from flask_babel import gettext
 from engine import Event, Form, InstanceStatus, InvalidValues, NotFound, ProcessInstance, Recorded, UserTask, access, events
 from engine.model import InstanceId, TokenId
 from web import diagrams
-from web.context import actor, engine, known_names, person
+from web.context import actor, engine, known_names, now, person
 from web.fields import draw, shown
 from web.inbox import change_rows
 from web.sentences import sentence, tell
@@ -147,9 +147,19 @@ def replay(id: InstanceId) -> ResponseReturnValue:
     deadline = nearest_deadline(tasks)
     config = {
         "diagrams": diagrams.diagrams_config(engine().instances.diagrams(actor(), id)), "eventsUrl": url_for(".events_json", id=id),
-        "deadline": deadline.isoformat() if deadline else None, "title": found.title or found.name,
+        "deadline": deadline.isoformat() if deadline else None, "title": found.title or found.name, "subtitle": _chain_words(id),
+        "back": {"url": url_for(".instance", id=id), "label": gettext("返回实例")},
     }
-    return render_template("replay.html", instance=found, config=config, breaks=engine().audit.verify(id), head=_head(id))
+    return render_template("replay.html", config=config)
+
+
+def _chain_words(id: InstanceId) -> str:
+    """Say in one line whether the history is what was written."""
+    breaks = engine().audit.verify(id)
+    if breaks:
+        return gettext("链校验未通过:第 %(seq)s 条(详见审计报告)", seq=breaks[0].seq)
+    head = _head(id)
+    return gettext("链校验通过 · 链头 %(head)s", head=str(head)[:16]) if head else gettext("链校验通过")
 
 
 def _head(id: InstanceId) -> Any:
@@ -211,7 +221,7 @@ def report(id: InstanceId) -> ResponseReturnValue:
     known_names([found.started_by, *(t.assignee for t in tasks), *(t.ended_by for t in tasks), *(r.actor for r in history)])
     labels = diagrams.names(engine().instances.diagrams(who, id))
     deadline = nearest_deadline(tasks)
-    bars, deadline_at = time_line(found, tasks, deadline)
+    bars, deadline_at = time_line(found, tasks, deadline, now())
     return render_template(
         "report.html", instance=found, lines=tell(history, labels, person), bars=bars, deadline=deadline, deadline_at=deadline_at,
         documents=engine().instances.documents(who, id), breaks=engine().audit.verify(id), head=_head(id), count=len(history),
@@ -223,9 +233,11 @@ def _told(history: Sequence[Recorded], labels: Any, kind: type[Event]) -> list[A
     return list(tell([r for r in history if isinstance(r.event, kind)], labels, person))
 
 
-def time_line(found: ProcessInstance, tasks: Sequence[UserTask], deadline: datetime | None) -> tuple[list[Bar], float | None]:
-    """Return the bars of the report's chart and the place of the deadline on it, in thousandths."""
-    ends = [t.ended_at or t.created_at for t in tasks] + [e for e in (found.ended_at, deadline) if e]
+def time_line(
+    found: ProcessInstance, tasks: Sequence[UserTask], deadline: datetime | None, at: datetime,
+) -> tuple[list[Bar], float | None]:
+    """Return the bars of the report's chart and the place of the deadline on it, in thousandths; open tasks reach to `at`."""
+    ends = [t.ended_at or at for t in tasks] + [e for e in (found.ended_at, deadline) if e]
     start, end = found.started_at, max(ends, default=found.started_at)
     span = max((end - start).total_seconds(), 1.0)
 
@@ -235,8 +247,8 @@ def time_line(found: ProcessInstance, tasks: Sequence[UserTask], deadline: datet
     bars = [
         Bar(
             name=t.name, who=person(t.ended_by or t.assignee), started_at=t.created_at, ended_at=t.ended_at, left=place(t.created_at),
-            width=max(3.0, place(t.ended_at or end) - place(t.created_at)),
-            late=bool(t.due_at and (t.ended_at or end) > t.due_at),
+            width=round(max(3.0, place(t.ended_at or at) - place(t.created_at)), 1),
+            late=bool(t.due_at and (t.ended_at or at) > t.due_at),
         )
         for t in sorted(tasks, key=lambda t: (t.created_at, t.id))
     ]

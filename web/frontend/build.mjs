@@ -83,9 +83,21 @@ const shared = {
   plugins: [simulationWords, iconFont], logLevel: 'warning',
 };
 const builds = await Promise.all([
-  esbuild.build({ ...shared, format: 'esm', splitting: true, entryPoints: ['modeler', 'viewer', 'replay', 'diff'].map(name => `src/${name}.js`) }),
+  esbuild.build({ ...shared, format: 'esm', splitting: true, entryNames: '[name]-part', entryPoints: ['modeler', 'viewer', 'replay', 'diff'].map(name => `src/${name}.js`) }),
   esbuild.build({ ...shared, format: 'iife', entryPoints: ['src/app.js', 'src/site.css'] }),
 ]);
+
+/**
+ * Pages say `<script src="…" defer>`; diagram code comes as modules, which share most of their bytes. So each of these scripts begins
+ * with a few bytes that ask for its module and for the shared parts at the same time.
+ */
+function beginnings({ outputFiles, metafile }) {
+  return Object.entries(metafile.outputs).filter(([file, { entryPoint }]) => entryPoint && file.endsWith('.js')).map(([file, { imports }]) => {
+    const name = path.basename(file);
+    const parts = [...imports.map(i => path.basename(i.path)), name].map(part => `import("./${part}");`);
+    return { path: path.join(target, name.replace('-part.js', '.js')), contents: Buffer.from(`${parts.join('')}\n`) };
+  }).concat(outputFiles.map(file => ({ path: file.path.replace(/-part\.css$/, '.css'), contents: file.contents })));
+}
 
 /** {file name: content}, named by content: what a file refers to is named first. */
 function nameByContent(outputs) {
@@ -139,8 +151,8 @@ function notices(metafiles) {
 
 const files = new Map();
 const manifest = {};
-for (const { outputFiles } of builds) {
-  for (const [plain, { name, bytes }] of nameByContent(outputFiles)) {
+for (const outputs of [beginnings(builds[0]), builds[1].outputFiles]) {
+  for (const [plain, { name, bytes }] of nameByContent(outputs)) {
     files.set(name, bytes);
     if (/^(modeler|viewer|replay|diff|app|site)\.(js|css)$/.test(plain)) manifest[plain] = name;
   }

@@ -17,8 +17,8 @@ export function instantText(ms, withYear = false) {
   return format({ ...(withYear && { year: 'numeric' }), month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit' }).format(ms);
 }
 
-export const dayText = ms => format({ year: 'numeric', month: '2-digit', day: '2-digit', weekday: 'short' }).format(ms);
-export const clockText = ms => format({ hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(ms);
+export const dayText = ms => `${format({ year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms)} ${format({ weekday: 'short' }).format(ms)}`;
+export const clockText = ms => format({ hour: '2-digit', minute: '2-digit' }).format(ms);
 
 /** The two largest units of a duration in ms (one when `short`), rounded down. */
 export function durationText(ms, short = false) {

@@ -2,7 +2,13 @@
 import en from './en.js';
 import zh from './zh.js';
 
-export const CATALOGUES = { zh, en };
+export const CATALOGUES = { zh: { ...zh }, en: { ...en } };
+
+/** Tools bring the words that staff pages have no use for. */
+export function extend(more) {
+  Object.assign(CATALOGUES.zh, more.zh);
+  Object.assign(CATALOGUES.en, more.en);
+}
 
 /** `zh` or `en`. */
 export function language() {
