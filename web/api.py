@@ -26,7 +26,7 @@ class BadRequest(EngineError):
     """The body or a parameter is not what the API takes."""
 
     code = "bad_request"
-    zh = "请求不正确:{problem}"
+    zh = "请求不正确：{problem}"
     en = "The request is not right: {problem_en}"
 
 
@@ -62,7 +62,7 @@ def _take(body: dict[str, Any], **kinds: type) -> dict[str, Any]:
     for name, value in body.items():
         if name not in kinds:
             known = ", ".join(sorted(kinds))
-            raise BadRequest(problem=f"未知字段 {name};可用:{known}", problem_en=f"unknown field {name}; known: {known}")
+            raise BadRequest(problem=f"未知字段 {name}；可用：{known}", problem_en=f"unknown field {name}; known: {known}")
         if value is not None and (not isinstance(value, kinds[name]) or (kinds[name] is int and isinstance(value, bool))):
             kind = kinds[name].__name__
             raise BadRequest(problem=f"字段 {name} 的类型须为 {kind}", problem_en=f"the field {name} must be a {kind}")
@@ -145,7 +145,7 @@ def instances() -> ResponseReturnValue:
     status = request.args.get("status")
     if status is not None and status not in set(InstanceStatus):
         known = ", ".join(InstanceStatus)
-        raise BadRequest(problem=f"status 须为:{known}", problem_en=f"status must be one of {known}")
+        raise BadRequest(problem=f"status 须为：{known}", problem_en=f"status must be one of {known}")
     page = engine().instances.list(
         actor(), key=request.args.get("key"), status=InstanceStatus(status) if status else None, search=request.args.get("search", ""),
         limit=_limit(), before=request.args.get("before"),
@@ -197,7 +197,7 @@ def tasks() -> ResponseReturnValue:
     view = request.args.get("view", "all")
     if view not in VIEWS:
         known = ", ".join(VIEWS)
-        raise BadRequest(problem=f"view 须为:{known}", problem_en=f"view must be one of {known}")
+        raise BadRequest(problem=f"view 须为：{known}", problem_en=f"view must be one of {known}")
     page = engine().tasks.inbox(actor(), view, search=request.args.get("search", ""), limit=_limit(), after=request.args.get("after"))
     return _json({"items": [task_json(t) for t in page.items], "next": page.next})
 

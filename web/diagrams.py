@@ -212,7 +212,7 @@ def new_process() -> ResponseReturnValue:
     if request.method == "POST":
         if _KEY.fullmatch(key):
             return redirect(url_for(".modeler", key=key), 303)
-        error = gettext("流程标识须以小写字母开头,只含小写字母、数字和下划线,最多 60 个。")
+        error = gettext("流程标识须以小写字母开头，只含小写字母、数字和下划线，最多 60 个。")
     return render_template("modeler_new.html", typed=request.form, error=error), 422 if error else 200
 
 

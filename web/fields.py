@@ -159,7 +159,7 @@ def _hint(component: Component) -> str:
     if component.required_if is not None and not component.required:
         parts.append(gettext("视情况必填。"))
     if component.accept:
-        parts.append(gettext("可上传:%(types)s", types=" ".join(component.accept)))
+        parts.append(gettext("可上传：%(types)s", types=" ".join(component.accept)))
     return " ".join(filter(None, parts))
 
 
@@ -239,7 +239,7 @@ def shown(value: Any, component: Component | None = None) -> str:
         case Mapping():
             if "name" in value and "sha256" in value:
                 return str(value["name"])
-            return ";".join(f"{k}:{shown(v)}" for k, v in value.items())
+            return "；".join(f"{k}：{shown(v)}" for k, v in value.items())
         case list() | tuple():
             return "、".join(shown(v, component) for v in value) or "—"
     return str(value)

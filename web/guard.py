@@ -269,13 +269,13 @@ def status_title(status: int) -> str:
 
 def _advice(status: int) -> str:
     return {
-        400: gettext("请返回上一页,核对后重试。"),
-        403: gettext("您没有权限进行此操作。如认为有误,请联系流程负责人。"),
-        404: gettext("地址可能已改变,或内容已不存在。请从菜单重新进入。"),
+        400: gettext("请返回上一页，核对后重试。"),
+        403: gettext("您没有权限进行此操作。如认为有误，请联系流程负责人。"),
+        404: gettext("地址可能已改变，或内容已不存在。请从菜单重新进入。"),
         405: gettext("请从菜单重新进入此页。"),
         413: gettext("提交的内容超过了允许的大小。请压缩或分次上传后重试。"),
-        429: gettext("尝试次数过多,请稍等几分钟再试。"),
-    }.get(status, gettext("请返回上一页重试;仍不行时请联系系统管理员。"))
+        429: gettext("尝试次数过多，请稍等几分钟再试。"),
+    }.get(status, gettext("请返回上一页重试；仍不行时请联系系统管理员。"))
 
 
 _ENGLISH = {
@@ -291,7 +291,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return error.get_response()
     status = error.code or 500
     if isinstance(error, CSRFError):
-        title, advice, code = gettext("页面已失效"), gettext("登录已过期或页面停留过久。请返回上一页复制已填写的内容,刷新后重新提交。"), "csrf"
+        title, advice, code = gettext("页面已失效"), gettext("登录已过期或页面停留过久。请返回上一页复制已填写的内容，刷新后重新提交。"), "csrf"
         if not wants_json():
             g.error = None
     else:
@@ -304,7 +304,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 def _machine_error(error: Exception) -> ResponseReturnValue:
     """Answer what nobody foresaw: logged with its trace, told without it."""
     _log.exception("%s %s failed", request.method, request.path, exc_info=error)
-    advice = gettext("系统遇到了没有预料到的问题,您的操作没有生效。请稍后重试;仍不行时请把下面的时间告诉系统管理员。")
+    advice = gettext("系统遇到了没有预料到的问题，您的操作没有生效。请稍后重试；仍不行时请把下面的时间告诉系统管理员。")
     if wants_json():
         return problem(500, "internal", advice, "Something unforeseen happened; nothing was changed.")
     g.error = None

@@ -209,14 +209,14 @@ def _key(raw: dict[str, Any]) -> str | None:
 @bp.post("/task/<id:id>/claim")
 def claim(id: TaskId) -> ResponseReturnValue:
     engine().tasks.claim(actor(), id)
-    flash(gettext("已领取,请办理。"))
+    flash(gettext("已领取，请办理。"))
     return redirect(url_for(".task", id=id), 303)
 
 
 @bp.post("/task/<id:id>/release")
 def release(id: TaskId) -> ResponseReturnValue:
     engine().tasks.release(actor(), id)
-    flash(gettext("已退回,其他人可以领取。"))
+    flash(gettext("已退回，其他人可以领取。"))
     return redirect(url_for(".inbox"), 303)
 
 

@@ -86,7 +86,7 @@ def stop(id: InstanceId, what: str) -> ResponseReturnValue:
         flash(gettext("流程已取消。"))
     else:
         engine().instances.suspend(actor(), id, reason)
-        flash(gettext("流程已挂起,恢复前不能办理。"))
+        flash(gettext("流程已挂起，恢复前不能办理。"))
     return redirect(url_for(".instance", id=id), 303)
 
 
@@ -135,7 +135,7 @@ def register_event(id: InstanceId, token: TokenId) -> ResponseReturnValue:
         engine().messages.send(actor(), id, token, raw)
     except InvalidValues as error:
         return _event_page(id, subscription, form, raw, error.problems, error.status)
-    flash(gettext("已登记,流程继续。"))
+    flash(gettext("已登记，流程继续。"))
     return redirect(url_for(".instance", id=id), 303)
 
 
@@ -157,7 +157,7 @@ def _chain_words(id: InstanceId) -> str:
     """Say in one line whether the history is what was written."""
     breaks = engine().audit.verify(id)
     if breaks:
-        return gettext("链校验未通过:第 %(seq)s 条(详见审计报告)", seq=breaks[0].seq)
+        return gettext("链校验未通过：第 %(seq)s 条（详见审计报告）", seq=breaks[0].seq)
     head = _head(id)
     return gettext("链校验通过 · 链头 %(head)s", head=str(head)[:16]) if head else gettext("链校验通过")
 

@@ -82,7 +82,7 @@ def mended_values(text: str) -> dict[str, Any]:
             continue
         name, equals, value = (part.strip() for part in line.partition("="))
         if not equals or not name.isidentifier():
-            raise ValueError(gettext("更正的变量第 %(number)s 行应写成:变量名 = 值", number=number))
+            raise ValueError(gettext("更正的变量第 %(number)s 行应写成：变量名 = 值", number=number))
         try:
             found[name] = json.loads(value)
         except json.JSONDecodeError:
