@@ -254,7 +254,7 @@ def draft(key: str) -> ResponseReturnValue:
         return _xml(found.xml, found.sha256)
     posted = _posted_diagram()
     if not request.if_match:
-        return problem(428, "if_match_missing", gettext("缺少 If-Match:请给出草稿所依据的 sha256。"), "If-Match is missing: give the sha256 the draft was made from.")
+        return problem(428, "if_match_missing", gettext("缺少 If-Match：请给出草稿所依据的 sha256。"), "If-Match is missing: give the sha256 the draft was made from.")
     base = next(iter(request.if_match.as_set(include_weak=True)), "")
     try:
         saved = engine().deployments.save_draft(actor(), key, posted, base)

@@ -74,7 +74,7 @@ def mended_values(text: str) -> dict[str, Any]:
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
-            raise ValueError(gettext("更正的变量不是有效的 JSON:%(error)s", error=error)) from error
+            raise ValueError(gettext("更正的变量不是有效的 JSON：%(error)s", error=error)) from error
         return dict(values)
     found: dict[str, Any] = {}
     for number, line in enumerate(text.splitlines(), 1):
