@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, request, url_for
-from flask_babel import gettext
 
 from engine import Actor, Engine, Settings, SettingsError, access, kept_secret
 from engine.access import GROUPS
 from web import api, context, diagrams, entry, inbox, instances, operations
 from web.guard import may_ask, protect
-from web.language import add_language, language
+from web.language import add_language, gettext, language
 
 __all__ = ["create_app"]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
 from engine import Incident, NotFound, ProcessDefinition, Recorded, StalePage, access, events
 from engine.model import DefinitionId
 from web.context import actor, engine, known_names
 from web.difference import Change, differences, parse
 from web.guard import drawing_board, engine_problem, finding_json, problem, takes_diagram
+from web.language import gettext
 
 bp = Blueprint("diagrams", __name__)
 

@@ -86,8 +86,6 @@ def differences(old: bytes, new: bytes) -> tuple[Change, ...]:
 
 
 def _is_owner(element: etree._Element) -> bool:
-    if not isinstance(element.tag, str):
-        return False
     tag = etree.QName(element)
     if tag.namespace != _BPMN or not element.get("id"):
         return False
@@ -106,7 +104,7 @@ def _short(element: etree._Element, name: str) -> str:
 def _index(xml: bytes) -> tuple[dict[str, _Element], dict[str, object]]:
     root = parse(xml)
     elements: dict[str, _Element] = {}
-    for element in root.iter():
+    for element in root.iter("*"):
         if _is_owner(element):
             facts: dict[str, str] = {}
             _collect(element, "", facts)
@@ -128,8 +126,8 @@ def _collect(element: etree._Element, path: str, facts: dict[str, str]) -> None:
     if text:
         facts[path or "."] = text
     seen: dict[str, int] = {}
-    for child in element:
-        if not isinstance(child.tag, str) or _is_owner(child):
+    for child in element.iterchildren("*"):
+        if _is_owner(child):
             continue
         tag = _short(child, child.tag)
         if tag in _SAID_ELSEWHERE:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, refresh
+from flask_babel import refresh
 from flask_login import current_user, login_user, logout_user
 
 from engine import EngineError
 from web.context import engine, settings
 from web.guard import Person, authenticate, forget_session, open_to_all, safe_next
-from web.language import LANGUAGES, language
+from web.language import LANGUAGES, gettext, language
 
 bp = Blueprint("entry", __name__)
 

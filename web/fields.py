@@ -12,10 +12,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from flask_babel import gettext
-
 from engine import Component, Document, Form
-from web.language import language, local, when
+from web.language import gettext, language, local, when
 
 #: ``{path of the field: (Chinese, English)}``
 Problems = Mapping[str, tuple[str, str]]

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from flask import Flask, Request, Response, g, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 from flask_limiter import Limiter
 from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
@@ -23,7 +22,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from engine import Actor, EngineError, Finding, InvalidDiagram, InvalidValues
 from web.context import actor, engine, settings
-from web.language import language
+from web.language import gettext, language
 
 _log = logging.getLogger(__name__)
 _View = TypeVar("_View", bound=Callable[..., Any])

@@ -10,15 +10,27 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
-from engine import EngineError, FileRefused, Form, InvalidValues, NotFound, StalePage, TaskId, UserTask, access, token
+from engine import (
+    EngineError,
+    FileRefused,
+    Form,
+    InvalidValues,
+    NotFound,
+    ProcessDefinition,
+    StalePage,
+    TaskId,
+    UserTask,
+    Values,
+    access,
+    token,
+)
 from engine.model import DocumentId
 from web import diagrams
 from web.context import actor, engine, known_names, person
-from web.fields import Drawing, draw, shown
+from web.fields import Problems, draw, shown
 from web.guard import takes_files
-from web.language import language
+from web.language import gettext, language
 from web.sentences import tell
 
 bp = Blueprint("inbox", __name__)
@@ -54,27 +66,32 @@ class _Typed:
 @bp.get("/task/<id:id>")
 def task(id: TaskId) -> ResponseReturnValue:
     shown_task = engine().tasks.get(actor(), id)
-    form, values = engine().tasks.form(actor(), id) if access.is_open(shown_task) else (None, {})
+    form, values = _form(shown_task)
     return _task_page(shown_task, form, values)
 
 
+def _form(shown_task: UserTask) -> tuple[Form | None, Values]:
+    """Return the form as the actor may see it, and what it starts with: tables and read-only fields, draft, variables."""
+    if shown_task.ended_at is not None:
+        return None, {}
+    form, values = engine().tasks.form(actor(), shown_task.id)
+    return form, {**engine().tasks.context(actor(), shown_task.id), **values}
+
+
 def _task_page(
-    shown_task: UserTask, form: Form | None, values: Any, *, problems: dict[str, tuple[str, str]] | None = None, alert: str = "",
-    status: int = 200,
+    shown_task: UserTask, form: Form | None, values: Values, *, problems: Problems | None = None, alert: str = "", status: int = 200,
 ) -> ResponseReturnValue:
     who = actor()
     documents = engine().instances.documents(who, shown_task.instance_id)
     history = engine().instances.history(who, shown_task.instance_id)
     definitions = engine().instances.diagrams(who, shown_task.instance_id)
     mine = tuple(d for d in documents if d.task_id == shown_task.id)
-    if form is not None and not access.may_read_price(who):
-        form = form.without_prices()
     known_names((shown_task.assignee, shown_task.ended_by, *(r.actor for r in history[-_LATEST * 4:])))
     timeline = tell(history, diagrams.names(definitions), person, newest_first=True)
     working = access.may_work_on(who, shown_task) and access.is_open(shown_task)
     return render_template(
         "task.html", task=shown_task, drawing=draw(form, values, problems=problems, documents=mine), has_form=form is not None,
-        documents=documents, timeline=timeline[:_LATEST], alert=alert, working=working, once=token(),
+        documents=documents, timeline=timeline[:_LATEST], alert=alert, working=working, once=_once(),
         may_claim=working and shown_task.assignee is None,
         may_release=shown_task.assignee is not None and access.is_open(shown_task) and _allowed(access.require_release, shown_task),
         may_assign=access.is_open(shown_task) and _allowed(access.require_assign, shown_task),
@@ -97,40 +114,30 @@ def work_on(id: TaskId) -> ResponseReturnValue:
     form: Form | None = None
     try:
         shown_task = engine().tasks.get(actor(), id)
-        if access.is_open(shown_task):
-            form, _ = engine().tasks.form(actor(), id)
+        form, values = _form(shown_task)
         typed = _read(form, id)
+        values = {**values, **typed.raw}
         if typed.changed_rows:
-            return _task_page(shown_task, form, _over(id, typed.raw), problems=typed.problems)
+            return _task_page(shown_task, form, values, problems=typed.problems)
         if "_draft" in request.form:
             engine().tasks.save_draft(actor(), id, typed.raw)
             flash(gettext("草稿已保存。"))
-            return _problems_or(typed, shown_task, form, redirect(url_for(".task", id=id), 303))
+            if not typed.problems:
+                return redirect(url_for(".task", id=id), 303)
         if typed.problems:
             raise InvalidValues(typed.problems)
         engine().tasks.complete(
             actor(), id, typed.raw, version=_whole(request.form.get("_version")), idempotency_key=_key(typed.raw),
         )
     except InvalidValues as error:
-        return _task_page(engine().tasks.get(actor(), id), form, _over(id, typed.raw), problems=error.problems, status=error.status)
+        return _task_page(shown_task, form, values, problems=error.problems, status=error.status)
     except StalePage as error:
         fresh = engine().tasks.get(actor(), id)
-        return _task_page(fresh, form, _over(id, typed.raw), alert=error.text(language()), status=error.status)
+        return _task_page(fresh, form, values, alert=error.text(language()), status=error.status)
     except EngineError as error:
         return _closed_page(id, form, error)
     flash(gettext("“%(name)s”已提交。", name=shown_task.name))
     return redirect(url_for(".inbox"), 303)
-
-
-def _problems_or(typed: _Typed, shown_task: UserTask, form: Form | None, otherwise: ResponseReturnValue) -> ResponseReturnValue:
-    if not typed.problems:
-        return otherwise
-    return _task_page(shown_task, form, _over(shown_task.id, typed.raw), problems=typed.problems, status=422)
-
-
-def _over(id: TaskId, raw: dict[str, Any]) -> dict[str, Any]:
-    """Return what was typed over what the form starts with: read-only fields and tables are not in the post."""
-    return {**engine().tasks.form(actor(), id)[1], **raw}
 
 
 def _closed_page(id: TaskId, form: Form | None, error: EngineError) -> ResponseReturnValue:
@@ -193,6 +200,11 @@ def change_rows(raw: dict[str, Any]) -> bool:
     return True
 
 
+def _once() -> str:
+    """Return a word that names this copy of a page; a page drawn again keeps its own."""
+    return request.form.get("_once") or token()
+
+
 def _whole(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 19 else None
 
@@ -246,9 +258,9 @@ def start_list() -> ResponseReturnValue:
     return render_template("start.html", stages=_by_stage(definitions))
 
 
-def _by_stage(definitions: Iterable[Any]) -> list[tuple[str, list[Any]]]:
+def _by_stage(definitions: Iterable[ProcessDefinition]) -> list[tuple[str, list[ProcessDefinition]]]:
     """Return ``[(stage, definitions), …]``: the stages PSM010 to PSM080 are read from the process keys."""
-    stages: dict[str, list[Any]] = {}
+    stages: dict[str, list[ProcessDefinition]] = {}
     for definition in definitions:
         head = definition.key.split("_")[0]
         stage = head.upper() if head[:3] == "psm" else head
@@ -258,29 +270,29 @@ def _by_stage(definitions: Iterable[Any]) -> list[tuple[str, list[Any]]]:
 
 @bp.get("/start/<key>")
 def start(key: str) -> ResponseReturnValue:
-    definition, form = _start_form(key)
-    return _start_page(definition, form, form.initial({}) if form else {})
+    definition, form, values = _start_form(key)
+    return _start_page(definition, form, values)
 
 
-def _start_form(key: str) -> tuple[Any, Form | None]:
+def _start_form(key: str) -> tuple[ProcessDefinition, Form | None, Values]:
+    form, values = engine().instances.start_form(actor(), key)
     definition = next((d for d in engine().instances.startable(actor()) if d.key == key), None)
     if definition is None:
         raise NotFound(what=gettext("可发起的流程"), id=key)
-    return definition, engine().instances.start_form(actor(), key)
+    return definition, form, values
 
 
 def _start_page(
-    definition: Any, form: Form | None, values: Any, problems: dict[str, tuple[str, str]] | None = None, status: int = 200,
+    definition: ProcessDefinition, form: Form | None, values: Values, problems: Problems | None = None, status: int = 200,
 ) -> ResponseReturnValue:
-    if form is not None and not access.may_read_price(actor()):
-        form = form.without_prices()
-    drawing: Drawing = draw(form, values, problems=problems)
-    return render_template("start_one.html", definition=definition, drawing=drawing, typed=request.form, once=token()), status
+    return render_template(
+        "start_one.html", definition=definition, drawing=draw(form, values, problems=problems), typed=request.form, once=_once(),
+    ), status
 
 
 @bp.post("/start/<key>")
 def start_now(key: str) -> ResponseReturnValue:
-    definition, form = _start_form(key)
+    definition, form, _ = _start_form(key)
     raw = form.from_flat(request.form.to_dict(flat=False)) if form else {}
     if change_rows(raw):
         return _start_page(definition, form, raw)

@@ -9,7 +9,6 @@ from typing import Any
 
 from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
 from engine import Event, Form, InstanceStatus, InvalidValues, NotFound, ProcessInstance, Recorded, UserTask, access, events
 from engine.model import InstanceId, TokenId
@@ -17,6 +16,7 @@ from web import diagrams
 from web.context import actor, engine, known_names, now, person
 from web.fields import draw, shown
 from web.inbox import change_rows
+from web.language import gettext
 from web.sentences import sentence, tell
 
 bp = Blueprint("instances", __name__)
@@ -115,8 +115,6 @@ def _event_page(
     id: InstanceId, subscription: Any, form: Form | None, values: Any, problems: dict[str, tuple[str, str]] | None = None,
     status: int = 200,
 ) -> ResponseReturnValue:
-    if form is not None and not access.may_read_price(actor()):
-        form = form.without_prices()
     labels = diagrams.names(engine().instances.diagrams(actor(), id))
     name = labels.get((subscription.process, subscription.element)) or subscription.name
     return render_template(

@@ -17,7 +17,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, request, session
-from flask_babel import Babel, Domain, get_locale, gettext, ngettext
+from flask_babel import Babel, Domain, get_locale
+from flask_babel import gettext as _gettext
+from flask_babel import ngettext as _ngettext
 
 from web.context import now, settings
 
@@ -56,14 +58,24 @@ def missing_words() -> tuple[str, ...]:
     return tuple(m for m in found if (entry := catalog.get(m)) is None or not any(_as_tuple(entry.string)))
 
 
-def _as_tuple(text: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    return (text,) if isinstance(text, str) else tuple(text)
+def _as_tuple(text: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    return (text or "",) if text is None or isinstance(text, str) else tuple(text)
 
 
 def language() -> str:
     """Return the language of this request, ``zh`` or ``en``: what the reader chose, else Chinese."""
     chosen = session.get("language") if request else None
     return chosen if chosen in LANGUAGES else "zh"
+
+
+def gettext(text: str, /, **values: object) -> str:
+    """Return a phrase in the reader's language, its ``%(name)s`` filled with `values`."""
+    return str(_gettext(text, **values))
+
+
+def ngettext(one: str, many: str, num: int) -> str:
+    """Return the phrase that fits a number, its ``%(num)d`` filled."""
+    return str(_ngettext(one, many, num))
 
 
 # -------------------------------------------------------------------------------------------------------------------- times

@@ -8,14 +8,13 @@ from typing import Any
 
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
 from engine import EngineError, Incident, NotFound, access
 from engine.access import GROUPS
 from engine.model import IncidentId
 from web.context import actor, engine, known_names
 from web.guard import open_to_all
-from web.language import language
+from web.language import gettext, language
 
 bp = Blueprint("operations", __name__)
 

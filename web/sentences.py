@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import gettext
-
 from engine import Event, Recorded, events
-from web.language import when
+from web.language import gettext, when
 
 #: ``{(process key, element id): name}``
 Names = Mapping[tuple[str, str], str]
