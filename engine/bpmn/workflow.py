@@ -732,16 +732,23 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
         return found
 
-    def fire_due(self) -> bool:
-        """Fire every timer that is due, soonest first, each with its consequences; return True when one did."""
-        fired = False
+    def fire_due(self, *, on_time: bool) -> bool:
+        """Fire every timer that is due, soonest first, each with its consequences; return True when one did.
+
+        Timers that come to be meanwhile are for the next command, so a diagram cannot keep one busy for ever.
+
+        Args:
+            on_time: fire also what is due at this very instant, else only what is overdue.
+        """
+        fired, known = False, self.last_token
         while self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
-            due = next(((at, token, n) for at, token, n in self.timers() if at <= self.at), None)
+            due = next(
+                ((token, n) for at, token, n in self.timers()
+                 if token.id <= known and (at < self.at or (on_time and at == self.at))), None)
             if due is None:
                 break
-            _, token, n = due
             fired = True
-            token.task_spec.timer_due(token, n)
+            due[0].task_spec.timer_due(*due)
             self.settle()
         return fired
 
