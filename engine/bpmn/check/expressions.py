@@ -13,7 +13,8 @@ from engine.bpmn.check.document import Document, Element
 from engine.bpmn.check.rule import DRAFT, WARNING, Hit, Hits, hit, label, rule
 from engine.bpmn.reader import HOUSE_ZONE, translated
 from engine.bpmn.xml import CAMUNDA
-from engine.feel.check import ExpressionProblem, expression_problems
+from engine.feel import Expression, FeelSyntaxError, compile_expression
+from engine.feel.builtins import BUILTINS
 
 _ZONE = ZoneInfo(HOUSE_ZONE)
 _JUEL = re.compile(r"[$#]\{")
@@ -136,17 +137,17 @@ def _variables(document: Document) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def _problems(document: Document) -> Iterator[tuple[Written, ExpressionProblem]]:
+def _compiled(document: Document) -> Iterator[tuple[Written, Expression | FeelSyntaxError]]:
     names = _variables(document)
     for each in written(document):
         if not each.is_expression:
             continue
         try:
-            feel = translated(each.text)
+            yield each, compile_expression(translated(each.text), names)
+        except FeelSyntaxError as error:
+            yield each, error
         except ValueError:
-            continue  # EXPR-JUEL tells it
-        for problem in expression_problems(feel, names):
-            yield each, problem
+            continue  # no FEEL meaning: EXPR-JUEL tells it
 
 
 def _short(text: str) -> str:
@@ -161,13 +162,12 @@ def _short(text: str) -> str:
     mend_en="Correct it; texts stand in double quotes, equality is a single =, write and/or",
 )
 def syntax(document: Document) -> Hits:
-    for each, problem in _problems(document):
-        if problem.rule == "syntax":
+    for each, found in _compiled(document):
+        if isinstance(found, FeelSyntaxError):
             facts = {
-                "text": _short(each.text), "line": problem.line, "column": problem.column,
-                "why": problem.en, "why_zh": problem.zh,
+                "text": _short(each.text), "line": found.line, "column": found.column, "why": found.message, "why_zh": found.zh,
             }
-            yield Hit(each.element, None, facts, each.line + problem.line - 1)
+            yield Hit(each.element, None, facts, each.line + found.line - 1)
 
 
 @rule(
@@ -177,10 +177,11 @@ def syntax(document: Document) -> Hits:
     mend_zh="请改用 FEEL 的函数", mend_en="Use a function of FEEL",
 )
 def unknown_function(document: Document) -> Hits:
-    for each, problem in _problems(document):
-        if problem.rule == "unknown_function":
-            facts = {"text": _short(each.text), "function": problem.name}
-            yield Hit(each.element, None, facts, each.line + problem.line - 1)
+    for each, found in _compiled(document):
+        if isinstance(found, FeelSyntaxError):
+            continue
+        for name in sorted(found.called_names - BUILTINS.keys()):
+            yield Hit(each.element, None, {"text": _short(each.text), "function": name}, each.line)
 
 
 @rule(
@@ -192,11 +193,8 @@ def juel(document: Document) -> Hits:
     for each in written(document):
         if not each.is_expression or not _JUEL.search(each.text):
             continue
-        try:
-            feel = translated(each.text)
-        except ValueError:
-            feel = ""
-        if feel and not any(problem.rule == "syntax" for problem in expression_problems(feel, None)):
+        feel = _feel_of(each.text)
+        if feel:
             facts = {"why": "it is translated", "why_zh": "已自动翻译", "feel": f"= {feel}"}
             yield Hit(each.element, WARNING, {"text": _short(each.text), **facts}, each.line)
         else:
@@ -206,6 +204,16 @@ def juel(document: Document) -> Hits:
                 "feel": 'amount > 1000000 and result = "pass"',
             }
             yield Hit(each.element, None, {"text": _short(each.text), **facts}, each.line)
+
+
+def _feel_of(text: str) -> str:
+    """Return the FEEL that a Camunda 7 expression is translated to, ``""`` when it has no meaning there."""
+    try:
+        feel = translated(text)
+        compile_expression(feel, frozenset())
+    except ValueError:
+        return ""
+    return feel
 
 
 @rule(

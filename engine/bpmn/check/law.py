@@ -137,7 +137,7 @@ def _decisions(paths: Paths, bidding: set[Element], negotiation: set[Element]) -
     """Return (procurement decisions, their direct-purchase flows)."""
     document = paths.document
     both = bidding | negotiation
-    open_to_all = paths.reached(paths.starts(paths.process), stops=lambda node: node in both)
+    open_to_all = paths.reached(paths.starts(paths.process), stops=both.__contains__)
     decisions: set[Element] = set()
     direct: set[Element] = set()
     for gateway in document.each("exclusiveGateway", "eventBasedGateway"):
@@ -148,7 +148,7 @@ def _decisions(paths: Paths, bidding: set[Element], negotiation: set[Element]) -
             target = document.target[flow]
             if target is None:
                 continue
-            seen = paths.reached([(target, ENTER)], stops=lambda node, gateway=gateway: node in both or node is gateway)
+            seen = paths.reached([(target, ENTER)], stops=(both | {gateway}).__contains__)
             leads[flow] = bool(seen & bidding), bool(seen & negotiation)
         purchases = {flow for flow, (bids, negotiates) in leads.items() if negotiates and not bids}
         if purchases and any(bids for bids, _ in leads.values()):
