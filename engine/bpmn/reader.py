@@ -72,7 +72,7 @@ class DiagramCannotRun(InvalidDiagram):
 
 
 def compile_definition(
-    root: str, sources: Sequence[Source], decisions: Mapping[str, bytes] = {}, zone: str = HOUSE_ZONE  # noqa: B006
+    root: str, sources: Sequence[Source], decisions: Mapping[str, bytes] = {}, zone: str = HOUSE_ZONE
 ) -> Definition:
     """Return the executable form of a process and of every process that it calls, directly or not.
 
@@ -95,7 +95,7 @@ def compile_definition(
         root=made[root],
         specs=made,
         zone=reader.zone,
-        compensates=any(isinstance(d, ev.Compensation) and isinstance(node, specs.Throwing) or isinstance(d, ev.Cancel)
+        compensates=any((isinstance(d, ev.Compensation) and isinstance(node, specs.Throwing)) or isinstance(d, ev.Cancel)
                         for node in nodes for d in getattr(node, "definitions", ())),
         watches=any(node.watches or node.has_moving_dates for node in nodes),
         reads=frozenset[str]().union(*(node.reads for node in nodes)),

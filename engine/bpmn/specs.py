@@ -46,8 +46,8 @@ from engine.feel import Expression, Result
 from engine.model import NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
-    from engine.feel.dmn import DecisionModel
     from engine.bpmn.workflow import ScopeMixin
+    from engine.feel.dmn import DecisionModel
 
 WAITING, READY, STARTED, FINISHED = TaskState.WAITING, TaskState.READY, TaskState.STARTED, TaskState.FINISHED_MASK
 

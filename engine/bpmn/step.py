@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 
 from engine import events as log
 from engine.bpmn import state as states
-from engine.bpmn import timers
 from engine.bpmn.definition import Definition
-from engine.bpmn.specs import Catching, JobTask, UserTask
-from engine.bpmn.workflow import CLOSING, LEAVING, READY, RUNNING, STARTED, ElementFailed, Token, Workflow, failed
+from engine.bpmn.specs import JobTask, UserTask
+from engine.bpmn.workflow import READY, RUNNING, STARTED, ElementFailed, Token, Workflow, failed
 from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
 from engine.model import (
     BroadcastSignal,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -39,8 +39,6 @@ class CheckContext:
     Attributes:
         forms: form ids. job_types: registered handlers. decisions: DMN decision ids. groups: role ids.
         processes: keys of processes; those of the files that are checked together are known anyway.
-        feel: compiles an expression, given the names with blanks that it may use; raises an error with `message`, `line` and
-            `column` when it is no FEEL. None: expressions are not compiled.
         policy: ``{rule: severity}`` in place of the rule's own; None silences the rule.
         limit: bytes of one file.
     """
@@ -50,7 +48,6 @@ class CheckContext:
     decisions: frozenset[str] | None = None
     processes: frozenset[str] | None = None
     groups: frozenset[str] | None = None
-    feel: Callable[[str, frozenset[str]], object] | None = None
     policy: Mapping[str, Severity | None] = field(default_factory=dict)
     limit: int = 4 * 1024 * 1024
 
