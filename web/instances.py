@@ -10,8 +10,11 @@ from typing import Any
 from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from engine import Event, Form, InstanceStatus, InvalidValues, NotFound, ProcessInstance, Recorded, UserTask, access, events
-from engine.model import InstanceId, TokenId
+from engine import access, events
+from engine.errors import InvalidValues, NotFound
+from engine.events import Event, Recorded
+from engine.forms import Form
+from engine.model import InstanceId, InstanceStatus, ProcessInstance, TokenId, UserTask
 from web import diagrams
 from web.context import actor, engine, known_names, now, person
 from web.fields import draw, shown
