@@ -12,7 +12,7 @@ from engine.bpmn import describe
 from engine.bpmn.check import CheckContext, check
 from engine.bpmn.xml import BPMN, read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
-from engine.feel import DecisionModel, load_decisions
+from engine.feel.dmn import DecisionModel, load_decisions
 from engine.forms import Form, InvalidForm, read_form
 from engine.model import (
     Actor,
@@ -335,7 +335,7 @@ def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
     root = read_diagram(xml, limit=len(xml))
     found: list[tuple[str, str, str]] = []
     for kind in ("message", "signal"):
-        names = {node.get("id"): node.get("name") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
+        names = {node.get("id", ""): node.get("name") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
         for process in root.iter(f"{BPMN}process"):
             if process.get("id") == key:
                 for event in process.findall(f"{BPMN}startEvent/{BPMN}{kind}EventDefinition"):

@@ -12,8 +12,6 @@ import orjson
 from engine.model import DefinitionId, DeploymentId, Draft, ProcessDefinition, ProcessInfo
 from engine.store.database import Session, instant
 
-_SETS = ("starter_groups", "start_messages", "calls", "forms", "decisions", "job_types", "groups")
-
 
 def _dump_info(info: ProcessInfo) -> bytes:
     # what a later `ProcessInfo` adds has a default there or is written by a migration
@@ -24,7 +22,8 @@ def _dump_info(info: ProcessInfo) -> bytes:
 
 
 def _load_info(body: bytes) -> ProcessInfo:
-    return ProcessInfo(**{k: frozenset(v) if isinstance(v, list) else v for k, v in orjson.loads(body).items()})
+    values: dict[str, Any] = {k: frozenset(v) if isinstance(v, list) else v for k, v in orjson.loads(body).items()}
+    return ProcessInfo(**values)
 
 
 _COLUMNS = "d.id, d.key, d.version, d.name, d.version_tag, d.deployment_id, d.sha256, d.deployed_at, d.deployed_by, d.info"

@@ -210,7 +210,7 @@ def waiting(tx: Session, instance_id: int) -> list[WaitingJob]:
 
 def lags(tx: Session, now: int) -> tuple[int, int, int, int]:
     """Return the wait of the oldest due timer and of the oldest other due job, how many jobs wait, how many failed."""
-    oldest = dict(tx.rows(
+    oldest: dict[int, int] = dict(tx.rows(
         "select kind = 'timer', min(due_at) from job where state = 'waiting' and held = 0 and due_at <= ? group by kind = 'timer'", (now,)
     ))  # fmt: skip
     waiting_count, failed_count = tx.row(
