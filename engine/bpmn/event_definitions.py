@@ -3,7 +3,7 @@
 A token that waits keeps one plain record for each definition (`waits` in its internal data)::
 
     {"timer": plan}  {"message": name, "key": correlation key}  {"signal": name}  {"error": code or None}
-    {"escalation": code or None}  {"condition": was it true}  {"cancel": True}  {"compensation": True}
+    {"escalation": code or None}  {"condition": was it true}  {"cancel": None}
 
 with ``"seen": True`` once it happened (parallel multiple events wait for all) and ``"frozen": instant`` while suspended.
 """
@@ -50,7 +50,7 @@ class Definition:
 
     def begin(self, token: Token, top: Workflow) -> Wait:
         """The token starts to wait: return the record of what it waits for."""
-        return {self.kind: True}
+        return {self.kind: None}
 
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         """Variables changed."""

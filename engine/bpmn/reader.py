@@ -72,7 +72,7 @@ class DiagramCannotRun(InvalidDiagram):
 
 
 def compile_definition(
-    root: str, sources: Sequence[Source], decisions: Mapping[str, bytes] = {}, zone: str = HOUSE_ZONE  # noqa: B006
+    root: str, sources: Sequence[Source], decisions: Mapping[str, bytes] = {}, zone: str = HOUSE_ZONE
 ) -> Definition:
     """Return the executable form of a process and of every process that it calls, directly or not.
 
@@ -95,7 +95,7 @@ def compile_definition(
         root=made[root],
         specs=made,
         zone=reader.zone,
-        compensates=any(isinstance(d, ev.Compensation) and isinstance(node, specs.Throwing) or isinstance(d, ev.Cancel)
+        compensates=any((isinstance(d, ev.Compensation) and isinstance(node, specs.Throwing)) or isinstance(d, ev.Cancel)
                         for node in nodes for d in getattr(node, "definitions", ())),
         watches=any(node.watches or node.has_moving_dates for node in nodes),
         reads=frozenset[str]().union(*(node.reads for node in nodes)),
@@ -251,6 +251,9 @@ def translated(text: str) -> str:
 def _from_juel(text: str) -> str:
     text = text.strip()
     for pattern, feel in (
+        (r"\bnot\s+empty\s+([\w.]+)", r"(\1 != null and \1 != \"\" and \1 != [])"),
+        (r"\bempty\s+([\w.]+)", r"(\1 = null or \1 = \"\" or \1 = [])"), (r"\bnot\s+([\w.]+)", r"not(\1)"),
+        (r"\beq\b", "="), (r"\bne\b", "!="), (r"\bgt\b", ">"), (r"\blt\b", "<"), (r"\bge\b", ">="), (r"\ble\b", "<="),
         (r"&&", " and "), (r"\|\|", " or "), (r"==", "="), (r"'([^']*)'", r'"\1"'), (r"!(?!=)\s*([\w.]+|\([^()]*\))", r"not(\1)"),
     ):
         text = re.sub(pattern, feel, text)
@@ -527,7 +530,7 @@ class _File:
             return specs.SendTask(spec, id, definitions, **common)
         if kind == "receiveTask":
             return specs.ReceiveTask(
-                spec, id, self.task_message(node) or (ev.Message(None, None, None, None, frozenset()),), **common)
+                spec, id, self.task_message(node) or (self.own_message(node),), **common)
         if kind == "callActivity":
             return self.call(spec, node, common)
         if kind in _SUBPROCESSES:
@@ -689,8 +692,8 @@ class _File:
         behavior = many.get("behavior", "All")
         if behavior == "Complex":
             raise self.refuse(many, "不支持复杂多实例行为", "complex multi-instance behaviour is not supported")
-        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, ""))
-        thrown = self.names.get(reference) if reference else None
+        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, "id"))
+        thrown = self.names.get(reference) if reference and behavior in ("One", "None") else None
         if behavior in ("One", "None") and thrown is None:
             raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
         return specs.MultiInstanceFields(
@@ -794,6 +797,13 @@ class _File:
         if node.get("messageRef"):
             return (self.message(node, node),)
         return tuple(self.definition(entry, node) for entry in _event_nodes(node))
+
+    def own_message(self, node: etree._Element) -> ev.Message:
+        """A receive task without a message takes one that is called as the task is."""
+        properties = _properties(node)
+        groups = frozenset(word.strip() for word in properties.get("candidateGroups", "").split(",") if word.strip())
+        return ev.Message(
+            node.get("id", ""), self.optional(properties.get("correlationKey"), node), None, properties.get("form"), groups)
 
     def signal(self, node: etree._Element, owner: etree._Element) -> ev.Signal:
         name = self.word(_referenced_name(node, "signalRef", self.names), owner)

@@ -46,8 +46,8 @@ from engine.feel import Expression, Result
 from engine.model import NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
-    from engine.feel.dmn import DecisionModel
     from engine.bpmn.workflow import ScopeMixin
+    from engine.feel.dmn import DecisionModel
 
 WAITING, READY, STARTED, FINISHED = TaskState.WAITING, TaskState.READY, TaskState.STARTED, TaskState.FINISHED_MASK
 
@@ -114,6 +114,8 @@ class Node(spiff.BpmnSpecMixin):  # type: ignore[misc]
             raise failed(my_task, ARRIVING, exc) from exc
 
     def _update_hook(self, my_task: Token) -> bool:
+        if (my_task.id, ARRIVING) in my_task.workflow.top_workflow.parked:
+            return self.enter(my_task)
         return self.arrive(my_task) and self.enter(my_task)
 
     def _on_ready_hook(self, my_task: Token) -> None:
@@ -171,7 +173,7 @@ class Node(spiff.BpmnSpecMixin):  # type: ignore[misc]
         """True when the node may start with this token, else the token waits here."""
         if self.start_quantity == 1:
             return True
-        waiting = token.workflow.at(self, token)
+        waiting = token.workflow.tokens_at(self, token)
         return self.consume(token, waiting[: self.start_quantity - 1], len(waiting) + 1 >= self.start_quantity)
 
     def consume(self, token: Token, others: Iterable[Token], enough: bool = True) -> bool:
@@ -813,7 +815,7 @@ class ParallelGateway(Node):
         if len(self.incoming) < 2:
             return True
         others: dict[str, Token] = {}
-        for waiting in token.workflow.at(self, token):
+        for waiting in token.workflow.tokens_at(self, token):
             others.setdefault(waiting.internal_data["flow"], waiting)
         others.pop(token.internal_data["flow"], None)
         return self.consume(token, others.values(), len(others) + 1 >= len(self.incoming))
@@ -846,7 +848,7 @@ class InclusiveGateway(Node):
 
     def try_release(self, workflow: AnyWorkflow) -> bool:
         tokens: dict[str, Token] = {}
-        for token in workflow.at(self):
+        for token in workflow.tokens_at(self):
             tokens.setdefault(token.internal_data["flow"], token)
         if not tokens or self.expected(workflow, set(tokens)):
             return False
@@ -875,7 +877,7 @@ class ComplexGateway(InclusiveGateway):
                 workflow.gateways[self.name] = [*state, flow]
                 token.internal_data["swallow"] = True
             return True
-        waiting = workflow.at(self, token)
+        waiting = workflow.tokens_at(self, token)
         if self.condition is None:
             return self.consume(token, [], False)
         local = Scope(token.id, token.data, keeps_new=False, values={"activationCount": len(waiting) + 1})
@@ -893,7 +895,7 @@ class ComplexGateway(InclusiveGateway):
         state = workflow.gateways.get(self.name)
         if state and (len(set(state)) >= len(self.incoming) or not self.expected(workflow, set(state))):
             del workflow.gateways[self.name]  # reset: tokens that waited count for the next turn
-            for token in workflow.at(self):
+            for token in workflow.tokens_at(self):
                 token._state = TaskState.FUTURE
                 if self.arrive(token):
                     self.release(token)

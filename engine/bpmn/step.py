@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 
 from engine import events as log
 from engine.bpmn import state as states
-from engine.bpmn import timers
 from engine.bpmn.definition import Definition
-from engine.bpmn.specs import Catching, JobTask, UserTask
-from engine.bpmn.workflow import CLOSING, LEAVING, READY, RUNNING, STARTED, ElementFailed, Token, Workflow, failed
+from engine.bpmn.specs import JobTask, UserTask
+from engine.bpmn.workflow import READY, RUNNING, STARTED, ElementFailed, Token, Workflow, failed
 from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
 from engine.model import (
     BroadcastSignal,
@@ -84,7 +83,6 @@ def _attempt(
         workflow = Workflow(definition, at, parked)
         _start(workflow, command)
         workflow.settle()
-        workflow.fire_due()
         return _step(workflow)
     workflow = states.load(definition, state, at, parked)
     if isinstance(command, StartInstance):
@@ -94,7 +92,7 @@ def _attempt(
     if workflow.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED):
         target.require_open()
         raise WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
-    workflow.fire_due()
+    workflow.fire_due(on_time=isinstance(command, FireTimers))
     if target.token is not None and not target.still_open():
         target.require_open_at_first()
         refused = TaskTooLate(name=target.name, state="已到期")
@@ -104,7 +102,6 @@ def _attempt(
     else:
         _carry_out(workflow, command, target)
         workflow.settle()
-        workflow.fire_due()
     return _step(workflow, refused)
 
 

@@ -183,7 +183,7 @@ class ScopeMixin:
                 token.task_spec._update(token)
         top.touched[id(self)] = self
 
-    def at(self, spec: Node, besides: Token | None = None) -> list[Token]:
+    def tokens_at(self, spec: Node, besides: Token | None = None) -> list[Token]:
         """Tokens that wait at a join."""
         return [t for t in self.tasks.values() if t.task_spec is spec and t._state == WAITING and t is not besides]
 
@@ -732,16 +732,23 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
         return found
 
-    def fire_due(self) -> bool:
-        """Fire every timer that is due, soonest first, each with its consequences; return True when one did."""
-        fired = False
+    def fire_due(self, *, on_time: bool) -> bool:
+        """Fire every timer that is due, soonest first, each with its consequences; return True when one did.
+
+        Timers that come to be meanwhile are for the next command, so a diagram cannot keep one busy for ever.
+
+        Args:
+            on_time: fire also what is due at this very instant, else only what is overdue.
+        """
+        fired, known = False, self.last_token
         while self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
-            due = next(((at, token, n) for at, token, n in self.timers() if at <= self.at), None)
+            due = next(
+                ((token, n) for at, token, n in self.timers()
+                 if token.id <= known and (at < self.at or (on_time and at == self.at))), None)
             if due is None:
                 break
-            _, token, n = due
             fired = True
-            token.task_spec.timer_due(token, n)
+            due[0].task_spec.timer_due(*due)
             self.settle()
         return fired
 
@@ -842,6 +849,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             for place, unit, handler in data["compensation"].pop(0):
                 scope = self.subprocesses[place] if place else self
                 undone = scope.kept.pop(unit, None) if unit is not None else None
+                if undone is not None and undone.id in self.subprocesses:
+                    self.discard(self.subprocesses[undone.id])  # undone as a whole
                 token = Token(scope, scope.spec.task_specs[handler])
                 token.triggered = True
                 if undone is not None:
