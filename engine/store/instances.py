@@ -1,5 +1,7 @@
 """The rows of process instances: the ten or so statements of a command, and what pages list."""
 
+# ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
+
 from __future__ import annotations
 
 import zlib
