@@ -132,6 +132,16 @@ class VariablesChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataMended(Event):
+    """A person changed variables by hand; what they wrote follows in `VariablesChanged`."""
+
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    scope: TokenId | None
+    names: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConflicted(ElementEvent):
     """Two branches wrote different values to `name` before their join; the later write stands."""
 

@@ -188,8 +188,10 @@ class _Reading:
         values = self.scope(tuple(self.form.inputs()), raw, "", dict(self.variables))
         return values, self.problems
 
-    def problem(self, path: str, zh: str, en: str) -> None:
+    def problem(self, path: str, zh: str, en: str) -> Any:
+        """Note a problem; gives None, what stands for a value that was refused."""
         self.problems.setdefault(path, (zh, en))
+        return None
 
     def scope(self, inputs: tuple[Component, ...], raw: Mapping[str, Any], prefix: str, around: dict[str, Any]) -> dict[str, Any]:
         known = {c.key for c in inputs}
@@ -256,7 +258,7 @@ class _Reading:
                 return self.choices(component, [raw], path, one=True)
         return self.text(component, raw, path)
 
-    def text(self, component: Component, raw: Any, path: str) -> str | None:
+    def text(self, component: Component, raw: Any, path: str) -> Any:
         if not isinstance(raw, str):
             return self.problem(path, "请填写文字。", "Give a text.")
         text = raw.replace("\r\n", "\n").strip()
@@ -269,7 +271,7 @@ class _Reading:
             return self.problem(path, component.pattern_message or "格式不正确。", component.pattern_message or "The format is not right.")
         return text
 
-    def number(self, component: Component, raw: Any, path: str) -> int | Decimal | None:
+    def number(self, component: Component, raw: Any, path: str) -> Any:
         try:
             if isinstance(raw, bool):
                 raise InvalidOperation
@@ -288,7 +290,7 @@ class _Reading:
             return self.problem(path, f"不得大于 {component.maximum}。", f"Not above {component.maximum}.")
         return int(number) if number == number.to_integral_value() else number
 
-    def instant(self, component: Component, raw: Any, path: str) -> date | time | datetime | None:
+    def instant(self, component: Component, raw: Any, path: str) -> Any:
         example = {"date": "2026-12-01", "time": "09:30", "datetime": "2026-12-01 09:30"}[component.subtype]
         try:
             if component.subtype == "date":
@@ -308,7 +310,7 @@ class _Reading:
         known = {o.value: o.label for o in component.options}
         chosen = [str(r) for r in raw] if isinstance(raw, (list, tuple)) else [str(raw)]
         if wrong := [c for c in chosen if c not in known]:
-            listed = "、".join(known.values())
+            listed = "、".join(label if label == value else f"{label}({value})" for value, label in known.items())
             return self.problem(path, f"“{wrong[0]}”不是可选项。可选:{listed}。", f"“{wrong[0]}” is not offered. Choose from: {listed}.")
         return chosen[0] if one else chosen
 

@@ -51,7 +51,6 @@ from engine.feel.syntax import (
 from engine.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 from engine.feel.types import coerce, describe, is_function, is_instance
 from engine.feel.values import (
-    NUMBER,
     EqualityTest,
     Function,
     Range,
@@ -76,7 +75,7 @@ class Traced:
     children: tuple[Traced, ...]
 
 
-class _NoDomain(Exception):
+class NoDomain(Exception):
     """What is to be iterated is no list and no range of whole numbers or dates."""
 
 
@@ -117,7 +116,7 @@ class _Compiler:
 
     # ------------------------------------------------------------------------------------------------ names and values
     def literal(self, node: Literal) -> Closure:
-        value = NUMBER.plus(node.value) if type(node.value) is Decimal else node.value
+        value = node.value
         return lambda scope: value
 
     def name(self, node: Name) -> Closure:
@@ -427,7 +426,7 @@ class _Compiler:
                         run.charge(found)
                         inner["partial"] = found[:]
                     found.append(body(inner))
-            except _NoDomain:
+            except NoDomain:
                 _note_no_domain(run, text)
                 return None
             return found
@@ -447,7 +446,7 @@ class _Compiler:
                         return decisive
                     if type(answer) is not bool:
                         unknown = True
-            except _NoDomain:
+            except NoDomain:
                 _note_no_domain(run, text)
                 return None
             if unknown:
@@ -629,16 +628,16 @@ def iterate(value: Value) -> Iterator[Value]:
     """Return what a loop passes over: a list's items, a range's members, or the lone value.
 
     Raises:
-        _NoDomain: null, or a range without ends or of other things than whole numbers and dates.
+        NoDomain: null, or a range without ends or of other things than whole numbers and dates.
     """
     if type(value) is list:
         return iter(value)
     if type(value) is Range:
         if value.start is None or value.end is None:
-            raise _NoDomain
+            raise NoDomain
         return (member for member in span(value.start, value.end) if contains(value, member))
     if value is None:
-        raise _NoDomain
+        raise NoDomain
     return iter([value])
 
 
@@ -646,11 +645,11 @@ def span(start: Value, end: Value) -> Iterator[Value]:
     """Return the whole numbers or dates from `start` to `end`, up or down."""
     if type(start) is Decimal and type(end) is Decimal:
         if start != start.to_integral_value() or end != end.to_integral_value():
-            raise _NoDomain
+            raise NoDomain
         return map(Decimal, _count(int(start), int(end)))
     if type(start) is Date and type(end) is Date:
         return map(Date.of_ordinal, _count(start.ordinal, end.ordinal))
-    raise _NoDomain
+    raise NoDomain
 
 
 def _count(start: int, end: int) -> range:

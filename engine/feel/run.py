@@ -37,9 +37,11 @@ class Run:
         resolve: finds an item definition by name, for `instance of` and typed parameters.
         reasons: why parts were null, in order; at most 20.
         trace: collects what `explain` shows, else None.
+        tables: every decision table that was evaluated, in order.
     """
 
-    __slots__ = ("depth", "external", "now", "reasons", "regex_seconds", "resolve", "size", "steps", "trace", "zone")
+    __slots__ = ("depth", "external", "now", "reasons", "regex_seconds", "resolve", "size", "steps", "tables",
+                 "trace", "zone")  # fmt: skip
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Run:
         self.reasons: dict[Reason, None] = {}
         self.regex_seconds = 0.5
         self.trace: list[Any] | None = None
+        self.tables: list[Any] = []
 
     def step(self, count: int = 1) -> None:
         self.steps -= count
