@@ -163,8 +163,8 @@ def _chain_words(id: InstanceId) -> str:
     return gettext("链校验通过 · 链头 %(head)s", head=str(head)[:16]) if head else gettext("链校验通过")
 
 
-def _head(id: InstanceId) -> Any:
-    return engine().audit.head(actor(), id)
+def _head(id: InstanceId) -> str:
+    return engine().audit.head(id)
 
 
 @bp.get("/api/instance/<id:id>/events")
