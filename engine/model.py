@@ -464,6 +464,15 @@ class Catalogue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessCounts:
+    """Process instances of one process, all versions. `incidents`: how many of them wait for a person to mend something."""
+
+    running: int
+    finished: int
+    incidents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTimer:
     """A timer of a process instance that will fire by itself, for its page."""
 

@@ -30,20 +30,21 @@ import 'diagram-js-minimap/assets/diagram-js-minimap.css';
 import 'bpmn-js-color-picker/colors/color-picker.css';
 import './modeler.css';
 
-const VIEW = { left: 100, around: 30 }; // the palette lies over the left edge
+const VIEW = { left: 130, around: 30 }; // the palette lies over the left edge
 const root = document.getElementById('modeler');
 const parts = {};
 let modeler;
 let panel;
 let decoration;
 let base = config.sha256 ?? ''; // what the draft was when it was read or saved last
-let savedAt = -1; // place on the command stack that the server has
+let saved; // the last command of what the server has; its place on the stack alone would not tell an undone one from another
 let replaced = false; // a file or a layout took the place of the draft: changed whatever the stack says
 let findings = [];
 let fresh = true; // the findings are the server's, of the diagram as it stands
 
 const stack = () => modeler.get('commandStack');
-const isDirty = () => replaced || stack()._stackIdx !== savedAt;
+const lastCommand = () => stack()._stack[stack()._stackIdx];
+const isDirty = () => replaced || lastCommand() !== saved;
 const xmlOf = async () => (await modeler.saveXML({ format: true })).xml;
 
 // ------------------------------------------------------------------------------------------------------------ the page
@@ -77,7 +78,7 @@ function build() {
   parts.notice = h('div', { class: 'modeler-notice', hidden: true });
   parts.work = h('div', { class: 'modeler-work' }, parts.canvas, h('aside', { class: 'modeler-side', 'aria-label': say('modeler.side') }, parts.tabs, parts.properties, parts.findings, parts.elements));
   root.replaceChildren(
-    h('p', { class: 'too-small alert warn' }, say('modeler.small')),
+    h('div', { class: 'too-small' }, h('h1', {}, config.name || config.key), h('p', { class: 'alert warn' }, say('modeler.small'))),
     h('div', { class: 'workbench-bar' },
       config.back && h('a', { class: 'tool icon', href: config.back.url, title: config.back.label, 'aria-label': config.back.label }, drawIcon('back')),
       h('h1', {}, config.name || config.key, h('span', { class: 'sub' }, config.version ? say('modeler.based', { n: config.version }) : say('modeler.new'))),
@@ -166,7 +167,7 @@ async function open(xml) {
     replaced = true;
   }
   decoration = new Decoration(modeler);
-  savedAt = stack()._stackIdx;
+  saved = lastCommand();
   fit(modeler, VIEW);
   showElements();
   if (warnings.length) notice(say('modeler.not.understood', { n: warnings.length, what: warnings.slice(0, 3).map(w => w.message.split('\n')[0]).join(';') }), 'warn');
@@ -197,7 +198,7 @@ async function download(kind) {
 
 // ------------------------------------------------------------------------------------------------------ what the server does
 async function save({ over } = {}) {
-  const at = stack()._stackIdx;
+  const at = lastCommand();
   const xml = await xmlOf();
   tell(say('modeler.saving'));
   let answer;
@@ -210,7 +211,7 @@ async function save({ over } = {}) {
     return false;
   }
   base = answer.sha256;
-  savedAt = at;
+  saved = at;
   replaced = false;
   if (answer.findings) takeFindings(answer.findings);
   tell(say('modeler.saved', { at: clockText(Date.now()) }), 'ok');
@@ -226,9 +227,9 @@ async function overwrite() {
 }
 
 async function check() {
-  const at = stack()._stackIdx;
+  const at = lastCommand();
   const { findings: found } = await (await sendXml(`${config.checkUrl}${config.checkUrl.includes('?') ? '&' : '?'}key=${encodeURIComponent(config.key)}`, await xmlOf())).json();
-  if (at === stack()._stackIdx) takeFindings(found);
+  if (at === lastCommand()) takeFindings(found);
 }
 
 async function checkNow() {
@@ -322,7 +323,7 @@ function showFindings(all) {
     h('p', { class: 'panel-note', role: 'status' }, sorted.length ? say(fresh ? 'modeler.findings.count' : 'modeler.findings.old', { errors, warnings: sorted.length - errors }) : say(fresh ? 'modeler.findings.none' : 'modeler.findings.pending')),
     h('ul', { class: 'findings' }, ...sorted.map(f => {
       const element = shape(f.element);
-      return h('li', { class: f.severity }, h('button', { type: 'button', onclick: () => jump(f) },
+      return h('li', { class: `is-${f.severity}` }, h('button', { type: 'button', onclick: () => jump(f) },
         h('span', { class: 'badge' }, say(`severity.${f.severity}`)), h('strong', {}, element ? elementName(element) : f.element ?? say('modeler.whole')), h('span', { class: 'what' }, f.text), f.mend && h('span', { class: 'mend' }, f.mend),
         f.line > 0 && h('span', { class: 'muted' }, say('modeler.line', { n: f.line }))));
     })));
@@ -350,7 +351,7 @@ let timer = 0;
 function changed() {
   parts.undo.disabled = !stack().canUndo();
   parts.redo.disabled = !stack().canRedo();
-  if (isDirty()) tell(say('modeler.unsaved'));
+  tell(isDirty() ? say('modeler.unsaved') : '');
   fresh = false;
   clearTimeout(timer);
   timer = setTimeout(look, 400);

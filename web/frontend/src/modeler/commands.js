@@ -15,34 +15,39 @@ BatchHandler.$inject = ['modeling'];
 const bounds = ({ x, y, width, height }) => ({ x, y, width, height });
 const points = waypoints => waypoints.map(({ x, y }) => ({ x, y }));
 
-/** A new layout of the same elements: {places: Map(element → {x, y, width, height} or {waypoints})}. */
+/**
+ * A new layout of the same elements: {places: Map(element → {x, y, width, height} or {waypoints})}. Undoing restores shape and drawing
+ * information apart: reading a file rounds the shapes, and the file shall come back as it was.
+ */
 function LayoutHandler(bpmnFactory) {
-  const place = (element, where) => {
-    const old = element.waypoints ? { waypoints: points(element.waypoints) } : bounds(element);
+  const owned = (made, owner) => Object.assign(made, { $parent: owner });
+  const diOf = (element, where) => {
     const { di } = element;
-    if (where.waypoints) {
-      element.waypoints = points(where.waypoints);
-      di.waypoint = where.waypoints.map(({ x, y }) => {
-        const point = bpmnFactory.create('dc:Point', { x, y });
-        point.$parent = di;
-        return point;
-      });
-    } else {
-      Object.assign(element, where);
-      if (element.labelTarget) {
-        di.label ??= bpmnFactory.create('bpmndi:BPMNLabel');
-        di.label.bounds = bpmnFactory.create('dc:Bounds', { ...where });
-        di.label.bounds.$parent = di.label;
-      } else Object.assign(di.bounds, where);
-    }
-    return old;
+    if (where.waypoints) return { waypoint: where.waypoints.map(p => owned(bpmnFactory.create('dc:Point', p), di)) };
+    const box = bpmnFactory.create('dc:Bounds', { ...where });
+    if (!element.labelTarget) return { bounds: owned(box, di) };
+    const label = owned(bpmnFactory.create('bpmndi:BPMNLabel', { bounds: box }), di);
+    box.$parent = label;
+    return { label };
   };
-  const swap = context => {
-    context.places = new Map([...context.places].map(([element, where]) => [element, place(element, where)]));
+  this.execute = context => {
+    context.before = new Map();
+    for (const [element, where] of context.places) {
+      const drawn = diOf(element, where);
+      const di = Object.fromEntries(Object.keys(drawn).map(key => [key, element.di[key]]));
+      context.before.set(element, { shape: element.waypoints ? { waypoints: element.waypoints } : bounds(element), di });
+      Object.assign(element, where);
+      for (const [key, value] of Object.entries(drawn)) element.di.set(key, value);
+    }
     return [...context.places.keys()];
   };
-  this.execute = swap;
-  this.revert = swap;
+  this.revert = ({ before }) => {
+    for (const [element, { shape, di }] of before) {
+      Object.assign(element, shape);
+      for (const [key, value] of Object.entries(di)) element.di.set(key, value);
+    }
+    return [...before.keys()];
+  };
 }
 LayoutHandler.$inject = ['bpmnFactory'];
 

@@ -86,7 +86,7 @@ export class Extensions {
   }
 }
 
-/** Copy, paste and a change of type know nothing of unknown names: take the extension attributes and elements along. */
+/** Copy, paste and a change of type know nothing of unknown names: take the extension attributes and elements along (asked before bpmn-js answers). */
 export function copyExtensions(modeler, appliesTo) {
   const eventBus = modeler.get('eventBus');
   const moddle = modeler.get('moddle');
@@ -99,7 +99,7 @@ export function copyExtensions(modeler, appliesTo) {
     }
     return copy;
   };
-  eventBus.on('moddleCopy.canCopyProperties', ({ sourceElement, targetElement }) => {
+  eventBus.on('moddleCopy.canCopyProperties', 2000, ({ sourceElement, targetElement }) => {
     for (const [name, value] of Object.entries(sourceElement.$attrs ?? {})) {
       if (name.includes(':') && !name.startsWith('xmlns') && appliesTo(name, targetElement)) targetElement.$attrs[name] = value;
     }

@@ -12,6 +12,8 @@ const NAME = /^[\p{L}_][\p{L}\p{N}_]*$/u;
 const ID = /^[A-Za-z_][\w.-]*$/;
 const DURATION = /^P(?=.)(\d+W|(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)$/;
 const TIMERS = ['timeDate', 'timeDuration', 'timeCycle'];
+/** What is asked first stands first; a group the table may add later comes before the documentation. */
+const ORDER = ['general', 'event', 'message', 'condition', 'script', 'form', 'assignment', 'due', 'separation', 'job', 'decision', 'call', 'mapping', 'properties', 'loop', 'documentation'];
 const camel = text => text.charAt(0).toLowerCase() + text.slice(1);
 
 export class FieldTable {
@@ -63,7 +65,8 @@ export class FieldTable {
       if (other) put('properties', other);
     }
     put('documentation', this.documentation(element));
-    return [...groups.values()];
+    const rank = group => (ORDER.includes(group.id) ? ORDER.indexOf(group.id) : ORDER.length - 1.5);
+    return [...groups.values()].sort((a, b) => rank(a) - rank(b));
   }
 
   // ------------------------------------------------------------------------------------------------- the engine's table

@@ -118,7 +118,7 @@ export class Panel {
       this.mark(this.controls.get(field.id), here.map(f => [f.text, f.mend].filter(Boolean).join(' ')).join(' '), here.length && here.every(f => f.severity === 'warning') ? 'warning' : 'server');
     }
     this.problems.hidden = !left.size;
-    this.problems.replaceChildren(...[...left].map(f => h('li', { class: f.severity }, h('strong', {}, f.text), f.mend && h('span', {}, f.mend))));
+    this.problems.replaceChildren(...[...left].map(f => h('li', { class: `is-${f.severity}` }, h('strong', {}, f.text), f.mend && h('span', {}, f.mend))));
   }
 }
 
