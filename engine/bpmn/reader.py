@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from lxml import etree
@@ -21,10 +21,8 @@ from engine.bpmn import specs, timers
 from engine.bpmn.definition import Definition
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
+from engine.feel.dmn import DecisionModel, load_decisions
 from engine.model import Finding, ProcessInfo, Severity, Source
-
-if TYPE_CHECKING:
-    from engine.feel.dmn import DecisionModel
 
 MODEL = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
@@ -292,17 +290,14 @@ class _Reader:
 
     def decision(self, reference: str) -> tuple[DecisionModel, str] | None:
         if self._models is None:
-            from engine.feel.dmn import load_decisions
-
             self._models = {}
             for name, xml in self.decisions.items():
                 try:
-                    tree = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True))
-                    found = load_decisions(xml), hashlib.sha256(xml).hexdigest()
-                except (ValueError, etree.XMLSyntaxError) as exc:
+                    model = load_decisions(xml)
+                except ValueError as exc:
                     raise DiagramCannotRun(name, None, 0, f"决策文件无法读取:{exc}", f"the decisions cannot be read: {exc}") from exc
-                for node in tree.iter("{*}decision"):
-                    self._models[node.get("id", "")] = found
+                found = model, hashlib.sha256(xml).hexdigest()
+                self._models.update((decision.id, found) for decision in model.decisions)
         return self._models.get(reference)
 
 

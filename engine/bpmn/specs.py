@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -42,11 +42,11 @@ from engine.bpmn.workflow import (
     Workflow,
     failed,
 )
-from engine.feel import Expression, Result
+from engine.feel import Expression, Result, YearsMonths
+from engine.feel.dmn import DecisionModel
 from engine.model import NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
-    from engine.feel.dmn import DecisionModel
     from engine.bpmn.workflow import ScopeMixin
 
 WAITING, READY, STARTED, FINISHED = TaskState.WAITING, TaskState.READY, TaskState.STARTED, TaskState.FINISHED_MASK
@@ -59,8 +59,8 @@ class Formula:
     text: str
     compiled: Expression
 
-    def evaluate(self, variables: Values, now: datetime) -> Result:
-        return self.compiled.evaluate(variables, now)
+    def evaluate(self, variables: Values, top: Workflow) -> Result:
+        return self.compiled.evaluate(variables, top.at, zone=top.zone)
 
 
 Text = str | Formula  #: plain text, or the expression that gives it
@@ -258,7 +258,7 @@ class Node(spiff.BpmnSpecMixin):  # type: ignore[misc]
             if flow.condition is None:
                 taken.append(flow)
             else:
-                result = flow.condition.evaluate(token.data.visible(), top.at)
+                result = flow.condition.evaluate(token.data.visible(), top)
                 if result.value is None:
                     reason = "; ".join(result.reasons)
                     nulls.append(f"{flow.id}: {flow.condition.text} is null" + (f" ({reason})" if reason else ""))
@@ -427,7 +427,7 @@ class UserTask(spiff.UserTaskMixin, Activity):  # type: ignore[misc]
         value = text_of(text, token, token.workflow.top_workflow)
         if value is None:
             return None
-        if isinstance(value, timers.timedelta) or (isinstance(value, str) and value.startswith("P")):
+        if isinstance(value, timedelta | YearsMonths) or (isinstance(value, str) and value.startswith("P")):
             since = datetime.fromisoformat(token.internal_data["since"])
             return timers.add_duration(since, timers.duration_text(value), self.zone)
         return timers.instant(value, self.zone)
@@ -490,7 +490,7 @@ class BusinessRuleTask(Activity):
 
     def _run_hook(self, my_task: Token) -> bool | None:
         top = my_task.workflow.top_workflow
-        answer = self.model.decide(self.decision, my_task.data.visible(), top.at)
+        answer = self.model.decide(self.decision, my_task.data.visible(), top.at, zone=top.zone)
         value = self.shaped(answer.value)
         top.emit(log.DecisionEvaluated(
             process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), decision=self.decision, sha256=self.sha256,

@@ -308,6 +308,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def __init__(self, definition: Definition, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         self.definition, self.at, self.parked = definition, at, parked
+        self.zone = definition.zone.key
         self.agenda: deque[Token] = deque()
         self.touched: dict[int, AnyWorkflow] = {}
         self.events: list[log.Event] = []
@@ -359,11 +360,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------------------- expressions
     def compute(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
         """Return the value of an expression whose being null means nothing special."""
-        return formula.evaluate((scope or token.data).visible(), self.at).value
+        return formula.evaluate((scope or token.data).visible(), self).value
 
     def evaluate(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
         """Return the value of an expression that decides something; that it is null is recorded."""
-        result = formula.evaluate((scope or token.data).visible(), self.at)
+        result = formula.evaluate((scope or token.data).visible(), self)
         if result.value is None:
             self.emit(log.ExpressionWasNull(
                 process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
@@ -504,13 +505,13 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def step(self, token: Token) -> None:
         """Run one token and everything that it ends at once."""
-        self.steps += 1
-        if self.steps > STEP_LIMIT:
-            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
         if (token.id, RUNNING) in self.parked:
             self.park(token, RUNNING)
             self.close_scopes()
             return
+        self.steps += 1
+        if self.steps > STEP_LIMIT:
+            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
         self.nesting += 1
         try:
             token.run()
@@ -761,7 +762,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         at = token
         while True:
             scope = at.workflow
-            if scope.suspenders and any(suspender != at.id for suspender in scope.suspenders):
+            if scope.suspenders and at.id not in scope.suspenders:  # two that suspend do not suspend each other
                 return True
             if scope is self:
                 return False
