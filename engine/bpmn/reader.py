@@ -2,8 +2,6 @@
 
 What cannot run right is refused here with element and line: nothing is silently ignored. The checker says more, and earlier.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
 import hashlib
@@ -70,7 +68,7 @@ class DiagramCannotRun(InvalidDiagram):
 
 
 def compile_definition(
-    root: str, sources: Sequence[Source], decisions: Mapping[str, bytes] = {}, zone: str = HOUSE_ZONE  # noqa: B006
+    root: str, sources: Sequence[Source], decisions: Mapping[str, bytes] = {}, zone: str = HOUSE_ZONE
 ) -> Definition:
     """Return the executable form of a process and of every process that it calls, directly or not.
 
@@ -93,7 +91,7 @@ def compile_definition(
         root=made[root],
         specs=made,
         zone=reader.zone,
-        compensates=any(isinstance(d, ev.Compensation) and isinstance(node, specs.Throwing) or isinstance(d, ev.Cancel)
+        compensates=any((isinstance(d, ev.Compensation) and isinstance(node, specs.Throwing)) or isinstance(d, ev.Cancel)
                         for node in nodes for d in getattr(node, "definitions", ())),
         watches=any(node.watches or node.has_moving_dates for node in nodes),
         reads=frozenset[str]().union(*(node.reads for node in nodes)),
@@ -135,7 +133,7 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
         name for node in starts for event in _event_nodes(node) if _name(event) == "messageEventDefinition"
         if (name := _referenced_name(event, "messageRef", names)))
     return ProcessInfo(
-        key=process.get("id", ""), name=process.get("name") or process.get("id", ""),
+        key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
         starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
         startable=bool(none_starts) or (not starts and bool(plain)),
@@ -156,7 +154,7 @@ def _root(xml: bytes, key: str) -> etree._Element:
         tree = etree.fromstring(xml, parser)
     except etree.XMLSyntaxError as exc:
         raise DiagramCannotRun(key, None, exc.lineno or 0, f"不是有效的 XML:{exc.msg}", f"not well-formed XML: {exc.msg}") from exc
-    if tree.getroottree().docinfo.doctype:
+    if (docinfo := tree.getroottree().docinfo) is not None and docinfo.doctype:
         raise DiagramCannotRun(key, None, 1, "不允许 DOCTYPE", "a DOCTYPE is not allowed")
     return tree
 
@@ -197,6 +195,11 @@ def _normalised(tree: etree._Element) -> etree._Element:
 
 def _name(node: etree._Element) -> str:
     return node.tag[len(MODEL):] if isinstance(node.tag, str) and node.tag.startswith(MODEL) else ""
+
+
+def _line(node: etree._Element) -> int:
+    line: Any = node.sourceline
+    return line or 0
 
 
 def _text(node: etree._Element, tag: str) -> str | None:
@@ -282,7 +285,7 @@ class _Reader:
         if found is None:
             raise DiagramCannotRun(key, None, 0, "文件中没有这个流程", "the file has no process of this key")
         if found.get("isExecutable") != "true":
-            raise DiagramCannotRun(key, key, found.sourceline or 0, "流程未标记为可执行", "the process is not marked executable")
+            raise DiagramCannotRun(key, key, _line(found), "流程未标记为可执行", "the process is not marked executable")
         file = _File(self, tree, key)
         file.scope(found, key)
         for called in file.calls:
@@ -319,7 +322,7 @@ class _File:
         at: etree._Element | None = node
         while at is not None and not at.get("id"):
             at = at.getparent()
-        return DiagramCannotRun(self.key, None if at is None else at.get("id"), node.sourceline or 0, zh, en)
+        return DiagramCannotRun(self.key, None if at is None else at.get("id"), _line(node), zh, en)
 
     # ------------------------------------------------------------------------------------------------------- expressions
     def formula(self, text: str, node: etree._Element) -> specs.Formula:
@@ -351,7 +354,7 @@ class _File:
     def scope(self, node: etree._Element, name: str) -> specs.ProcessSpec:
         spec = specs.ProcessSpec(name, self.key, node.get("name"))
         self.reader.specs[name] = spec
-        spec.properties = [entry.get("name") or entry.get("id", "") for entry in node if _name(entry) == "property"]
+        spec.properties = [entry.get("name", "") or entry.get("id", "") for entry in node if _name(entry) == "property"]
         nodes = [entry for entry in node if _name(entry) in _NODES]
         for entry in node:
             if _name(entry) and _name(entry) not in _NODES | _QUIET and not _name(entry).endswith("EventDefinition"):
@@ -533,7 +536,8 @@ class _File:
         if kind == "complexGateway":
             return specs.ComplexGateway(spec, id, self.optional(_text(node, "activationCondition"), node), **common)
         if kind in _GATEWAYS:
-            return _GATEWAYS[kind](spec, id, **common)
+            gateway: specs.Node = _GATEWAYS[kind](spec, id, **common)
+            return gateway
         return self.event(spec, node, kind, common)
 
     def mapping(self, node: etree._Element) -> specs.Mapping:
@@ -707,6 +711,7 @@ class _File:
             self.definition(entry, node) for entry in _event_nodes(node) if _name(entry) != "linkEventDefinition")
         kinds = {definition.kind for definition in definitions}
         parallel = node.get("parallelMultiple") == "true"
+        parent = node.getparent()
         if node.find(MODEL + "eventDefinitionRef") is not None:
             raise self.refuse(node, "引用的事件定义不存在", "the event definition it refers to does not exist")
         allowed = {
@@ -722,7 +727,6 @@ class _File:
                 raise self.refuse(
                     node, f"{kind} 不能带 {definition.kind} 触发", f"a {kind} cannot have the trigger {definition.kind}")
         if kind == "startEvent":
-            parent = node.getparent()
             if kinds & {"error", "escalation", "compensation"} and (parent is None or parent.get("triggeredByEvent") != "true"):
                 raise self.refuse(
                     node, "此触发只能用于事件子流程", "a start event with this trigger belongs into an event sub-process")
@@ -740,7 +744,7 @@ class _File:
             return specs.BoundaryEvent(spec, id, interrupting, definitions=definitions, parallel=parallel, **common)
         if kind == "intermediateThrowEvent":
             return specs.IntermediateThrowEvent(spec, id, definitions, **common)
-        if "cancel" in kinds and _name(node.getparent()) != "transaction":
+        if "cancel" in kinds and (parent is None or _name(parent) != "transaction"):
             raise self.refuse(node, "取消结束事件只能在事务中", "a cancel end event belongs into a transaction")
         if "error" in kinds and any(definition.code is None for definition in definitions if definition.kind == "error"):
             raise self.refuse(node, "错误结束事件没有错误代码", "an error end event needs an error code")

@@ -83,7 +83,8 @@ def instant(value: Value, zone: ZoneInfo) -> datetime:
         raise BadTime(f"{_shown(value)} is not a date and time")
     if value.tzinfo is None:
         value = value.replace(tzinfo=zone)
-    return value.astimezone(UTC)
+    at: datetime = value.astimezone(UTC)
+    return at
 
 
 def duration_text(value: Value) -> str:

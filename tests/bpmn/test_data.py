@@ -180,8 +180,10 @@ def test_a_thrown_message_carries_its_payload_to_a_catcher_inside() -> None:
     p.do("w").check("y", offer=7)
 
     [thrown] = p.seen(log.MessageThrown)
-    assert thrown.inside and dict(thrown.values) == {"offer": 7}
-    assert p.first.step and not p.first.step.thrown
+    assert thrown.inside
+    assert dict(thrown.values) == {"offer": 7}
+    assert p.first.step
+    assert not p.first.step.thrown
 
 
 def element_catch(id: str, inner: str = "") -> str:
@@ -200,13 +202,15 @@ def test_correlation_keys_choose_among_catchers_inside() -> None:
         lot="B").do("w")
 
     assert p.open == "c1 y2"
-    assert p.first.step and [s.correlation_key for s in p.first.step.subscriptions] == ["A"]
+    assert p.first.step
+    assert [s.correlation_key for s in p.first.step.subscriptions] == ["A"]
 
 
 def test_without_a_key_the_business_key_correlates() -> None:
     p = Play(diagram(process(start(), element_catch("c"), "s>c")), business_key="PSM-7")
 
-    assert p.first.step and [(s.name, s.correlation_key) for s in p.first.step.subscriptions] == [("mA", "PSM-7")]
+    assert p.first.step
+    assert [(s.name, s.correlation_key) for s in p.first.step.subscriptions] == [("mA", "PSM-7")]
 
 
 def test_a_person_mends_data_in_one_scope() -> None:

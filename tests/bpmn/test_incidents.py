@@ -50,7 +50,8 @@ def test_a_null_condition_does_not_slide_down_the_default_flow() -> None:
     p.retry("g")
     assert p.incidents == []
     assert p.first.status is InstanceStatus.COMPLETED
-    assert p.first.step and p.first.step.outcome == "high"
+    assert p.first.step
+    assert p.first.step.outcome == "high"
 
 
 def test_a_retry_that_fails_again_opens_a_new_incident() -> None:
@@ -85,7 +86,8 @@ def test_an_activity_whose_way_out_fails_stays_completed() -> None:
     assert p.incidents == [("a", "no_flow")]
     assert [e.element for e in p.seen(log.ActivityCompleted)] == ["s", "a"]
     assert p.seen(log.TimerCancelled)
-    assert p.first.step and not p.first.step.timers
+    assert p.first.step
+    assert not p.first.step.timers
     p.set(x=2).retry("a").check("", True)
     assert [e.element for e in p.seen(log.ActivityCompleted)].count("a") == 1
 

@@ -162,7 +162,8 @@ def test_a_cycle_loses_no_turn(every: int, count: int | None, asleep: int) -> No
     passed = (at - MONDAY) // timedelta(seconds=every)
     assert 1 + skipped == (passed if count is None else min(passed, count))
     if following is None:
-        assert count is not None and passed >= count
+        assert count is not None
+        assert passed >= count
     else:
         assert timers.due_at(following) > at
         assert count is None or following["left"] == count - 1 - skipped
@@ -174,7 +175,8 @@ def test_a_bad_duration_is_refused_and_nothing_else(text: str) -> None:
         months, rest = timers.parse_duration(text)
     except timers.BadTime:
         return
-    assert isinstance(months, int) and isinstance(rest, timedelta)
+    assert isinstance(months, int)
+    assert isinstance(rest, timedelta)
 
 
 SUSPENDING = process(

@@ -12,7 +12,7 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lxml import etree
 
@@ -81,10 +81,10 @@ def prepared(xml: bytes) -> tuple[bytes, frozenset[str], frozenset[str]]:
             if not node.get(CAMUNDA + "decisionRef"):
                 node.set(CAMUNDA + "topic", "auto")
                 node.attrib.pop(CAMUNDA + "type", None)
-        elif name == "sendTask" and not node.get("messageRef") and not node.get(CAMUNDA + "topic"):
-            if not any(str(child.tag).endswith("EventDefinition") for child in node):
-                node.set(CAMUNDA + "topic", "auto")
-                node.attrib.pop(CAMUNDA + "type", None)
+        elif (name == "sendTask" and not node.get("messageRef") and not node.get(CAMUNDA + "topic")
+              and not any(str(child.tag).endswith("EventDefinition") for child in node)):
+            node.set(CAMUNDA + "topic", "auto")
+            node.attrib.pop(CAMUNDA + "type", None)
     return etree.tostring(tree), frozenset(scripts), frozenset(loops)
 
 
@@ -112,7 +112,7 @@ class CoreAdapter(Adapter):  # type: ignore[misc]
     """`--adapter tests.conformance.adapter:CoreAdapter`"""
 
     name = "psmflow core"
-    dialect = {"quote_timers": False, "script": "feel", "expr": "feel", "juel": True}
+    dialect: ClassVar = {"quote_timers": False, "script": "feel", "expr": "feel", "juel": True}
 
     def __init__(self) -> None:
         self._reset()
