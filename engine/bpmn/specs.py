@@ -42,6 +42,7 @@ from engine.model import NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, 
 
 if TYPE_CHECKING:
     from engine.bpmn.workflow import ScopeMixin
+    from engine.feel.dmn import DecisionModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class Writer:
         return [user(id), boundary(b, id, trigger, cancelActivity="false"), user(h), end(f"{h}_e"), f"{b}>{h}", f"{h}>{h}_e"], id, id
 
     def process(self) -> bytes:
-        parts, first, last = self.block(3)
+        parts, first, last = self.block(4)
         called = process(start(), user("cu"), script("cs", "{called: 1}"), end(), "s>cu", "cu>cs", "cs>e", id="called")
         return diagram(process(start(), *parts, end(), f"s>{first}", f"{last}>e"), called)
 
