@@ -130,7 +130,8 @@ GRAPH = (
 <inputData id="i" name="amount"><variable name="amount" typeRef="number"/></inputData>
 <inputData id="j" name="margin"><variable name="margin" typeRef="number"/></inputData>
 <businessKnowledgeModel id="k" name="fac"><variable name="fac"/><encapsulatedLogic>
-  <formalParameter name="n" typeRef="number"/><literalExpression><text>if n &lt; 2 then 1 else n * fac(n - 1)</text></literalExpression>
+  <formalParameter name="n" typeRef="number"/>
+  <literalExpression><text>if n &lt; 2 then 1 else n * fac(n - 1)</text></literalExpression>
 </encapsulatedLogic></businessKnowledgeModel>
 <decision id="risk" name="Risk level"><variable name="Risk level"/>
   <informationRequirement><requiredInput href="#j"/></informationRequirement>
@@ -143,7 +144,8 @@ GRAPH = (
   <informationRequirement><requiredDecision href="#risk"/></informationRequirement>
   <knowledgeRequirement><requiredKnowledge href="#k"/></knowledgeRequirement>
   <context>
-    <contextEntry><variable name="is large"/><literalExpression><text>amount &gt; fac(5)</text></literalExpression></contextEntry>
+    <contextEntry><variable name="is large"/><literalExpression>
+      <text>amount &gt; fac(5)</text></literalExpression></contextEntry>
     <contextEntry><variable name="by"/><literalExpression>
       <text>if is large or Risk level = "high" then "director" else "manager"</text></literalExpression></contextEntry>
   </context></decision>
