@@ -226,9 +226,7 @@ def _tests(node: XmlNode, names: frozenset[str], file: Definitions) -> CompiledT
     except FeelSyntaxError as error:
         file.syntax_problem(node, error)
         return CompiledTests(text_of(node), _no_match, compile_tests("-").tree)
-    if file.current is not None:
-        free = free_names_of_tests(tests.tree)
-        file.current.reads |= free.certain.keys() | free.members.keys() | free.called.keys()
+    file.read_names(node, free_names_of_tests(tests.tree), names)
     return tests
 
 

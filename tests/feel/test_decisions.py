@@ -213,6 +213,22 @@ def test_another_files_elements_are_seen_under_the_imports_name() -> None:
         load_decisions(main)
 
 
+def test_a_name_that_nothing_gives_is_warned_of() -> None:
+    misspelt = GRAPH.replace(b"amount &gt; fac(5)", b"amout &gt; fak(5)")
+
+    assert load_decisions(GRAPH).warnings == ()
+    assert [(w.element, w.line, w.en.partition(",")[0]) for w in load_decisions(misspelt).warnings] == [
+        ("approval", 20, "`Approval` reads `amout`"),
+        ("approval", 20, "`Approval` reads `fak`"),
+    ]
+    assert "amout" in load_decisions(misspelt).warnings[0].zh
+
+
+def test_an_instant_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="`now` needs a time zone"):
+        load_decisions(GRAPH).decide("risk", {"margin": 1}, datetime(2026, 12, 1))  # noqa: DTZ001
+
+
 def test_threads_share_a_model() -> None:
     model = load_decisions(GRAPH)
     wrong: list[Any] = []
