@@ -324,9 +324,10 @@ def _not(value: Value) -> Value:
     return not value if type(value) is bool else None
 
 
-@_builtin("is", "value1: any?~, value2: any?~")
-def _is(a: Value, b: Value) -> Value:
+@_builtin("is", "value1: any?~, value2: any?~", run=True)
+def _is(run: Run, a: Value, b: Value) -> Value:
     """Sameness: unlike ``=``, the zone and the fraction of a second count."""
+    run.charge_whole(a)
     if type(a) is not type(b):
         return False
     if type(a) is Time:
@@ -729,8 +730,9 @@ def _sqrt(number: Decimal) -> Value:
     return NUMBER.sqrt(number) if number >= 0 else None
 
 
-@_builtin("log", "number: number")
-def _log(number: Decimal) -> Value:
+@_builtin("log", "number: number", run=True)
+def _log(run: Run, number: Decimal) -> Value:
+    run.step(10)
     return NUMBER.ln(number) if number > 0 else None
 
 
