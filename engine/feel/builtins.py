@@ -403,14 +403,14 @@ def _split(run: Run, text: str, delimiter: str) -> Value:
     return patterns.split(run, text, delimiter)
 
 
-@_builtin("string join", "list: list, delimiter: string?~, prefix: string?~, suffix: string?~", run=True)
-def _string_join(run: Run, parts: list[Value], delimiter: str | None, prefix: str | None, suffix: str | None) -> Value:
+@_builtin("string join", "list: list, delimiter: string?~", run=True)
+def _string_join(run: Run, parts: list[Value], delimiter: str | None) -> Value:
     if any(part is not None and type(part) is not str for part in parts):
         return None
     between = delimiter or ""
     texts = [part for part in parts if part is not None]
     run.step((sum(map(len, texts)) + len(between) * len(texts)) >> 6)
-    return (prefix or "") + between.join(texts) + (suffix or "")
+    return between.join(texts)
 
 
 # ------------------------------------------------------------------------------------------------------------------- list
