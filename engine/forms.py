@@ -310,7 +310,7 @@ class _Reading:
         known = {o.value: o.label for o in component.options}
         chosen = [str(r) for r in raw] if isinstance(raw, (list, tuple)) else [str(raw)]
         if wrong := [c for c in chosen if c not in known]:
-            listed = "、".join(known.values())
+            listed = "、".join(label if label == value else f"{label}({value})" for value, label in known.items())
             return self.problem(path, f"“{wrong[0]}”不是可选项。可选:{listed}。", f"“{wrong[0]}” is not offered. Choose from: {listed}.")
         return chosen[0] if one else chosen
 

@@ -3,31 +3,29 @@
 A token that waits keeps one plain record for each definition (`waits` in its internal data)::
 
     {"timer": plan}  {"message": name, "key": correlation key}  {"signal": name}  {"error": code or None}
-    {"escalation": code or None}  {"condition": was it true}  {"cancel": True}  {"compensation": True}
+    {"escalation": code or None}  {"condition": was it true}  {"cancel": None}
 
 with ``"seen": True`` once it happened (parallel multiple events wait for all) and ``"frozen": instant`` while suspended.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from SpiffWorkflow.bpmn.specs.event_definitions import (
+from engine import events as log
+from engine.bpmn import timers
+from engine.bpmn.spiff import (
     CancelEventDefinition,
     ConditionalEventDefinition,
     ErrorEventDefinition,
     EscalationEventDefinition,
+    EventDefinition,
     MessageEventDefinition,
     SignalEventDefinition,
     TerminateEventDefinition,
+    TimerEventDefinition,
 )
-from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinition
-
-from engine import events as log
-from engine.bpmn import timers
 from engine.bpmn.workflow import ARRIVING, ElementFailed, Token, Workflow
 from engine.model import TokenId, Value, Values
 
@@ -50,7 +48,7 @@ class Definition:
 
     def begin(self, token: Token, top: Workflow) -> Wait:
         """The token starts to wait: return the record of what it waits for."""
-        return {self.kind: True}
+        return {self.kind: None}
 
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         """Variables changed."""
@@ -92,7 +90,7 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
             if self.kind == "timeDate":
                 made = timers.plan(self.kind, value, top.at, self.zone)
             elif self.kind == "timeDuration":
-                made = timers.plan(self.kind, value, timers.datetime.fromisoformat(plan["from"]), self.zone)
+                made = timers.plan(self.kind, value, datetime.fromisoformat(plan["from"]), self.zone)
             else:
                 made = timers.plan(self.kind, value, top.at, self.zone)
                 if made["text"] == plan["text"]:
@@ -192,7 +190,7 @@ class Condition(Definition, ConditionalEventDefinition):  # type: ignore[misc]
     """Happens when the condition becomes true, or is true when the token arrives."""
 
     kind = "condition"
-    watches = True  # type: ignore[assignment]
+    watches = True
 
     def __init__(self, formula: Formula) -> None:
         super().__init__(formula.text)

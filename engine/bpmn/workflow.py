@@ -8,8 +8,6 @@ A token is a SpiffWorkflow task, and its state is a task state. `tasks` of a sco
 A token that ends leaves `tasks` at once; what compensation may still need goes to `kept`. Nothing ever walks a tree, and the
 cost of a step does not grow with what happened before.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
 import hashlib
@@ -19,24 +17,27 @@ from datetime import datetime
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from SpiffWorkflow.bpmn import BpmnWorkflow
-from SpiffWorkflow.bpmn.util.subworkflow import BpmnSubWorkflow
-from SpiffWorkflow.task import Task
-from SpiffWorkflow.util.task import TaskState
-
 from engine import events as log
 from engine.bpmn import timers
 from engine.bpmn.data import Scope
+from engine.bpmn.spiff import (
+    COMPLETED,
+    FINISHED,
+    FUTURE,
+    READY,
+    STARTED,
+    WAITING,
+    BpmnSubWorkflow,
+    BpmnWorkflow,
+    Task,
+    state_name,
+)
 from engine.feel import codec
 from engine.model import InstanceStatus, NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
     from engine.bpmn.definition import Definition
     from engine.bpmn.specs import Catching, Flow, Formula, Node, ProcessSpec
-
-FUTURE, WAITING, READY, STARTED = TaskState.FUTURE, TaskState.WAITING, TaskState.READY, TaskState.STARTED
-COMPLETED, CANCELLED = TaskState.COMPLETED, TaskState.CANCELLED
-FINISHED = TaskState.FINISHED_MASK
 
 #: Elements that one command may run; more is an endless loop of the diagram.
 STEP_LIMIT = 200_000
@@ -132,7 +133,7 @@ class Token(Task):  # type: ignore[misc]
         spec._on_complete(self)
 
     def __repr__(self) -> str:
-        return f"<token {self.id} at {self.task_spec.name}, {TaskState.get_name(self._state)}>"
+        return f"<token {self.id} at {self.task_spec.name}, {state_name(self._state)}>"
 
 
 class ScopeMixin:
@@ -147,6 +148,9 @@ class ScopeMixin:
 
     tasks: dict[int, Token]
     spec: ProcessSpec
+    host: Token  #: of a sub-process instance: the token that runs it
+    parent_workflow: Any
+    success: bool
     top_workflow: Workflow
     scope: Scope
     completed: bool
@@ -183,7 +187,7 @@ class ScopeMixin:
                 token.task_spec._update(token)
         top.touched[id(self)] = self
 
-    def at(self, spec: Node, besides: Token | None = None) -> list[Token]:
+    def tokens_at(self, spec: Node, besides: Token | None = None) -> list[Token]:
         """Tokens that wait at a join."""
         return [t for t in self.tasks.values() if t.task_spec is spec and t._state == WAITING and t is not besides]
 
@@ -288,7 +292,7 @@ class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
         super(BpmnSubWorkflow, self).__init__(spec, deserializing=True)
         self._open(scope, business_key)
 
-    parent_workflow = None  # the library looks it up each time
+    parent_workflow: Any = None  # the library looks it up each time
 
     def _task_completed_notify(self, task: Token) -> None:
         self.last_task = task
@@ -308,6 +312,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def __init__(self, definition: Definition, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         self.definition, self.at, self.parked = definition, at, parked
+        self.zone = definition.zone.key
         self.agenda: deque[Token] = deque()
         self.touched: dict[int, AnyWorkflow] = {}
         self.events: list[log.Event] = []
@@ -322,7 +327,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self._open(Scope(0, None, keeps_new=True), "")
 
     def find(self, token: int) -> Token | None:
-        found = self.tasks.get(token)
+        found: Token | None = self.tasks.get(token)
         if found is None:
             for inner in self.subprocesses.values():
                 found = inner.tasks.get(token)
@@ -359,11 +364,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------------------- expressions
     def compute(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
         """Return the value of an expression whose being null means nothing special."""
-        return formula.evaluate((scope or token.data).visible(), self.at).value
+        return formula.evaluate((scope or token.data).visible(), self).value
 
     def evaluate(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
         """Return the value of an expression that decides something; that it is null is recorded."""
-        result = formula.evaluate((scope or token.data).visible(), self.at)
+        result = formula.evaluate((scope or token.data).visible(), self)
         if result.value is None:
             self.emit(log.ExpressionWasNull(
                 process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
@@ -504,13 +509,13 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def step(self, token: Token) -> None:
         """Run one token and everything that it ends at once."""
-        self.steps += 1
-        if self.steps > STEP_LIMIT:
-            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
         if (token.id, RUNNING) in self.parked:
             self.park(token, RUNNING)
             self.close_scopes()
             return
+        self.steps += 1
+        if self.steps > STEP_LIMIT:
+            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
         self.nesting += 1
         try:
             token.run()
@@ -567,7 +572,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             else:
                 self.scope_completed(scope.host, scope)
 
-    def scope_completed(self, host: Token, scope: SubWorkflow) -> None:
+    def scope_completed(self, host: Token, scope: ScopeMixin) -> None:
         if host._state == STARTED and host.id in host.workflow.tasks:
             if (host.id, CLOSING) in self.parked:
                 self.park(host, CLOSING)
@@ -581,7 +586,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if not host.task_spec.keeps(host, scope):
             self.discard(scope)
 
-    def discard(self, scope: SubWorkflow) -> None:
+    def discard(self, scope: ScopeMixin) -> None:
         """Forget a scope and those inside it."""
         if self.subprocesses.pop(scope.parent_task_id, None) is None:
             return
@@ -713,9 +718,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             return
         for token in self.waiting():
             spec = token.task_spec
-            if spec.watches and token._state == WAITING and token.id in self.event_manager.tasks:
-                if "" in changed or not changed.isdisjoint(spec.reads):
-                    spec.look_again(token)
+            if not spec.watches or token._state != WAITING or token.id not in self.event_manager.tasks:
+                continue
+            if "" in changed or not changed.isdisjoint(spec.reads):
+                spec.look_again(token)
         for token in list(self.tokens()):
             spec = token.task_spec
             if spec.has_moving_dates and token._state == READY and not changed.isdisjoint(spec.reads):
@@ -732,16 +738,23 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
         return found
 
-    def fire_due(self) -> bool:
-        """Fire every timer that is due, soonest first, each with its consequences; return True when one did."""
-        fired = False
+    def fire_due(self, *, on_time: bool) -> bool:
+        """Fire every timer that is due, soonest first, each with its consequences; return True when one did.
+
+        Timers that come to be meanwhile are for the next command, so a diagram cannot keep one busy for ever.
+
+        Args:
+            on_time: fire also what is due at this very instant, else only what is overdue.
+        """
+        fired, known = False, self.last_token
         while self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
-            due = next(((at, token, n) for at, token, n in self.timers() if at <= self.at), None)
+            due = next(
+                ((token, n) for at, token, n in self.timers()
+                 if token.id <= known and (at < self.at or (on_time and at == self.at))), None)
             if due is None:
                 break
-            _, token, n = due
             fired = True
-            token.task_spec.timer_due(token, n)
+            due[0].task_spec.timer_due(*due)
             self.settle()
         return fired
 
@@ -754,7 +767,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         at = token
         while True:
             scope = at.workflow
-            if scope.suspenders and any(suspender != at.id for suspender in scope.suspenders):
+            if scope.suspenders and at.id not in scope.suspenders:  # two that suspend do not suspend each other
                 return True
             if scope is self:
                 return False
@@ -795,10 +808,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             inside = activity not in (None, spec.name)
             if spec.handler is not None and not inside:
                 units = [t for t in reversed(group) if t is not token] or [token]
-                made = [(scope, unit, spec.handler) for unit in units]
+                made: list[tuple[AnyWorkflow, Token | None, str]] = [(scope, unit, spec.handler) for unit in units]
                 groups += [[unit] for unit in made] if spec.sequential else [made]
                 continue
-            per_instance = []
+            per_instance: list[list[list[tuple[AnyWorkflow, Token | None, str]]]] = []
             for unit in reversed(group):
                 inner = self.subprocesses.get(unit.id)
                 if inner is None or unit.task_spec.is_event_subprocess:
@@ -842,6 +855,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             for place, unit, handler in data["compensation"].pop(0):
                 scope = self.subprocesses[place] if place else self
                 undone = scope.kept.pop(unit, None) if unit is not None else None
+                if undone is not None and undone.id in self.subprocesses:
+                    self.discard(self.subprocesses[undone.id])  # undone as a whole
                 token = Token(scope, scope.spec.task_specs[handler])
                 token.triggered = True
                 if undone is not None:
@@ -866,7 +881,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         return self.completed
 
 
-AnyWorkflow = Workflow | SubWorkflow
+AnyWorkflow = ScopeMixin
 
 
 def failed(token: Token, phase: str, exc: Exception) -> ElementFailed:

@@ -3,12 +3,15 @@
 Dates and decisions: `engine.feel.dmn`; JSON of values: `engine.feel.codec`; checks before anything runs: `engine.feel.check`.
 """
 
+from engine.feel.dmn import DecisionModel, DecisionResult, load_decisions
 from engine.feel.errors import DecisionError, FeelLimit, FeelSyntaxError, Reason
 from engine.feel.expression import Explained, Expression, Result, Tests, compile_expression, compile_unary_tests
 from engine.feel.temporal import YearsMonths
 
 __all__ = [
     "DecisionError",
+    "DecisionModel",
+    "DecisionResult",
     "Explained",
     "Expression",
     "FeelLimit",
@@ -19,4 +22,5 @@ __all__ = [
     "YearsMonths",
     "compile_expression",
     "compile_unary_tests",
+    "load_decisions",
 ]

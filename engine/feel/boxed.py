@@ -61,9 +61,6 @@ def _context(node: XmlNode, names: Names, file: Definitions) -> Closure:
             return null
         entries.append((name, closure, file.type_of(variable)))
         names = names | {name}
-    bound = {name for name, _, _ in entries}
-    if file.current is not None:
-        file.current.binds |= bound
 
     def build(scope: Scope) -> Value:
         scope = dict(scope)
@@ -111,8 +108,6 @@ def compile_function(node: XmlNode, names: Names, file: Definitions, result: Typ
     params, types = [_name_of(p) for p in formal], [file.type_of(p) for p in formal]
     kind, own = node.get("kind", "FEEL"), file.type_of(node)
     body = _inside(node, names | set(params), file)
-    if file.current is not None:
-        file.current.binds |= set(params)
     if own is not None and not (isinstance(own, ItemType) and isinstance(own.base, tuple) and own.base[0] == "function"):
         result = own
     if kind != "FEEL":
@@ -184,8 +179,6 @@ def _passes(node: XmlNode, names: Names, file: Definitions, what: str) -> _Passe
     variable = normal_name(node.get("iteratorVariable"))
     source = _inside(part(node, "in"), names, file)
     body = _inside(part(node, what), names | {variable, "partial"}, file)
-    if file.current is not None:
-        file.current.binds |= {variable, "partial"}
 
     def values(scope: Scope, partial: list[Value] | None) -> Iterator[Value]:
         run: Run = scope[None]

@@ -1,7 +1,7 @@
 """FEEL's built-in functions.
 
 A signature is text: ``"string: string, start position: number, length: number?"``. Types: string number boolean list context
-function date (a date only) day (a date or a date and time) any; ``?`` may be left out, ``~`` takes null. A null or a value of
+function time day (a date or a date and time) any; ``?`` may be left out, ``~`` takes null. A null or a value of
 another type gives null before the function is called; a lone value stands for a list and a list of one for its item.
 """
 
@@ -44,7 +44,7 @@ from engine.feel.values import NUMBER, WIDE, Function, Range, contains, equal, f
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "number": (Decimal,), "boolean": (bool,), "list": (list,), "context": (dict,), "function": (Function,),
-    "date": (Date,), "day": (Date, DateTime), "any": (object,),
+    "time": (Time,), "day": (Date, DateTime), "any": (object,),
 }  # fmt: skip
 
 
@@ -213,9 +213,9 @@ def _date_and_time(value: Value) -> Value:
     return value if type(value) is DateTime else None
 
 
-@_builtin("date and time", "date: day, time: any")
-def _date_and_time_of_parts(day: Date | DateTime, at: Value) -> Value:
-    return DateTime(_day(day), at) if type(at) is Time else None
+@_builtin("date and time", "date: day, time: time")
+def _date_and_time_of_parts(day: Date | DateTime, at: Time) -> Value:
+    return DateTime(_day(day), at)
 
 
 @_builtin("date and time", "date: day, timezone: string")

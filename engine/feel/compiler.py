@@ -51,7 +51,6 @@ from engine.feel.syntax import (
 from engine.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 from engine.feel.types import coerce, describe, is_function, is_instance
 from engine.feel.values import (
-    NUMBER,
     EqualityTest,
     Function,
     Range,
@@ -117,7 +116,7 @@ class _Compiler:
 
     # ------------------------------------------------------------------------------------------------ names and values
     def literal(self, node: Literal) -> Closure:
-        value = NUMBER.plus(node.value) if type(node.value) is Decimal else node.value
+        value = node.value
         return lambda scope: value
 
     def name(self, node: Name) -> Closure:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
 from engine.feel import types
-from engine.feel.compiler import compile_tests, compile_text
+from engine.feel.compiler import CompiledTests, compile_tests, compile_text
 from engine.feel.errors import DecisionError, FeelSyntaxError
 from engine.feel.parser import normal_name
 from engine.feel.run import Closure, Run, Scope, Value
@@ -85,8 +85,8 @@ def text_of(node: XmlNode | None) -> str:
 
 
 def line_of(node: XmlNode) -> int:
-    line = node.sourceline
-    return line if isinstance(line, int) else 0
+    line: Any = node.sourceline  # the stubs are wrong about it
+    return int(line or 0)
 
 
 @dataclass(eq=False, slots=True)
@@ -97,7 +97,7 @@ class Element:
         variable: the name under which its value is seen.
         requires: hrefs of what it needs.
         logic: closure of a decision, or of a business knowledge model (which gives its function).
-        reads: free names of its expressions; `binds`: names that boxed contexts, functions and loops bind in it.
+        reads: free names of its expressions.
     """
 
     kind: str
@@ -110,7 +110,6 @@ class Element:
     requires: list[str]
     logic: Closure = field(default=lambda scope: None)
     reads: set[str] = field(default_factory=set)
-    binds: set[str] = field(default_factory=set)
 
 
 class Definitions:
@@ -231,25 +230,21 @@ class Definitions:
         item.is_list = node.get("isCollection") == "true"
         allowed, constraint = part(node, "allowedValues"), part(node, "typeConstraint")
         if allowed is not None:
-            item.allowed = self._constraint(allowed)
+            item.allowed_tests = self._tests_of(allowed)
+            item.allowed = _passing(item.allowed_tests)
         if constraint is not None and item.is_list:
-            item.allowed_list = self._constraint(constraint)
+            item.allowed_list = _passing(self._tests_of(constraint))
         elif constraint is not None:
-            item.allowed = self._constraint(constraint)
+            item.allowed_tests = self._tests_of(constraint)
+            item.allowed = _passing(item.allowed_tests)
         return item
 
-    def _constraint(self, node: XmlNode) -> Callable[[Value, Run], bool] | None:
+    def _tests_of(self, node: XmlNode) -> CompiledTests | None:
         try:
-            tests = compile_tests(text_of(node), frozenset("?"), frozenset(self.members))
+            return compile_tests(text_of(node), frozenset("?"), frozenset(self.members))
         except FeelSyntaxError as error:
             self.syntax_problem(node, error)
             return None
-
-        def passes(value: Value, run: Run) -> bool:
-            scope: Scope = {None: run, "?": value}
-            return tests.closure(scope) is True
-
-        return passes
 
     def resolve(self, name: str) -> ItemType | None:
         """Return the item definition of this file, an imported one or, failing that, any file's."""
@@ -292,6 +287,17 @@ class Definitions:
         if self.current is not None:
             self.current.reads |= compiled.free.certain.keys() | compiled.free.members.keys() | compiled.free.called.keys()
         return compiled.closure
+
+
+def _passing(tests: CompiledTests | None) -> Callable[[Value, Run], bool] | None:
+    if tests is None:
+        return None
+
+    def passes(value: Value, run: Run) -> bool:
+        scope: Scope = {None: run, "?": value}
+        return tests.closure(scope) is True
+
+    return passes
 
 
 def iter_files(main: bytes, imports: Mapping[str, bytes]) -> Iterator[XmlNode]:

@@ -41,6 +41,7 @@ from engine.feel.syntax import (
     UnaryTests,
 )
 from engine.feel.temporal import parse_temporal
+from engine.feel.values import NUMBER
 
 KEYWORDS = frozenset(
     ["and", "or", "in", "then", "else", "return", "satisfies", "between", "instance", "of", "if", "for", "some", "every",
@@ -319,7 +320,8 @@ class Parser:
                 high = self.additive()
                 left = Between(start, high.end, left, low, high)
             elif self.word("in"):
-                left = In(start, self.at, left, self.in_tests())
+                tests = self.in_tests()
+                left = In(start, self.at, left, tests)
             else:
                 return left
         self.fail("too many comparisons in a row", "连续比较过多")
@@ -474,7 +476,7 @@ class Parser:
             if not found:
                 self.fail()
             self.at = found.end()
-            return Literal(start, self.at, Decimal(found[0]))
+            return Literal(start, self.at, self.number(found[0]))
         if sign == '"':
             value = self.string()
             return Literal(start, self.at, value)
@@ -506,6 +508,12 @@ class Parser:
                 return self.expression()
             self.fail()
         return Name(start, self.at, name)
+
+    def number(self, text: str) -> Decimal:
+        try:
+            return NUMBER.create_decimal(text)
+        except ArithmeticError:
+            self.fail("the number is out of range", "数字超出范围")
 
     def string(self) -> str:
         found = _STRING.match(self.text, self.at)

@@ -14,6 +14,7 @@ from engine.feel.errors import FeelLimit
 from engine.feel.run import Run
 
 _MAX_PATTERN = 2000
+_MAX_GROUPS = 30  # within each other; `regex` recurses
 _ESCAPED = frozenset("nrtsSdDwWiIcCpP\\|.?*+(){}[]^$-123456789")
 _CLASSES = {"i": r"[\p{L}_:]", "I": r"[^\p{L}_:]", "c": r"[\w.:\-]", "C": r"[^\w.:\-]"}
 
@@ -45,7 +46,7 @@ def compile_pattern(pattern: str, flags: str) -> Any:
 
 def _translate(pattern: str, flags: str) -> str | None:
     out: list[str] = []
-    at, class_depth, quantified = 0, 0, ""
+    at, class_depth, quantified, group_depth = 0, 0, "", 0
     while at < len(pattern):
         sign = pattern[at]
         was_quantified, quantified = quantified, ""
@@ -85,6 +86,11 @@ def _translate(pattern: str, flags: str) -> str | None:
             at += len(found[0])
             quantified = "greedy"
             continue
+        elif sign in "()":
+            group_depth += 1 if sign == "(" else -1
+            if group_depth > _MAX_GROUPS:
+                return None
+            out.append(sign)
         elif sign in "*+?":
             if was_quantified and (sign != "?" or was_quantified == "lazy"):
                 return None

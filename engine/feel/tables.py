@@ -57,6 +57,7 @@ class Rule:
     line: int
     tests: tuple[CompiledTests | None, ...]
     outputs: tuple[Closure, ...]
+    output_texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,8 @@ def read_table(node: XmlNode, names: frozenset[str], file: Definitions) -> Table
         if len(entries) != len(inputs) or len(conclusions) != len(outputs):
             file.problem(row, f"rule {number} has not one cell per column", f"规则 {number} 的单元格数与列数不符")
         tests = tuple(_tests(cell, in_tests, file) if text_of(cell) not in ("", "-") else None for cell in entries)
-        rules.append(Rule(number, line_of(row), tests, tuple(file.feel(cell, names) or _null for cell in conclusions)))
+        outcomes = tuple(file.feel(cell, names) or _null for cell in conclusions)
+        rules.append(Rule(number, line_of(row), tests, outcomes, tuple(map(text_of, conclusions))))
     policy = node.get("hitPolicy", "UNIQUE")
     aggregation = node.get("aggregation") or ""
     if policy not in _POLICIES or aggregation not in {"", "COUNT", *_AGGREGATIONS}:

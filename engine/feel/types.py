@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.feel.run import Run, Value
 from engine.feel.temporal import Date, DateTime, DaysTime, Time, YearsMonths
 from engine.feel.values import Function, Range
+
+if TYPE_CHECKING:
+    from engine.feel.compiler import CompiledTests
 
 Type = Any
 
@@ -40,16 +43,18 @@ class ItemType:
 
     Attributes:
         allowed: passes a single value, `allowed_list` a whole collection; None: everything.
+        allowed_tests: the tests behind `allowed`, for checks.
         is_list: a collection of `base`.
     """
 
-    __slots__ = ("allowed", "allowed_list", "base", "is_list", "name")
+    __slots__ = ("allowed", "allowed_list", "allowed_tests", "base", "is_list", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.base: Type = None
         self.is_list = False
         self.allowed: Callable[[Value, Run], bool] | None = None
+        self.allowed_tests: CompiledTests | None = None
         self.allowed_list: Callable[[Value, Run], bool] | None = None
 
 

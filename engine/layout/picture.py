@@ -107,7 +107,7 @@ class _Picture:
             shown = tag != "exclusiveGateway" or di.get("isMarkerVisible") == "true"
             self._front.append(_group(el, _gateway(tag, box, look, shown)))
         elif tag in ("dataObjectReference", "dataStoreReference", "dataInput", "dataOutput"):
-            collection = (self._elements.get(el.get("dataObjectRef") or "") or el).get("isCollection") == "true"
+            collection = self._elements.get(el.get("dataObjectRef") or "", el).get("isCollection") == "true"
             self._front.append(_group(el, _data(tag, box, look, collection)))
         elif tag == "textAnnotation":
             text = "".join(str(part) for one in children(el, "text") for part in one.itertext()).strip()

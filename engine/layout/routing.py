@@ -124,6 +124,7 @@ class Grid:
         src, dst = e.src, e.dst.rep
         heap: list[tuple[float, int, float, Vertex, int, int]] = []
         count = itertools.count()
+        arrived = 4  # added to the direction in which the target is entered: a loop ends where it began
         best: dict[tuple[Vertex, int], float] = {}
         came: dict[tuple[Vertex, int], tuple[Vertex, int] | None] = {}
         tx = [self.vpos[self.vmid[c]] for c in range(dst.col, dst.col + dst.span)]
@@ -149,7 +150,7 @@ class Grid:
             _, _, cost, at, d, side = heapq.heappop(heap)
             if cost > best[at, d]:
                 continue
-            if self.owner.get(at) is dst and came[at, d] is not None:
+            if d >= arrived:
                 state: tuple[Vertex, int] | None = (at, d)
                 path = []
                 while state:
@@ -161,11 +162,13 @@ class Grid:
                 step = self.step_cost(e, at, d, nd, inside, side)
                 if step is not None:
                     to = (at[0] + STEP[nd][0], at[1] + STEP[nd][1])
-                    if self.owner.get(to) is dst:
+                    heading = nd
+                    if self.owner.get(to) is dst and not inside:
+                        heading += arrived
                         if nd % 2 and self.v[to[0]][0] != "mid":
                             continue
                         step += self.port_cost(e, dst, (nd + 2) % 4, False)
-                    push(to, nd, cost + step, (at, d), side)
+                    push(to, heading, cost + step, (at, d), side)
         raise RuntimeError(f"no route for {e.id}")
 
     def step_cost(self, e: Edge, at: Vertex, d: int, nd: int, inside: bool, side: int) -> float | None:

@@ -75,14 +75,18 @@ def tracks(runs: list[Run], place: list[float]) -> tuple[list[list[Run]], dict[i
     reach = [(min(min(ends(r)) for r in g), max(max(ends(r)) for r in g)) for g in groups]
     over = [[i != j and span[i][0] <= span[j][1] and span[j][0] <= span[i][1] for j in range(n)] for i in range(n)]
 
+    corners = [{(at, turn) for r in g for at, turn in zip(ends(r), r.turns, strict=True)} for g in groups]
+
     def clash(i: int, j: int) -> float:
         """Crossings if group i lies before group j."""
         total = 0.0
         for a, b, sign in ((i, j, 1), (j, i, -1)):
             lo, hi = reach[b]
-            for at, turn in {(at, turn) for r in groups[a] for at, turn in zip(ends(r), r.turns, strict=True)}:
+            for at, turn in corners[a]:
                 if turn == sign and lo <= at <= hi:
                     total += 1 if lo < at < hi else 0.5
+        if not groups[i][0].edge.related(groups[j][0].edge):  # towards each other on one line: they would lie on each other
+            total += 6 * len({at for at, turn in corners[i] if turn == 1} & {at for at, turn in corners[j] if turn == -1})
         return total
 
     table = [[clash(i, j) if over[i][j] else 0.0 for j in range(n)] for i in range(n)]

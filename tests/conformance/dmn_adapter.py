@@ -89,8 +89,11 @@ class DecisionAdapter:
     """See the runner's docstring: the folder's files by name, one of them the main one; FEEL values both ways."""
 
     def load(self, files: dict[str, bytes], main: str) -> None:
-        named = (n for n, xml in files.items() if main in (n, n.rsplit(".", 1)[0], etree.fromstring(xml).get("name")))
-        name = next(named, None) or next(iter(files))
+        name = (
+            next((n for n in files if main in (n, n.rsplit(".", 1)[0])), None)
+            or next((n for n, xml in files.items() if etree.fromstring(xml).get("name") == main), None)
+            or next(iter(files))
+        )
         others = tuple(sorted((other, xml) for other, xml in files.items() if other != name))
         self._model = _load(files[name], others)
 

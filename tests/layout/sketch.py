@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 
 _SPECIALS = {
     "user": "userTask",
@@ -105,7 +106,7 @@ class Sketch:
         for line in self._flows:
             chain, _, label = line.partition(" : ")
             ends = [one.strip() for one in chain.split(" > ")]
-            for k, (a, b) in enumerate(zip(ends, ends[1:], strict=False)):
+            for k, (a, b) in enumerate(pairwise(ends)):
                 count += 1
                 name = f' name="{escape(label.strip())}"' if label and k == len(ends) - 2 else ""
                 lines.append(f'<sequenceFlow id="{prefix}flow_{count}"{name} sourceRef="{a}" targetRef="{b}"/>')
@@ -113,7 +114,8 @@ class Sketch:
 
     def xml(self, after: str = "") -> bytes:
         """Return the file: the process, in a pool if it has lanes; `after`: XML of more root elements."""
-        pool = f'<collaboration id="collaboration"><participant id="pool" name="{self.name}" processRef="process"/></collaboration>'
+        participant = f'<participant id="pool" name="{self.name}" processRef="process"/>'
+        pool = f'<collaboration id="collaboration">{participant}</collaboration>'
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="definitions" targetNamespace="t">\n'

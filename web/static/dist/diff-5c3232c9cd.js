@@ -1,0 +1,1 @@
+import("./diff-part-e3b0c44298.js");

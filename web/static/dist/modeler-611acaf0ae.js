@@ -1,0 +1,1 @@
+import("./modeler-part-e3b0c44298.js");
