@@ -5,10 +5,11 @@ Dates and decisions: `engine.feel.dmn`; JSON of values: `engine.feel.codec`; che
 
 from engine.feel.dmn import DecisionModel, DecisionResult, load_decisions
 from engine.feel.errors import DecisionError, FeelLimit, FeelSyntaxError, Reason
-from engine.feel.expression import Explained, Expression, Result, Tests, compile_expression, compile_unary_tests
+from engine.feel.expression import CellTests, Explained, Expression, Result, compile_expression, compile_unary_tests
 from engine.feel.temporal import YearsMonths
 
 __all__ = [
+    "CellTests",
     "DecisionError",
     "DecisionModel",
     "DecisionResult",
@@ -18,7 +19,6 @@ __all__ = [
     "FeelSyntaxError",
     "Reason",
     "Result",
-    "Tests",
     "YearsMonths",
     "compile_expression",
     "compile_unary_tests",

@@ -52,6 +52,8 @@ class Run:
         resolve: Callable[[str], ItemType | None] | None = None,
         external: ExternalFunctions | None = None,
     ) -> None:
+        if now.tzinfo is None:
+            raise ValueError("`now` needs a time zone")
         self.steps = steps
         self.size = MAX_SIZE
         self.depth = MAX_DEPTH

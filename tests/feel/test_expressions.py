@@ -200,6 +200,7 @@ NO_DOMAIN = ": a list or a range of whole numbers or dates is needed"
         ("a + b", {"a": 1, "b": "x"}, "`+` does not take a number and a string in `a + b`"),
         ("1 / 0", {}, "division by zero in `1 / 0`"),
         ('duration("P1D") / 0', {}, 'division by zero in `duration("P1D") / 0`'),
+        ("0 ** -1.5", {}, "division by zero in `0 ** -1.5`"),
         ("10 ** 7000", {}, "the result of `10 ** 7000` is out of range"),
         ("a.b", {"a": {"c": 1}}, "no entry `b`"),
         ("a.b", {"a": 1}, "a number has no `b`"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ def outcome(text: str, variables: dict[str, Any] | None = None) -> Any:
 def doubled(times: int, last: str) -> str:
     """Return a context in which a list of two ones is put into a list of two, again and again: 2**times values."""
     names = [f"n{i}" for i in range(times)]
-    entries = [f"{names[0]}: [1, 1]"] + [f"{b}: [{a}, {a}]" for a, b in zip(names, names[1:], strict=False)]
+    entries = [f"{names[0]}: [1, 1]"] + [f"{b}: [{a}, {a}]" for a, b in pairwise(names)]
     return "{" + ", ".join([*entries, last.format(names[-1])]) + "}.r"
 
 
@@ -140,9 +141,10 @@ def test_threads_share_an_expression() -> None:
 
 # ------------------------------------------------------------------------------------------------------------------ fuzzing
 PIECES = st.one_of(
-    st.sampled_from([*sorted(KEYWORDS), "+", "-", "*", "/", "**", "(", ")", "[", "]", "{", "}", ",", ":", "..", ".", "<", ">", "=",
-                     "!=", "?", "@", '"', '"a"', "a", "b", "1", "0", "1.5", "not(", "count", "item", "partial", "function(x)",
-                     "date(", '"2026-12-01"', "duration(", '"P1D"', "sort(", "金额", " ", "\n", "//", "/*", "in", "null"]),
+    st.sampled_from([*sorted(KEYWORDS), "+", "-", "*", "/", "**", "(", ")", "[", "]", "{", "}", ",", ":", "..", ".", "<", ">",
+                     "=", "!=", "?", "@", '"', '"a"', "a", "b", "1", "0", "1.5", "not(", "count", "item", "partial",
+                     "function(x)", "date(", '"2026-12-01"', "duration(", '"P1D"', "sort(", "金额", " ",
+                     "\n", "//", "/*", "in", "null"]),
     st.text(max_size=3),
 )  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=25).map(" ".join)
@@ -164,8 +166,9 @@ def test_any_unary_tests_are_evaluated_or_refused_as_documented(text: str) -> No
         return
 
 
-SIDES = st.sampled_from(['1', '"a"', "null", "true", "[1, 2]", "{a: 1}", '@"2026-12-01"', '@"10:00:00"', '@"P1D"', '@"P1Y"',
-                         "[1..5]", "(< 3)", "function(x) x", "count", '@"2026-12-01T10:00:00Z"', "0", "-1.5", "[]"])  # fmt: skip
+SIDES = st.sampled_from(['1', '"a"', "null", "true", "[1, 2]", "{a: 1}", '@"2026-12-01"', '@"10:00:00"', '@"P1D"',
+                         '@"P1Y"', "[1..5]", "(< 3)", "function(x) x", "count",
+                         '@"2026-12-01T10:00:00Z"', "0", "-1.5", "[]"])  # fmt: skip
 OPERATORS = st.sampled_from(["+", "-", "*", "/", "**", "=", "!=", "<", ">=", "and", "or", "in", "instance of", "."])
 
 
