@@ -250,8 +250,8 @@ def receive_start(document: Document) -> Hits:
 
 
 @rule(
-    "SCRIPT-FORMAT", WARNING,
-    zh="脚本任务“{name}”没有写脚本语言,按 FEEL 执行", en='Script task "{name}" names no language; it is run as FEEL',
+    "SCRIPT-FORMAT", DRAFT,
+    zh="脚本任务“{name}”没有写脚本语言", en='Script task "{name}" names no language',
     mend_zh="请填写 scriptFormat=\"feel\"", mend_en="Write scriptFormat=\"feel\"",
 )
 def script_without_format(document: Document) -> Hits:
@@ -269,7 +269,7 @@ def script_without_format(document: Document) -> Hits:
 def script_language(document: Document) -> Hits:
     for task in document.each("scriptTask"):
         language = (task.get("scriptFormat") or "").strip()
-        if language and language.lower() not in ("feel", "text/feel", "application/feel"):
+        if language and language.lower() != "feel":
             yield hit(task, format=language)
 
 

@@ -224,7 +224,10 @@ def _feel_of(text: str) -> str:
 )
 def timer_value(document: Document) -> Hits:
     for each in written(document):
-        if each.is_expression or each.reading not in (Reading.TIME, Reading.DATE):
+        if each.reading not in (Reading.TIME, Reading.DATE):
+            continue
+        # Capitals without a leading = are a mistyped time (T2H, P3X), hardly a variable.
+        if each.is_expression and not re.fullmatch(r"[A-Z][A-Z0-9/:.+-]*", each.text.strip()):
             continue
         kind = document.kind(each.element)
         if each.reading is Reading.DATE:
