@@ -127,18 +127,21 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{"scenarios": [{"name", "passed", "outcome", "events"}], "coverage": {"nodes", "flows"}}`` and details."""
-        share = lambda part, whole: round(part / whole, 4) if whole else 1.0
         return {
             "scenarios": [
                 {"name": r.name, "process": r.process, "passed": r.passed, "outcome": r.outcome, "events": r.event_count, "failure": r.failure}
                 for r in self.runs
             ],
             "coverage": {
-                "nodes": share(self.coverage.nodes_covered, self.coverage.nodes),
-                "flows": share(self.coverage.flows_covered, self.coverage.flows),
+                "nodes": _share(self.coverage.nodes_covered, self.coverage.nodes),
+                "flows": _share(self.coverage.flows_covered, self.coverage.flows),
                 "missing": list(self.coverage.missing),
             },
         }
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 1.0
 
 
 def read_scenario(file: Path) -> Scenario:
@@ -499,7 +502,7 @@ def _diagrams(files: Mapping[str, bytes]) -> Iterator[tuple[str, etree._Element]
 
 def _names(files: Mapping[str, bytes]) -> dict[tuple[str, str], str]:
     return {
-        (key, el.get("id", "")): el.get("name") or el.get("id", "")
+        (key, el.get("id", "")): el.get("name", "") or el.get("id", "")
         for key, process in _diagrams(files) for el in process.iter() if isinstance(el.tag, str) and el.get("id")
     }
 
