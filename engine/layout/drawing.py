@@ -173,6 +173,13 @@ def compose(d: Drawing, rows: Rows, passes: int = 2) -> float:
 def price(d: Drawing) -> float:
     """What a reader pays: bends, crossings, lines on lines, long ways, height."""
     total = d.h / 60 + d.w / 400
+    exits: dict[Node, list[Edge]] = defaultdict(list)
+    for e in d.edges:
+        if e.src.kind == "gateway" and e.kind == "flow":
+            exits[e.src].append(e)
+    for leaving in exits.values():
+        if len(leaving) < 4:  # two answers that leave by one line are hard to tell apart
+            total += 3 * (len(leaving) - len({tuple(e.path[:2]) for e in leaving}))
     flat: list[tuple[Edge, Box]] = []
     up: list[tuple[Edge, Box]] = []
     for e in d.edges:

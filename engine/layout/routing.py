@@ -123,7 +123,7 @@ class Grid:
         if (not leaving) in uses:
             cost += 4.0
         if leaving in uses and node.kind == "gateway":
-            cost += (3.0 if self.outs[node] < 4 else 0.5) if leaving else 0.7
+            cost += (4.5 if self.outs[node] < 4 else 0.5) if leaving else 0.7
         return cost
 
     def route(self, e: Edge) -> list[Vertex]:
