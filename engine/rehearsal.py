@@ -12,6 +12,7 @@ A scenario is a JSON file beside its process, ``processes/<key>/scenarios/<name>
         {"refused": "task_too_late", "complete": "…", "by": "…"}, {"retry": "process.element", "values": {…}}],
      "expect": {"status": "completed", "outcome": "won", "ends": ["psm_presale.end_won"]}}
 
+With ``"message": "lead_confirmed"`` in `start` a message start event starts it, as another system would.
 `by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over the
 instance's variables. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
 """
@@ -250,11 +251,16 @@ class _Rehearsal:
 
     # -- steps
     def start(self, start: Mapping[str, Any]) -> None:
-        instance = self.engine.instances.start(
-            self.actor(start), str(start["process"]), self.values(start.get("values") or {}),
-            business_key=str(start.get("business_key") or f"rehearsal-{self.scenario.name}"), title=self.scenario.title,
-        )
-        self.id = instance.id
+        """Start by hand, or with `message` by a message start event as another system would."""
+        business_key = str(start.get("business_key") or f"rehearsal-{self.scenario.name}")
+        values = self.values(start.get("values") or {})
+        if "message" in start:
+            self.id = self.engine.messages.correlate(SYSTEM, str(start["message"]), values, correlation_key=business_key)
+        else:
+            instance = self.engine.instances.start(
+                self.actor(start), str(start["process"]), values, business_key=business_key, title=self.scenario.title
+            )
+            self.id = instance.id
         self.settle()
 
     @property
