@@ -12,8 +12,10 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from engine import EngineError, InstanceStatus, ProcessDefinition, ProcessInstance, Recorded, TaskId, UserTask, dump
-from engine.model import InstanceId
+from engine import EngineError
+from engine.events import Recorded
+from engine.feel.codec import dump
+from engine.model import InstanceId, InstanceStatus, ProcessDefinition, ProcessInstance, TaskId, UserTask
 from web.context import actor, engine
 from web.inbox import VIEWS
 

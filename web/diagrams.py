@@ -10,11 +10,13 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from engine import Incident, NotFound, ProcessDefinition, Recorded, StalePage, access, events
-from engine.model import DefinitionId
+from engine import access, events
+from engine.errors import NotFound, StalePage
+from engine.events import Recorded
+from engine.model import DefinitionId, Incident, ProcessDefinition
 from web.context import actor, engine, known_names
 from web.difference import Change, differences, parse
-from web.guard import drawing_board, engine_problem, finding_json, problem, takes_diagram
+from web.guard import drawing_board, engine_problem, finding_json, takes_diagram
 from web.language import gettext
 
 bp = Blueprint("diagrams", __name__)
@@ -120,10 +122,7 @@ def definition(key: str, version: int | None) -> ResponseReturnValue:
 
 
 def _versions(key: str) -> tuple[ProcessDefinition, ...]:
-    versions = engine().deployments.versions(actor(), key)
-    if not versions:
-        raise NotFound(what=gettext("流程"), id=key)
-    return tuple(sorted(versions, key=lambda v: -v.version))
+    return tuple(sorted(engine().deployments.versions(actor(), key), key=lambda v: -v.version))
 
 
 def _version(versions: Sequence[ProcessDefinition], key: str, version: int | None) -> ProcessDefinition:
@@ -253,9 +252,8 @@ def draft(key: str) -> ResponseReturnValue:
         found = engine().deployments.draft(actor(), key)
         return _xml(found.xml, found.sha256)
     posted = _posted_diagram()
-    if not request.if_match:
-        return problem(428, "if_match_missing", gettext("缺少 If-Match：请给出草稿所依据的 sha256。"), "If-Match is missing: give the sha256 the draft was made from.")
-    base = next(iter(request.if_match.as_set(include_weak=True)), "")
+    # Without If-Match nobody has seen a draft: right for a new process, refused as stale for any other.
+    base = next(iter(request.if_match.as_set(include_weak=True)), None)
     try:
         saved = engine().deployments.save_draft(actor(), key, posted, base)
     except StalePage as error:

@@ -12,7 +12,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from engine import Component, Document, Form
+from engine.forms import Component, Form
+from engine.model import Document
 from web.language import gettext, language, local, when
 
 #: ``{path of the field: (Chinese, English)}``

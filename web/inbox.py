@@ -11,21 +11,11 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
-from engine import (
-    EngineError,
-    FileRefused,
-    Form,
-    InvalidValues,
-    NotFound,
-    ProcessDefinition,
-    StalePage,
-    TaskId,
-    UserTask,
-    Values,
-    access,
-    token,
-)
-from engine.model import DocumentId
+from engine import EngineError, access
+from engine.clock import token
+from engine.errors import FileRefused, InvalidValues, NotFound, StalePage
+from engine.forms import Form
+from engine.model import DocumentId, ProcessDefinition, TaskId, UserTask, Values
 from web import diagrams
 from web.context import actor, engine, known_names, person
 from web.fields import Problems, draw, shown
@@ -247,7 +237,7 @@ def assign(id: TaskId) -> ResponseReturnValue:
 
 
 def _assign_page(shown_task: UserTask, missing: tuple[bool, bool] = (False, False), status: int = 200) -> ResponseReturnValue:
-    people = engine().tasks.assignable(actor(), shown_task.id)
+    people = [u for u in engine().people.users(actor()) if u.active and u.id != shown_task.assignee]
     return render_template("assign.html", task=shown_task, people=people, missing=missing, typed=request.form), status
 
 

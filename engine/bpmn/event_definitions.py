@@ -53,6 +53,10 @@ class Definition:
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         """Variables changed."""
 
+    def is_known(self, token: Token, top: Workflow) -> bool:
+        """Whether what is waited for can be computed with the variables as they are."""
+        return True
+
     def caught(self, code: str, message: str) -> Values:
         return {}
 
@@ -80,6 +84,9 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
             process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
             due_at=timers.due_at(following)))
         return wait
+
+    def is_known(self, token: Token, top: Workflow) -> bool:
+        return isinstance(self.value, str) or top.compute(token, self.value) is not None
 
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         wait = token.internal_data["waits"][n]

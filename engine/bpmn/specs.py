@@ -946,6 +946,10 @@ class Catching(Activity):
             if definition.watches and token._state == WAITING and "waits" in token.internal_data:
                 definition.look_again(token, n, top)
 
+    def can_wait(self, token: Token) -> bool:
+        """Whether all that the token would wait for can be computed now."""
+        return all(definition.is_known(token, token.workflow.top_workflow) for definition in self.definitions)
+
     def happened(self, token: Token, n: int, values: Values) -> None:
         """What definition `n` waits for has happened."""
         waits = token.internal_data["waits"]

@@ -137,7 +137,7 @@ class _Target:
             return False
         spec, data = token.task_spec, token.internal_data
         if isinstance(command, RetryElement):
-            return "incident" in data
+            return "incident" in data or token.workflow.is_subscription(token)
         if isinstance(command, CompleteUserTask):
             return isinstance(spec, UserTask) and token._state == READY
         if isinstance(command, CompleteJob | ThrowBpmnError):
@@ -202,7 +202,8 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
             workflow.write(None, command.values, scope=scope)
         case RetryElement():
             assert token is not None
-            workflow.retry(token)
+            if token.is_parked:  # a subscription goes on by itself once its data is there
+                workflow.retry(token)
         case CancelInstance():
             workflow.kill_tokens()
             workflow.touched.clear()

@@ -125,9 +125,9 @@ class Token(Task):  # type: ignore[misc]
             return
         try:
             self.taken = spec.choose(self)
-        except ElementFailed as failure:
+        except Exception as exc:  # choosing changes nothing, so there is nothing to take back
             data["finished"] = True
-            top.park(self, LEAVING, failure)
+            top.park(self, LEAVING, exc if isinstance(exc, ElementFailed) else failed(self, LEAVING, exc))
             return
         self._state = COMPLETED
         spec._on_complete(self)
@@ -310,6 +310,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
     """
 
+    top_workflow: Any = None  # the library computes it each time
+
     def __init__(self, definition: Definition, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         self.definition, self.at, self.parked = definition, at, parked
         self.zone = definition.zone.key
@@ -323,6 +325,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.last_end: str | None = None
         self.last_token = self.sequence = self.nesting = self.steps = 0
         self.changed: set[str] = set()
+        self.top_workflow = self
         super().__init__(definition.root, definition.specs, script_engine=NO_SCRIPTS, deserializing=True)
         self._open(Scope(0, None, keeps_new=True), "")
 
@@ -554,7 +557,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             self.scope_completed(token, self.subprocesses[token.id])
         else:
             token._state = READY
-            self.agenda.append(token)
+            if not token.task_spec.manual:
+                self.agenda.append(token)
 
     def close_scopes(self) -> None:
         """Complete every scope that lost its last token."""
@@ -724,8 +728,12 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 spec.look_again(token)
         for token in list(self.tokens()):
             spec = token.task_spec
-            if spec.has_moving_dates and token._state == READY and not changed.isdisjoint(spec.reads):
+            if changed.isdisjoint(spec.reads):
+                continue
+            if spec.has_moving_dates and token._state == READY:
                 spec.look_again(token)
+            elif token.is_parked and self.is_dormant(token) and spec.can_wait(token):
+                self.retry(token)  # a subscription that lacked its data: nobody has to mend more than that
 
     # -------------------------------------------------------------------------------------------------------------- timers
     def timers(self) -> list[tuple[datetime, Token, int]]:

@@ -145,6 +145,9 @@ class Table:
         rows = [self._row(rule, scope, run) for rule in hits]
         if policy in ("UNIQUE", "FIRST"):
             return self._shape(rows[0])
+        for row in rows:
+            for value in row:
+                run.charge_whole(value)
         if policy == "ANY":
             if all(equal(row, rows[0]) is True for row in rows):
                 return self._shape(rows[0])

@@ -45,6 +45,14 @@ def set_labels(d: Drawing, grid: Grid) -> tuple[list[Edge], int]:
     def choose(boxes: Iterable[tuple[float, Box]], own: Edge | None = None) -> tuple[float, Box]:
         return min(((taste + price(b, own), b) for taste, b in boxes), key=lambda c: c[0])
 
+    returning = {e.src for e in d.edges if e.back}
+
+    def rightward(n: Node) -> bool:
+        """Does the label of a boundary event go to its right? There it is out of the way of a line to the left."""
+        if n.host and n.host.span > 1:
+            return n in returning
+        return not n.slot and n.slots > 1
+
     for n in sorted(d.nodes, key=lambda n: n.host is None):
         if not n.labelled:
             continue
@@ -53,7 +61,7 @@ def set_labels(d: Drawing, grid: Grid) -> tuple[list[Edge], int]:
         spots = {"above": (n.cx - w / 2, over), "below": (n.cx - w / 2, under)}
         sides = [(n.cx - w - 7, over if n.above else under), (n.cx + 7, over if n.above else under)]
         if n.host:
-            order = [(x, y, w, h) for x, y in (sides if n.slot or n.slots == 1 else sides[::-1])]
+            order = [(x, y, w, h) for x, y in (sides[::-1] if rightward(n) else sides)]
         else:
             first = label_side(n, grid)
             order = [(*spots[side], w, h) for side in (first, "below" if first == "above" else "above")]

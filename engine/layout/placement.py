@@ -24,7 +24,7 @@ def set_coordinates(d: Drawing, grid: Grid, wider: dict[int, float]) -> None:
         if n.host or n.kind == "pool":
             w, h, row = 0.0, n.h, n.rep.row
         else:
-            w, h, row = (n.w if n.span == 1 else 0), n.h, n.row
+            w, h, row = (0 if n.annex else n.column_w), n.h, n.row
         above = below = n.rep.h / 2 + (h / 2 if n.host else 0)
         if n.labelled:
             lw, lh = label_size(n.name)
@@ -35,7 +35,8 @@ def set_coordinates(d: Drawing, grid: Grid, wider: dict[int, float]) -> None:
                 below += lh + 4
         if n.host:
             above, below = (below, 0) if n.above else (0, below)
-        left[n.rep.col], right[n.rep.col] = max(left[n.rep.col], w / 2), max(right[n.rep.col], w / 2)
+        for c in range(n.rep.col, n.rep.last_col + 1) if not n.host else ():
+            left[c], right[c] = max(left[c], w / 2), max(right[c], w / 2)
         up[row], down[row] = max(up[row], above), max(down[row], below)
     xs, ys = list(grid.vpos), list(grid.hpos)
     d.pool_boxes = []
@@ -55,6 +56,11 @@ def set_coordinates(d: Drawing, grid: Grid, wider: dict[int, float]) -> None:
             elif kind == "mid":
                 xs[v] = x
                 x += right[c]
+        for r in flat:  # centre lines and boundary events have no tracks; what ends on them is ordered by where they are
+            if r.vertical and grid.v[r.line][0] == "mid":
+                r.at = xs[r.line]
+            elif r.vertical and grid.v[r.line][0] == "slot" and r.edge.src.host:
+                r.at = xs[grid.vmid[r.edge.src.host.col]] + _slot(r.edge.src, r.edge.src.host)
         y, top = 0.0, 0.0
         for i, lane in enumerate(d.lanes):
             top = y = y + (30 if i and lane.pool != d.lanes[i - 1].pool else 0)
@@ -97,25 +103,27 @@ def set_coordinates(d: Drawing, grid: Grid, wider: dict[int, float]) -> None:
                 y - top,
             )
         for r in flat:
-            kind = (grid.v if r.vertical else grid.h)[r.line][0]
-            if kind == "mid":
-                r.at = (xs if r.vertical else ys)[r.line]
+            if not r.vertical and grid.h[r.line][0] == "mid":
+                r.at = ys[r.line]
     d.w, d.h = x, y
     for n in d.nodes:
         if not n.host:
             n.x, n.y = xs[grid.vmid[n.col]] - n.w / 2, ys[grid.hmid[n.row]] - n.h / 2
             if n.kind == "pool":
                 n.x, n.w = 0, d.w
-            elif n.span > 1 or n.annex:
+            elif n.annex:
                 n.x = xs[grid.vmid[n.col]] - left[n.col] + n.offset
                 d.w = max(d.w, n.x + n.w + 24)
+            elif n.span > 1:
+                n.x = xs[grid.vmid[n.col]] - left[n.col]
+                n.w = xs[grid.vmid[n.last_col]] + right[n.last_col] - n.x
     for lane in d.lanes:
         lane.box = (*lane.box[:2], d.w - lane.box[0], lane.box[3])
     for n in d.nodes:
         if n.host:
             host = n.host
-            pitch = min((host.w - 44) / max(n.slots - 1, 1), 110)
-            n.x = host.x + host.w - 22 - n.slot * pitch - n.w / 2
+            middle = xs[grid.vmid[n.col]] if host.span > 1 else host.cx + _slot(n, host)
+            n.x = middle - n.w / 2
             n.y = (host.y if n.above else host.y + host.h) - n.h / 2
     for p in range(len(d.pools)):
         boxes = [lane.box for lane in d.lanes if lane.pool == p]
@@ -127,6 +135,12 @@ def set_coordinates(d: Drawing, grid: Grid, wider: dict[int, float]) -> None:
         for a, b in itertools.pairwise(rs):
             e.points.append((a.at, b.at) if a.vertical else (b.at, a.at))
         e.points.append(border(e.dst, rs[-1], (direction(*e.path[-2:]) + 2) % 4))
+
+
+def _slot(n: Node, host: Node) -> float:
+    """How far right of its host's middle a boundary event stands; the rightmost has slot 0."""
+    pitch = min((host.w - 44) / max(n.slots - 1, 1), 110)
+    return host.w / 2 - 22 - n.slot * pitch
 
 
 def border(n: Node, run: Run, side: int) -> Point:

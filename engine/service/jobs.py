@@ -152,7 +152,7 @@ class Jobs:
 
         try:
             self._runtime.command(SYSTEM, instance_id, do)
-        except Exception as error:  # whatever it is, the other instances' timers must fire; this one is tried again
+        except Exception as error:  # noqa: BLE001  whatever it is, the other instances' timers must fire; this one is tried again
             for job in claimed:
                 self._failed(job, error)
 
@@ -180,7 +180,7 @@ class Jobs:
         except BpmnError as error:
             thrown = error
             self._settle(job, lambda turn: turn.job_threw(job, thrown, errands))
-        except Exception as error:  # a handler's author may raise anything; it is tried again, then a person looks
+        except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it is tried again, then a person looks
             message = "".join(traceback.format_exception_only(error)).strip()
             self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands))
         else:
@@ -204,14 +204,14 @@ class Jobs:
             self._runtime.command(SYSTEM, job.instance_id, within)
         except _Stale:
             return  # the fence has refused a late finish; whoever holds the job now settles it
-        except Exception as error:  # the diagram cannot go on with what the handler gave: tried again, then a person looks
+        except Exception as error:  # noqa: BLE001  the diagram cannot go on with what the handler gave: tried again, then a person looks
             self._failed(job, error)
 
     # -- thrown events and notifications: jobs that no token waits for
     def _attempt(self, job: JobRow, run: Callable[[JobRow], None]) -> None:
         try:
             run(job)
-        except Exception as error:  # the next attempt comes later; after the last one a person looks
+        except Exception as error:  # noqa: BLE001  the next attempt comes later; after the last one a person looks
             self._failed(job, error)
         else:
             with self._database.writing() as tx:

@@ -28,6 +28,7 @@ from engine.model import (
     Incident,
     InstanceStatus,
     JobKind,
+    JobState,
     NewJob,
     Step,
     Subscription,
@@ -274,7 +275,7 @@ class Turn:
         if errands is not None:
             self._take_errands(errands, row)
         again = retries.next_at(self.at, row.attempts, key=str(row.id))
-        place = {"process": row.process, "element": row.element, "token": TokenId(row.token)}
+        place: dict[str, Any] = {"process": row.process, "element": row.element, "token": TokenId(row.token)}
         self.record(e.JobFailed(**place, job_type=row.type, attempt=row.attempts, message=message, retry_at=again), SYSTEM)
         if row.fence == 0:  # failed within the turn that made it: the row is written now
             if again is not None:
@@ -402,7 +403,7 @@ class Turn:
         suspended = self._status is InstanceStatus.SUSPENDED
         jobs.insert(tx, self._jobs, held=suspended)
         for failed, message in self._failed_jobs:
-            jobs.insert(tx, [failed], held=suspended, state=jobs.JobState.FAILED, error=message)
+            jobs.insert(tx, [failed], held=suspended, state=JobState.FAILED, error=message)
         for event, actor in self._events:
             apply = _APPLIERS.get(type(event))
             if apply is not None:

@@ -115,8 +115,13 @@ def test_a_timer_without_a_time_parks_its_event_and_nothing_else() -> None:
 
     assert p.incidents == [("b", "expression")]
     assert p.open == "a"
-    p.set(closing_at="2026-01-05T12:00:00+08:00").retry("b")
+    token = next(e.token for e in p.seen(log.IncidentOpened))
+    p.set(closing_at=None)
+    assert p.incidents == [("b", "expression")]
+    p.set(closing_at="2026-01-05T12:00:00+08:00")
     assert not p.incidents
+    p.send(p.first, RetryElement(token=token))
+    assert len(p.seen(log.TimerScheduled)) == 1
     p.wait(3 * 3600 + 1).check("late")
 
 
@@ -165,6 +170,21 @@ def test_a_retry_of_something_that_is_not_parked_is_refused() -> None:
 
     with pytest.raises(NotFound):
         p.send(p.first, RetryElement(token=TokenId(1)))
+
+
+def test_a_condition_that_cannot_be_computed_parks_the_leaving_only() -> None:
+    p = play(process(
+        start(), user("a"), exclusive("g"), user("y"), user("z"), "s>a", "a>g", "g>y: count(for i in 1..1000000 return i) > 5", "g>z!"))
+    p.do("a", kept=1)
+
+    assert p.incidents == [("g", "element")]
+    assert p.variables() == {"kept": 1}
+    p = play(process(
+        start(), user("a"), user("y"), user("z"), "s>a", "a>y: count(for i in 1..1000000 return i) > 5", "a>z!"))
+    p.do("a", kept=1)
+    assert p.incidents == [("a", "element")]
+    assert p.variables() == {"kept": 1}
+    assert len(p.seen(log.UserTaskCompleted)) == 1
 
 
 def test_several_failures_of_one_command_are_all_parked() -> None:

@@ -226,7 +226,7 @@ def test_a_name_that_nothing_gives_is_warned_of() -> None:
 
 def test_an_instant_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="`now` needs a time zone"):
-        load_decisions(GRAPH).decide("risk", {"margin": 1}, datetime(2026, 12, 1))  # noqa: DTZ001
+        load_decisions(GRAPH).decide("risk", {"margin": 1}, datetime(2026, 12, 1))
 
 
 def test_threads_share_a_model() -> None:

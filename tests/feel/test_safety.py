@@ -32,6 +32,12 @@ def doubled(times: int, last: str) -> str:
     return "{" + ", ".join([*entries, last.format(names[-1])]) + "}.r"
 
 
+def twins(times: int, last: str) -> str:
+    """Return two such contexts side by side, equal and yet not the same."""
+    one, two = doubled(times, "r: {0}"), doubled(times, "r: {0}")
+    return f"{{a: {one}, b: {two}, r: {last.format('a', 'b')}}}.r"
+
+
 LIMIT, SYNTAX = "FeelLimit", "FeelSyntaxError"
 HOSTILE: list[tuple[str, Any]] = [
     ("().__class__", SYNTAX),
@@ -64,6 +70,13 @@ HOSTILE: list[tuple[str, Any]] = [
     (doubled(60, "r: {0} in [{0}]"), LIMIT),
     (doubled(60, "r: distinct values([{0}, {0}])"), LIMIT),
     (doubled(60, "r: list contains([{0}], {0})"), LIMIT),
+    (twins(60, "{0} = {1}"), LIMIT),
+    (twins(60, "{0} in (= {1})"), LIMIT),
+    (twins(60, "is({0}, {1})"), LIMIT),
+    (twins(60, "index of([{0}], {1})"), LIMIT),
+    (doubled(25, "r: {0} instance of " + "list<" * 25 + "number" + ">" * 25), LIMIT),
+    (doubled(25, "r: (function(x: " + "list<" * 25 + "number" + ">" * 25 + ") 1)({0})"), LIMIT),
+    ("count(for i in 1..100000 return 1.7 ** 0.3)", LIMIT),
     ("distinct values(for i in 1..100000 return i)", LIMIT),
     ('matches("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "^(a|aa)+$")', LIMIT),
     ('split("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "(a|aa)+$")', LIMIT),

@@ -18,14 +18,14 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const target = path.join(here, '../static/dist');
 const verify = process.argv.includes('--verify');
 
-const LICENCES = /^(MIT|ISC|BSD-2-Clause|BSD-3-Clause|0BSD|Apache-2\.0|CC0-1\.0)$/;
+const LICENCES = /^(MIT|ISC|BSD-2-Clause|BSD-3-Clause|0BSD|Apache-2\.0|CC0(-1\.0)?)$/;
 
 /** bpmn-js-token-simulation has no translate service: its literals are bound to our catalogue here, and the build fails when one is gone. */
 const SIMULATION_WORDS = {
   'toggle-mode/modeler/ToggleMode.js': [['Token Simulation <', '${say("Token Simulation")} <']],
   'log/Log.js': [
-    ['>No Entries</p>\n', '>${say("No Entries")}</p>\n'], ["'<p class=\"bts-entry placeholder\">No Entries</p>'", '`<p class="bts-entry placeholder">${say("No Entries")}</p>`'],
-    ['"Toggle Simulation Log"', '"${say("Toggle Simulation Log")}"'], ['Simulation Log\n', '${say("Simulation Log")}\n'],
+    ["'<p class=\"bts-entry placeholder\">No Entries</p>'", '`<p class="bts-entry placeholder">No Entries</p>`'], ['>No Entries<', '>${say("No Entries")}<'],
+    ['"Toggle Simulation Log"', '"${say("Toggle Simulation Log")}"'], ['        Simulation Log', '        ${say("Simulation Log")}'], ['"Close"', '"${say("Close")}"'],
     ["'SubProcess') : 'Process'", "say('SubProcess')) : say('Process')"], ["completed ? 'finished' : 'canceled'", "completed ? say('finished') : say('canceled')"], ['} started`', '} ${say("started")}`'],
     ...['Service Task', 'User Task', 'Call Activity', 'Script Task', 'Business Rule Task', 'Manual Task', 'Receive Task', 'Send Task', 'Task', 'Exclusive Gateway',
       'Parallel Gateway', 'Inclusive Gateway', 'Start Event', 'Intermediate Event', 'Boundary Event', 'End Event'].map(word => [`|| '${word}'`, `|| say('${word}')`]),

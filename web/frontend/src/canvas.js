@@ -80,7 +80,7 @@ export class Decoration {
     this.overlays = new Map(); // 'id kind' -> {id, text, overlay}
   }
 
-  /** `markers`: [[element id, class]]; `overlays`: [{element, kind, text, title, position, onclick}] */
+  /** `markers`: [[element id, class]]; `overlays`: [{element, kind, look, text, title, position, onclick}] */
   show(markers, overlays) {
     const canvas = this.viewer.get('canvas');
     const registry = this.viewer.get('elementRegistry');
@@ -92,15 +92,15 @@ export class Decoration {
     const service = this.viewer.get('overlays');
     const shown = new Map(overlays.filter(({ element }) => registry.get(element)).map(o => [`${o.element} ${o.kind}`, o]));
     for (const [key, old] of this.overlays) {
-      if (shown.get(key)?.text !== old.text) {
+      if (shown.get(key)?.text !== old.text || shown.get(key)?.title !== old.title) {
         service.remove(old.overlay);
         this.overlays.delete(key);
       }
     }
     for (const [key, o] of shown) {
       if (this.overlays.has(key)) continue;
-      const html = h(o.onclick ? 'button' : 'div', { class: `on-diagram ${o.kind}`, title: o.title, ...(o.onclick && { type: 'button', onclick: o.onclick, 'aria-label': o.title }) }, o.text);
-      this.overlays.set(key, { text: o.text, overlay: service.add(o.element, o.kind, { position: o.position, html }) });
+      const html = h(o.onclick ? 'button' : 'div', { class: `on-diagram ${o.kind} ${o.look ?? ''}`, title: o.title, ...(o.onclick && { type: 'button', onclick: o.onclick, 'aria-label': o.title }) }, o.text);
+      this.overlays.set(key, { text: o.text, title: o.title, overlay: service.add(o.element, o.kind, { position: o.position, html }) });
     }
   }
 }

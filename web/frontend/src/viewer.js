@@ -26,7 +26,7 @@ function build() {
       name || key, h('span', { class: 'sub' }, say('version', { n: version })),
       active > 0 && h('span', { class: 'count', title: say('tokens.count', { n: active }) }, active),
       broken > 0 && h('span', { class: 'count bad', title: say('incidents.count', { n: broken }) }, broken));
-    const canvas = h('div', { class: 'diagram-canvas', tabIndex: 0, role: 'img', 'aria-label': say('diagram.of', { name: name || key }) });
+    const canvas = h('div', { class: 'diagram-canvas', role: 'group', 'aria-label': say('diagram.of', { name: name || key }) });
     const list = h('ul', { class: 'element-states' });
     const panel = h('div', { role: many ? 'tabpanel' : 'group', id: `diagram-${key}`, 'aria-labelledby': `tab-${key}`, hidden: true }, canvas,
       h('details', { class: 'as-list' }, h('summary', {}, say('diagram.as.list')), list));

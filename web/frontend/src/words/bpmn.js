@@ -49,7 +49,7 @@ export const ZH = {
   // token simulation
   'Token Simulation': '模拟运行', 'No Entries': '暂无记录', 'Toggle Simulation Log': '显示/隐藏模拟记录', 'Simulation Log': '模拟记录', 'Reset Simulation': '重新开始', 'Play/Pause Simulation': '继续/暂停', 'Pause Simulation': '已暂停', 'Play Simulation': '继续运行',
   'Found unsupported elements': '有不能模拟的元素', 'Not supported': '不能模拟', 'Set animation speed': '动画速度', 'Set Sequence Flow': '改走另一条', 'Trigger Event': '触发', 'Remove pause point': '取消暂停点', 'Add pause point': '设暂停点',
-  Finished: '已结束', Process: '流程', SubProcess: '子流程', started: '开始', finished: '结束', canceled: '取消', 'Service Task': '服务任务', 'User Task': '用户任务', 'Call Activity': '调用活动', 'Script Task': '脚本任务', 'Business Rule Task': '业务规则任务',
+  Close: '关闭', Finished: '已结束', Process: '流程', SubProcess: '子流程', started: '开始', finished: '结束', canceled: '取消', 'Service Task': '服务任务', 'User Task': '用户任务', 'Call Activity': '调用活动', 'Script Task': '脚本任务', 'Business Rule Task': '业务规则任务',
   'Manual Task': '手工任务', 'Receive Task': '接收任务', 'Send Task': '发送任务', 'Exclusive Gateway': '排他网关', 'Parallel Gateway': '并行网关', 'Inclusive Gateway': '包容网关', 'Start Event': '开始事件', 'Intermediate Event': '中间事件', 'Boundary Event': '边界事件', 'End Event': '结束事件',
   // bpmnlint, as far as its rules are used
   'Element is missing label/name': '缺少名称', 'Element is not connected': '没有连线', 'Element is an implicit end': '没有走向结束事件', 'Gateway forks and joins': '网关既分支又汇合', 'Incoming flows do not join': '多条流入没有汇合', 'Flow splits implicitly': '没有网关就分支',
