@@ -199,7 +199,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     "GW-DIRECTION": (fork(exclusive("g", gatewayDirection="Converging")), fork(exclusive("g", gatewayDirection="Diverging"))),
     "GW-USELESS": (line(exclusive("x")), fork()),
     "GW-CONDITION": (fork(b=""), fork()),
-    "GW-NODEFAULT": (fork(b=": x = 2"), fork()),
+    "GW-NODEFAULT": (fork(b=": y = 2"), fork(b=": x = 2")),
     "GW-COMPLEX": (
         one(start(), parallel("f"), element("complexGateway", "x"), end(), "s>f", "f>x", "f>x", "x>e"),
         one(start(), parallel("f"),

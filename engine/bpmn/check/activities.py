@@ -60,7 +60,7 @@ def _with_parent(document: Document, *kinds: str) -> Iterator[tuple[Element, Ele
 )
 def instances_count(document: Document) -> Hits:
     for loop, activity in _with_parent(document, "multiInstanceLoopCharacteristics"):
-        given = sum(document.child(loop, child) is not None for child in ("loopCardinality", "loopDataInputRef"))
+        given = sum(bool(document.text(document.child(loop, child))) for child in ("loopCardinality", "loopDataInputRef"))
         collection = any(str(name).endswith("}collection") for name in loop.attrib)
         if given + collection > 1:
             yield hit(activity, WARNING)
@@ -97,7 +97,10 @@ def instances_behavior(document: Document) -> Hits:
             "One": not loop.get("oneBehaviorEventRef"),
             "Complex": document.child(loop, "complexBehaviorDefinition") is None,
         }
-        if lacks.get(behavior, False):
+        thrown = document.find(loop.get({"None": "noneBehaviorEventRef", "One": "oneBehaviorEventRef"}.get(behavior, "id")))
+        named = document.kind(thrown).removesuffix("EventDefinition")
+        nameless = thrown is not None and named in ("message", "signal") and not thrown.get(f"{named}Ref")
+        if lacks.get(behavior, False) or (behavior in ("None", "One") and nameless):
             yield hit(activity, behavior=behavior)
 
 

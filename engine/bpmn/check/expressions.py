@@ -16,7 +16,7 @@ from engine.bpmn.xml import CAMUNDA
 from engine.feel import Expression, FeelSyntaxError, compile_expression
 from engine.feel.builtins import BUILTINS
 
-_ZONE = ZoneInfo(HOUSE_ZONE)
+ZONE = ZoneInfo(HOUSE_ZONE)
 _JUEL = re.compile(r"[$#]\{")
 
 
@@ -233,7 +233,7 @@ def timer_value(document: Document) -> Hits:
         if each.reading is Reading.DATE:
             kind = "timeDuration" if each.text.upper().startswith(("P", "-P")) else "timeDate"
         try:
-            timers.check_bare(kind, each.text.strip(), _ZONE)
+            timers.check_bare(kind, each.text.strip(), ZONE)
         except (timers.BadTime, OverflowError, ValueError):
             yield hit(each.element, text=_short(each.text), what=kind)
 
