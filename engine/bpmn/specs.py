@@ -861,7 +861,7 @@ class ComplexGateway(InclusiveGateway):
         self.condition = condition
 
     def arrive(self, token: Token) -> bool:
-        workflow, flow = token.workflow, token.internal_data.get("flow")
+        workflow, flow = token.workflow, str(token.internal_data.get("flow", ""))
         state = workflow.gateways.get(self.name, [])
         if len(self.incoming) < 2 or (state and flow not in state):  # second case: after the activation
             if state:

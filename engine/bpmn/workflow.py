@@ -125,7 +125,7 @@ class Token(Task):  # type: ignore[misc]
             return
         try:
             self.taken = spec.choose(self)
-        except Exception as exc:  # choosing changes nothing, so there is nothing to take back
+        except Exception as exc:  # noqa: BLE001 - choosing changes nothing, so it is parked as it stands
             data["finished"] = True
             top.park(self, LEAVING, exc if isinstance(exc, ElementFailed) else failed(self, LEAVING, exc))
             return
