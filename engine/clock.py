@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -80,6 +81,11 @@ class IdIssuer:
                 millis, sequence = millis + 1, 0
             self._last = millis, sequence
         return millis << (_NODE_BITS + _SEQUENCE_BITS) | self._node << _SEQUENCE_BITS | sequence
+
+
+def pause(attempt: int) -> None:
+    """Wait a short random time before trying again what somebody else was faster at: up to 2 ms at first, 50 ms at most."""
+    time.sleep(secrets.randbelow(min(50_000, 2_000 * (attempt + 1))) / 1_000_000)
 
 
 def salt() -> bytes:

@@ -34,6 +34,7 @@ class Recorded:
     actor: str
     acting_for: str | None
     event: Event
+    erased: bool = False  #: its payload was erased lawfully; the payload's fields are empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,16 @@ class VariablesChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataMended(Event):
+    """A person changed variables by hand; what they wrote follows in `VariablesChanged`."""
+
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    scope: TokenId | None
+    names: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConflicted(ElementEvent):
     """Two branches wrote different values to `name` before their join; the later write stands."""
 
@@ -214,10 +225,11 @@ class UserTaskCancelled(ElementEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserTaskReminded(ElementEvent):
-    """`stage`: ``half``, ``due_soon``, ``overdue``, ``overdue_owner``."""
+    """`stage`: ``half``, ``due_soon``, ``overdue``, ``overdue_owner``; `late`: more than a minute after its time."""
 
     stage: str
     recipients: tuple[str, ...]
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +240,14 @@ class DocumentAttached(ElementEvent):
     name: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentDetached(ElementEvent):
+    """Taken off again before the completion; the file itself stays, as the history names it."""
+
+    document: int
+    field: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

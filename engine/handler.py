@@ -11,7 +11,9 @@ exception is a failure that is retried with backoff and then becomes an incident
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -19,7 +21,7 @@ from typing import Literal, Protocol
 from engine.errors import BpmnError
 from engine.model import Values
 
-__all__ = ["BpmnError", "Handler", "HandlerRegistry", "Job", "Outside", "Person", "Variables", "handler"]
+__all__ = ["BpmnError", "Handler", "HandlerRegistry", "Job", "Outside", "Person", "Variables", "fingerprint", "handler"]
 
 Variables = Values
 Effect = Literal["outside", "none", "database"]
@@ -99,7 +101,7 @@ class HandlerRegistry(Mapping[str, Handler]):
     def __getitem__(self, type: str) -> Handler:
         return self._handlers[type]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._handlers)
 
     def __len__(self) -> int:
@@ -111,8 +113,13 @@ REGISTRY = HandlerRegistry()
 
 
 def handler(
-    type: str, *, retries: int = 3, backoff: timedelta = timedelta(seconds=30), timeout: timedelta = timedelta(minutes=2),
-    effect: Effect = "outside", registry: HandlerRegistry = REGISTRY,
+    type: str,
+    *,
+    retries: int = 3,
+    backoff: timedelta = timedelta(seconds=30),
+    timeout: timedelta = timedelta(minutes=2),
+    effect: Effect = "outside",
+    registry: HandlerRegistry = REGISTRY,
 ) -> Callable[[Callable[[Job], Variables | None]], Callable[[Job], Variables | None]]:
     """Register the decorated function for the job type (`camunda:topic`).
 
@@ -124,7 +131,15 @@ def handler(
 
     def register(function: Callable[[Job], Variables | None]) -> Callable[[Job], Variables | None]:
         title = (function.__doc__ or type).strip().splitlines()[0]
-        registry.add(Handler(type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title))
+        registry.add(
+            Handler(type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title)
+        )
         return function
 
     return register
+
+
+def fingerprint(values: Values) -> str:
+    """Return the SHA-256 of `values` in hex: equal values give equal fingerprints, in whatever order they stand."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

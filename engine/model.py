@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NewType
+from typing import Any, Generic, NewType, TypeVar
 
 #: A variable's value: None, bool, int, Decimal, str, date, time, datetime (aware), timedelta, a list or a dict of these.
 #: Whole numbers are `int`, others `Decimal`, never `float`. `Any`, for this is JSON's edge; the codec refuses what is not listed.
@@ -164,6 +164,7 @@ class JobKind(StrEnum):
     SERVICE = "service"  #: a handler's work for a token
     TIMER = "timer"  #: a due timer of a process instance
     NOTIFICATION = "notification"  #: told to a person; no token waits for it
+    EVENT = "event"  #: a message or signal on its way to other process instances
 
 
 class JobState(StrEnum):
@@ -311,8 +312,18 @@ class ResumeInstance:
 
 
 Command = (
-    StartInstance | CompleteUserTask | CompleteJob | ThrowBpmnError | FireTimers | CorrelateMessage | BroadcastSignal
-    | SetVariables | RetryElement | CancelInstance | SuspendInstance | ResumeInstance
+    StartInstance
+    | CompleteUserTask
+    | CompleteJob
+    | ThrowBpmnError
+    | FireTimers
+    | CorrelateMessage
+    | BroadcastSignal
+    | SetVariables
+    | RetryElement
+    | CancelInstance
+    | SuspendInstance
+    | ResumeInstance
 )
 
 
@@ -389,3 +400,138 @@ class Step:
     status: InstanceStatus
     outcome: str | None
     refused: Exception | None = None
+
+
+# ------------------------------------------------------------------------------------------------- what the façade hands out
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[Item]):
+    """A piece of a list. `next`: give it back as `after` (inbox) or `before` (instances) for the next piece; None: the end."""
+
+    items: tuple[Item, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person who may log in. `groups`: role ids."""
+
+    id: str
+    name: str
+    mail: str
+    groups: frozenset[str]
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something told to a person in the application. `link`: path within the pages, or empty."""
+
+    id: int
+    user: str
+    at: datetime
+    subject: str
+    body: str
+    link: str
+    instance_id: InstanceId | None
+    read_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A diagram as the modeler last saved it. `based_on`: version it was drawn from, None for a new process."""
+
+    key: str
+    xml: bytes
+    sha256: str
+    based_on: int | None
+    saved_at: datetime
+    saved_by: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One entry of a list that the modeler offers."""
+
+    id: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """What a diagram may name."""
+
+    forms: tuple[Choice, ...]
+    groups: tuple[Choice, ...]
+    job_types: tuple[Choice, ...]
+    decisions: tuple[Choice, ...]
+    processes: tuple[Choice, ...]
+    users: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessCounts:
+    """Process instances of one process, all versions. `incidents`: how many of them wait for a person to mend something."""
+
+    running: int
+    finished: int
+    incidents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTimer:
+    """A timer of a process instance that will fire by itself, for its page."""
+
+    token: TokenId
+    process: str
+    element: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingJob:
+    """Machine work of a process instance that is not done yet."""
+
+    id: JobId
+    kind: JobKind
+    state: JobState
+    type: str
+    process: str
+    element: str
+    due_at: datetime
+    attempt_count: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """A place where the history is not what was written. `seq`: 0 when the chain as a whole does not fit its instance."""
+
+    instance_id: InstanceId
+    seq: int
+    kind: str  #: ``event``, ``payload``, ``gap``, ``tail``
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """`timer_lag`: how long the oldest due timer has waited; `job_lag`: the same of other due work. Zero when nothing is due."""
+
+    database: bool
+    at: datetime
+    timer_lag: timedelta
+    job_lag: timedelta
+    waiting_job_count: int
+    failed_job_count: int
+    open_incident_count: int
+    active_instance_count: int
+
+    @property
+    def ok(self) -> bool:
+        """True when the database answers and nothing due has waited for more than a minute."""
+        return self.database and max(self.timer_lag, self.job_lag) <= timedelta(minutes=1)

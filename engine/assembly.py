@@ -1,0 +1,84 @@
+"""Puts the parts of the engine together."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from engine.clock import Clock, SystemClock
+from engine.dispatch.local import LocalDispatcher
+from engine.handler import REGISTRY, HandlerRegistry
+from engine.service.audit import Audit
+from engine.service.deployments import Deployments
+from engine.service.instances import Instances
+from engine.service.jobs import Jobs
+from engine.service.messages import Messages
+from engine.service.people import People
+from engine.service.runtime import Runtime
+from engine.service.tasks import Tasks
+from engine.settings import Settings
+from engine.store.database import Database
+
+
+class Engine:
+    """The engine, open. Its parts hold the commands; every one may be called from any thread.
+
+    Attributes:
+        instances: start, cancel, suspend, resume, mend; lists, variables, history.
+        tasks: inbox, claim, complete, files.
+        messages: correlate, broadcast, send by form.
+        jobs: run what is due, incidents.
+        deployments: check, deploy, drafts of the modeler.
+        people: users, groups, notices.
+        audit: verify, backup, health.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, handlers: HandlerRegistry) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._database = Database(settings, clock)
+        self._runtime = Runtime(settings, clock, handlers, self._database)
+        self.instances = Instances(self._runtime)
+        self.tasks = Tasks(self._runtime, self.instances)
+        self.messages = Messages(self._runtime, self.instances)
+        self.jobs = Jobs(self._runtime, self.instances, self.messages)
+        self.deployments = Deployments(self._runtime)
+        self.people = People(self._runtime)
+        self.audit = Audit(self._runtime)
+        self._dispatcher: LocalDispatcher | None = None
+        self.people.make_demo_users()
+
+    def dispatch(self) -> None:
+        """Run due jobs in threads of this process from now on."""
+        if self._dispatcher is None:
+            self._dispatcher = LocalDispatcher({"quick": self.jobs.run_quick, "slow": self.jobs.run_slow})
+            self._runtime.wake = self._dispatcher.wake
+            self._dispatcher.start()
+
+    def close(self) -> None:
+        """Let running jobs end, then close the database. Nothing may be called afterwards."""
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+            self._dispatcher = None
+        self._database.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def open_engine(
+    settings: Settings, clock: Clock | None = None, handlers: HandlerRegistry = REGISTRY, *, dispatching: bool = False
+) -> Engine:
+    """Open the installation that `settings` describe, making or migrating its database.
+
+    Args:
+        clock: the machine's unless given.
+        handlers: by default those that importing the package `handlers` registers.
+        dispatching: run due jobs in threads of this process; else somebody calls ``engine.jobs.run_due()``.
+    """
+    engine = Engine(settings, clock or SystemClock(), handlers)
+    if dispatching:
+        engine.dispatch()
+    return engine

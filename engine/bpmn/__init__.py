@@ -1,0 +1,20 @@
+"""BPMN: what a diagram may say, and how it runs.
+
+`compile_definition` reads the diagrams of a process once; `advance` takes an instance one command further. Both are pure: no
+clock, no database, no threads. SpiffWorkflow executes, behind these names and nowhere else.
+"""
+
+from engine.bpmn.definition import Definition
+from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe
+from engine.bpmn.step import OpenElement, advance, open_elements, visible_variables
+
+__all__ = [
+    "Definition",
+    "DiagramCannotRun",
+    "OpenElement",
+    "advance",
+    "compile_definition",
+    "describe",
+    "open_elements",
+    "visible_variables",
+]

@@ -1,0 +1,109 @@
+"""Tells every problem of diagrams as they were drawn: element, line, what is wrong and how to mend it, in both languages.
+
+The checker is the gate: the parser behind it is tolerant, so what cannot run right has to be refused here. A rule is a few lines
+in one of the modules below, with its texts beside it; rules register themselves by import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from engine.bpmn.check import (
+    activities,
+    collaboration,
+    data,
+    events,
+    expressions,
+    extensions,
+    flows,
+    gateways,
+    law,
+    references,
+    schema,
+    soundness,
+    support,
+)
+from engine.bpmn.check.document import CheckContext, Document
+from engine.bpmn.check.rule import RULES, Rule
+from engine.bpmn.xml import read_or_say_why
+from engine.model import Finding, Severity
+
+__all__ = ["FORMALITIES", "RULES", "STRICT", "CheckContext", "Rule", "as_markdown", "check", "is_diagram", "line_of"]
+
+#: The modules whose rules are registered.
+MODULES = (
+    schema, references, flows, soundness, events, gateways, activities, collaboration, data, expressions, extensions, support, law,
+)
+
+#: Rules about formalities on which nothing depends; told only where a policy names them.
+FORMALITIES = frozenset({"DATA-OPERATION-IO", "EV-OPERATION", "EXPR-FORMAL"})
+
+#: A policy: the letter of the standard, where real tools and engines are lenient. For a conformance report, not for deployments.
+STRICT: Mapping[str, Severity | None] = dict.fromkeys(
+    (
+        "ARTIFACT-FORMAT", "BPMN-REF-CODE", "BPMN-REF-FLOWLIST", "BPMN-REF-LOOSE", "DATA-OPERATION-IO", "DATA-STATE-NAME",
+        "EV-COMP-BOUNDARY", "EV-NO-END", "EV-OPERATION", "EXPR-FORMAL", "FLOW-DEFAULT-COND", "FLOW-OUT-MISSING", "GW-USELESS",
+        "LANE-TWICE", "MSG-MANY",
+    ),
+    Severity.DRAFT,
+)
+
+_ORDER = {Severity.ERROR: 0, Severity.DRAFT: 1, Severity.WARNING: 2}
+_NO_CONTEXT = CheckContext()
+
+
+def is_diagram(name: str) -> bool:
+    """Whether a file of a deployment is a BPMN diagram, by its name."""
+    return name.lower().endswith((".bpmn", ".bpmn20.xml", ".bpmn.xml"))
+
+
+def check(files: Mapping[str, bytes], context: CheckContext = _NO_CONTEXT) -> tuple[Finding, ...]:
+    """Return every problem of all diagrams at once, by file, then line; never raises for what is in them.
+
+    Args:
+        files: ``{relative path: bytes}`` of one deployment; what is no diagram by its name is passed over. A single file is
+            always taken for a diagram.
+    """
+    found: list[Finding] = []
+    documents: dict[str, Document] = {}
+    for name, content in files.items():
+        if len(files) > 1 and not is_diagram(name):
+            continue
+        root = read_or_say_why(content, context.limit, name)
+        if isinstance(root, Finding):
+            found.append(root)
+        else:
+            documents[name] = Document(root, name, context)
+    for document in documents.values():
+        document.together = documents
+        for rule in RULES.values():
+            ordered = context.policy.get(rule.id, None if rule.id in FORMALITIES else rule.severity)
+            if ordered is None:
+                continue
+            override = ordered if rule.id in context.policy else None
+            found += [rule.finding(document, hit, override) for hit in rule.run(document)]
+    unique = dict.fromkeys(found)
+    return tuple(sorted(unique, key=lambda each: (each.file, each.line, _ORDER[each.severity], each.rule, each.element or "")))
+
+
+def line_of(finding: Finding, language: Literal["zh", "en"] = "zh") -> str:
+    """Return a finding as one line: file, line, severity, element, what is wrong, how to mend it, rule."""
+    words = {
+        Severity.ERROR: ("错误", "error"), Severity.DRAFT: ("须更正", "must be mended"), Severity.WARNING: ("提醒", "warning"),
+    }
+    where = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    what, mend = (finding.zh, finding.mend_zh) if language == "zh" else (finding.en, finding.mend_en)
+    severity = words[finding.severity][0 if language == "zh" else 1]
+    element = f" [{finding.element}]" if finding.element else ""
+    stop = "。" if language == "zh" else ". "
+    text = f"{where}: {severity}{element} {what}{stop}{mend}{stop.strip()} ({finding.rule})"
+    return " ".join(text.split())
+
+
+def as_markdown() -> str:
+    """Return the table of `docs/checks.md`: every rule with its severity, what it tells and how to mend it."""
+    lines = ["| rule | severity | what | how to mend it |", "|---|---|---|---|"]
+    for rule in sorted(RULES.values(), key=lambda each: each.id):
+        lines.append(f"| `{rule.id}` | {rule.severity} | {rule.zh}<br>{rule.en} | {rule.mend_zh}<br>{rule.mend_en} |")
+    return "\n".join(lines) + "\n"

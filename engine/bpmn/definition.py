@@ -1,0 +1,34 @@
+"""A process definition, compiled: everything that a running instance needs of its diagrams. Immutable, shared by threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from engine.bpmn.specs import ProcessSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What `compile_definition` gives.
+
+    Attributes:
+        key: of the root process.
+        versions: ``{process key: version}`` of the root and of every called process.
+        specs: ``{name: spec}`` of every process and sub-process; a sub-process is named ``process/sub_process``.
+        zone: what a local date and time of the diagram means.
+        compensates: something in it throws compensation, so completed activities must be kept.
+        watches: something in it must be looked at again when variables change; `reads`: these variables.
+        suspends: an event sub-process suspends its scope.
+    """
+
+    key: str
+    versions: Mapping[str, int]
+    root: ProcessSpec
+    specs: Mapping[str, ProcessSpec]
+    zone: ZoneInfo
+    compensates: bool
+    watches: bool
+    reads: frozenset[str]
+    suspends: bool

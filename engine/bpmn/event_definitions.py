@@ -1,0 +1,253 @@
+"""What events wait for or throw: SpiffWorkflow's event definitions with the behaviour that this engine gives them.
+
+A token that waits keeps one plain record for each definition (`waits` in its internal data)::
+
+    {"timer": plan}  {"message": name, "key": correlation key}  {"signal": name}  {"error": code or None}
+    {"escalation": code or None}  {"condition": was it true}  {"cancel": None}
+
+with ``"seen": True`` once it happened (parallel multiple events wait for all) and ``"frozen": instant`` while suspended.
+"""
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from engine import events as log
+from engine.bpmn import timers
+from engine.bpmn.spiff import (
+    CancelEventDefinition,
+    ConditionalEventDefinition,
+    ErrorEventDefinition,
+    EscalationEventDefinition,
+    EventDefinition,
+    MessageEventDefinition,
+    SignalEventDefinition,
+    TerminateEventDefinition,
+    TimerEventDefinition,
+)
+from engine.bpmn.workflow import ARRIVING, ElementFailed, Token, Workflow
+from engine.model import TokenId, Value, Values
+
+if TYPE_CHECKING:
+    from engine.bpmn.specs import Formula
+
+Wait = dict[str, Any]
+
+
+class Definition:
+    """In front of a library event definition. `kind`: BPMN local name without ``EventDefinition``, of a timer its time element."""
+
+    kind = ""
+    reads: frozenset[str] = frozenset()  #: variables that it depends on
+
+    @property
+    def watches(self) -> bool:
+        """Whether `look_again` has something to do when variables changed."""
+        return bool(self.reads)
+
+    def begin(self, token: Token, top: Workflow) -> Wait:
+        """The token starts to wait: return the record of what it waits for."""
+        return {self.kind: None}
+
+    def look_again(self, token: Token, n: int, top: Workflow) -> None:
+        """Variables changed."""
+
+    def is_known(self, token: Token, top: Workflow) -> bool:
+        """Whether what is waited for can be computed with the variables as they are."""
+        return True
+
+    def caught(self, code: str, message: str) -> Values:
+        return {}
+
+
+class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
+    """`value`: the bare text, or the expression that gives the time."""
+
+    def __init__(self, kind: str, value: str | Formula, zone: ZoneInfo) -> None:
+        super().__init__(None, value if isinstance(value, str) else value.text)
+        self.kind, self.value, self.zone = kind, value, zone
+        self.reads = frozenset() if isinstance(value, str) else value.compiled.names
+
+    def begin(self, token: Token, top: Workflow) -> Wait:
+        following = token.internal_data.pop("plan", None)
+        if following is None:
+            value = self.value if isinstance(self.value, str) else top.evaluate(token, self.value)
+            try:
+                following = timers.plan(self.kind, value, top.at, self.zone)
+            except timers.BadTime as exc:
+                raise ElementFailed(token, ARRIVING, "expression", f"{self.expression}: {exc}") from exc
+        wait: Wait = {"timer": following}
+        if self.kind != "timeDate" and top.is_suspended(token):
+            wait["frozen"] = top.at.isoformat()
+        top.emit(log.TimerScheduled(
+            process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
+            due_at=timers.due_at(following)))
+        return wait
+
+    def is_known(self, token: Token, top: Workflow) -> bool:
+        return isinstance(self.value, str) or top.compute(token, self.value) is not None
+
+    def look_again(self, token: Token, n: int, top: Workflow) -> None:
+        wait = token.internal_data["waits"][n]
+        plan = wait["timer"]
+        was = timers.due_at(plan)
+        value = self.value if isinstance(self.value, str) else top.compute(token, self.value)
+        try:
+            if self.kind == "timeDate":
+                made = timers.plan(self.kind, value, top.at, self.zone)
+            elif self.kind == "timeDuration":
+                made = timers.plan(self.kind, value, datetime.fromisoformat(plan["from"]), self.zone)
+            else:
+                made = timers.plan(self.kind, value, top.at, self.zone)
+                if made["text"] == plan["text"]:
+                    return
+        except timers.BadTime:
+            return  # the value is gone or wrong for now: the time that was agreed stands; that it was null is recorded
+        if made != plan:
+            wait["timer"] = made
+            due = timers.due_at(made)
+            if due != was:
+                top.emit(log.TimerMoved(
+                    process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
+                    was=was, due_at=due))
+
+
+class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
+    """`key` and `payload`: expressions; without a key the business key correlates. `form`, `groups`: a person may send it."""
+
+    kind = "message"
+
+    def __init__(
+        self, name: str | Formula | None, key: Formula | None, payload: Formula | None, form: str | None, groups: frozenset[str]
+    ) -> None:
+        super().__init__(name if isinstance(name, str) else None)
+        self.wanted, self.key, self.payload, self.form, self.groups = name, key, payload, form, groups
+        self.reads = frozenset() if key is None else key.compiled.names
+
+    def message_name(self, token: Token, top: Workflow) -> str:
+        return name_of(self.wanted, token, top, "message")
+
+    def correlation_key(self, token: Token, top: Workflow) -> str | None:
+        if self.key is None:
+            return str(token.workflow.business_key)
+        value = top.compute(token, self.key)
+        return None if value is None else key_text(value)
+
+    def begin(self, token: Token, top: Workflow) -> Wait:
+        key = self.correlation_key(token, top)
+        if key is None and not token.triggered and self.key is not None:
+            raise ElementFailed(token, ARRIVING, "expression", f"the correlation key {self.key.text} is null")
+        return {"message": self.message_name(token, top) if self.wanted is not None else None, "key": key}
+
+    def look_again(self, token: Token, n: int, top: Workflow) -> None:
+        key = self.correlation_key(token, top)
+        if key is not None:
+            token.internal_data["waits"][n]["key"] = key
+
+    def content(self, token: Token, top: Workflow) -> dict[str, Value]:
+        if self.payload is None:
+            return {}
+        value = top.evaluate(token, self.payload)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise timers.BadTime(f"the payload {self.payload.text} is not a context")
+        return value
+
+
+class Signal(Definition, SignalEventDefinition):  # type: ignore[misc]
+    kind = "signal"
+
+    def __init__(self, name: str | Formula | None) -> None:
+        super().__init__(name if isinstance(name, str) else None)
+        self.wanted = name
+
+    def signal_name(self, token: Token, top: Workflow) -> str:
+        return name_of(self.wanted, token, top, "signal")
+
+    def begin(self, token: Token, top: Workflow) -> Wait:
+        return {"signal": self.signal_name(token, top)}
+
+
+class Code(Definition):
+    """Error or escalation. `code` None catches every one; the variables take what was caught."""
+
+    code: str | None
+    code_variable: str | None = None
+    message_variable: str | None = None
+
+    def begin(self, token: Token, top: Workflow) -> Wait:
+        return {self.kind: self.code}
+
+    def caught(self, code: str, message: str) -> Values:
+        found = {self.code_variable: code, self.message_variable: message or None}
+        return {name: value for name, value in found.items() if name is not None}
+
+
+class Error(Code, ErrorEventDefinition):  # type: ignore[misc]
+    kind = "error"
+
+
+class Escalation(Code, EscalationEventDefinition):  # type: ignore[misc]
+    kind = "escalation"
+
+
+class Condition(Definition, ConditionalEventDefinition):  # type: ignore[misc]
+    """Happens when the condition becomes true, or is true when the token arrives."""
+
+    kind = "condition"
+    watches = True
+
+    def __init__(self, formula: Formula) -> None:
+        super().__init__(formula.text)
+        self.formula = formula
+        self.reads = formula.compiled.names
+
+    def begin(self, token: Token, top: Workflow) -> Wait:
+        top.changed.add("")  # it may be true already: looked at before anything else runs
+        return {"condition": bool(token.internal_data.pop("was", False))}
+
+    def look_again(self, token: Token, n: int, top: Workflow) -> None:
+        wait = token.internal_data["waits"][n]
+        if "seen" in wait:
+            return
+        before, wait["condition"] = wait["condition"], top.compute(token, self.formula) is True
+        if wait["condition"] and not before:
+            top.emit(log.ConditionBecameTrue(
+                process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id)))
+            token.task_spec.happened(token, n, {})
+
+
+class Cancel(Definition, CancelEventDefinition):  # type: ignore[misc]
+    kind = "cancel"
+
+
+class Terminate(Definition, TerminateEventDefinition):  # type: ignore[misc]
+    kind = "terminate"
+
+
+class Compensation(Definition, EventDefinition):  # type: ignore[misc]
+    """`activity`: the only one to undo; None: all of the scope."""
+
+    kind = "compensation"
+
+    def __init__(self, activity: str | None = None, wait: bool = True) -> None:
+        super().__init__()
+        self.activity, self.wait = activity, wait
+
+
+def name_of(name: str | Formula | None, token: Token, top: Workflow, what: str) -> str:
+    if isinstance(name, str):
+        return name
+    value = None if name is None else top.evaluate(token, name)
+    if not isinstance(value, str) or not value:
+        raise timers.BadTime(f"the name of the {what} is null" + ("" if name is None else f": {name.text}"))
+    return value
+
+
+def key_text(value: Value) -> str:
+    """A correlation key as text: keys of different kinds that look alike are the same (12 and "12")."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

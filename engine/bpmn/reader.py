@@ -1,0 +1,828 @@
+"""Reads diagrams into specs. Every node of a scope is read first, then flows, boundary events, links and associations are tied.
+
+What cannot run right is refused here with element and line: nothing is silently ignored. The checker says more, and earlier.
+"""
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from lxml import etree
+
+from engine import calendar
+from engine.bpmn import event_definitions as ev
+from engine.bpmn import specs, timers
+from engine.bpmn.definition import Definition
+from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
+from engine.errors import InvalidDiagram
+from engine.feel import FeelSyntaxError, compile_expression
+from engine.feel.dmn import DecisionModel, load_decisions
+from engine.model import Finding, ProcessInfo, Severity, Source
+
+HOUSE_ZONE = "Asia/Shanghai"
+
+_ACTIVITIES = frozenset({
+    "task", "manualTask", "userTask", "serviceTask", "sendTask", "receiveTask", "scriptTask", "businessRuleTask", "subProcess",
+    "transaction", "adHocSubProcess", "callActivity",
+})
+_EVENTS = frozenset({"startEvent", "endEvent", "boundaryEvent", "intermediateCatchEvent", "intermediateThrowEvent"})
+_GATEWAYS = {
+    "exclusiveGateway": specs.ExclusiveGateway, "parallelGateway": specs.ParallelGateway,
+    "inclusiveGateway": specs.InclusiveGateway, "complexGateway": specs.ComplexGateway,
+    "eventBasedGateway": specs.EventBasedGateway,
+}
+_NODES = _ACTIVITIES | _EVENTS | _GATEWAYS.keys()
+_SUBPROCESSES = frozenset({"subProcess", "transaction", "adHocSubProcess"})
+#: What may stand in a scope and moves no token.
+_QUIET = frozenset({
+    "documentation", "extensionElements", "sequenceFlow", "laneSet", "dataObject", "dataObjectReference", "dataStoreReference",
+    "association", "group", "textAnnotation", "property", "ioSpecification", "category", "auditing", "monitoring",
+    "correlationSubscription", "incoming", "outgoing", "dataInputAssociation", "dataOutputAssociation", "resourceRole",
+    "performer", "humanPerformer", "potentialOwner", "standardLoopCharacteristics", "multiInstanceLoopCharacteristics",
+    "supportedInterfaceRef", "ioBinding", "completionCondition", "artifact",
+})
+_GLOBAL = {
+    "globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
+    "globalBusinessRuleTask": "businessRuleTask",
+}
+
+
+class DiagramCannotRun(InvalidDiagram):
+    """An element of a diagram cannot be executed. `findings`: one `model.Finding` with its id and line."""
+
+    zh = "图无法执行:{first}"
+    en = "The diagram cannot run: {first_en}"
+
+    def __init__(self, key: str, element: str | None, line: int, zh: str, en: str) -> None:
+        place_zh = f"{element or key}(第 {line} 行)" if line else (element or key)
+        place_en = f"{element or key} (line {line})" if line else (element or key)
+        finding = Finding(
+            rule="RUN", severity=Severity.ERROR, file=key, element=element, line=line, zh=zh, en=en,
+            mend_zh="请在建模器中更正该元素后重新部署", mend_en="Mend the element in the modeller and deploy again")
+        super().__init__((finding,), count=1, first=f"{place_zh}:{zh}", first_en=f"{place_en}: {en}")
+
+
+def compile_definition(
+    root: str, sources: Sequence[Source], decisions: Mapping[str, bytes] = {}, zone: str = HOUSE_ZONE
+) -> Definition:
+    """Return the executable form of a process and of every process that it calls, directly or not.
+
+    Args:
+        root: key of the process.
+        sources: the versions to run, one for each key; a call activity reaches these and no others.
+        decisions: ``{name: DMN file}``; a business rule task finds its decision by id in any of them.
+        zone: what a local date and time of the diagram means.
+
+    Raises:
+        DiagramCannotRun: an element cannot be run; names it, its line and why.
+    """
+    reader = _Reader(sources, decisions, ZoneInfo(zone))
+    reader.process(root)
+    made = reader.specs
+    nodes = [node for spec in made.values() for node in spec.task_specs.values()]
+    return Definition(
+        key=root,
+        versions={key: reader.sources[key].version for key in reader.used},
+        root=made[root],
+        specs=made,
+        zone=reader.zone,
+        compensates=any((isinstance(d, ev.Compensation) and isinstance(node, specs.Throwing)) or isinstance(d, ev.Cancel)
+                        for node in nodes for d in getattr(node, "definitions", ())),
+        watches=any(node.watches or node.has_moving_dates for node in nodes),
+        reads=frozenset[str]().union(*(node.reads for node in nodes)),
+        suspends=any(isinstance(node, specs.EventSubProcess) and node.suspends for node in nodes),
+    )
+
+
+def describe(xml: bytes) -> tuple[ProcessInfo, ...]:
+    """Return what a diagram says of each of its executable processes, in the order of the file.
+
+    Raises:
+        InvalidDiagram: the file cannot be read.
+    """
+    tree = _normalised(read_diagram(xml, len(xml)))
+    names = _names(tree)
+    return tuple(_info(node, names) for node in tree if _name(node) == "process" and node.get("isExecutable") == "true")
+
+
+def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> ProcessInfo:
+    every = [node for node in process.iter() if isinstance(node.tag, str)]
+    starts = [node for node in process if _name(node) == "startEvent"]
+    none_starts = [node for node in starts if not _event_nodes(node)]
+    plain = [node for node in process if _name(node) in _NODES]
+
+    def given(attribute: str, *kinds: str) -> frozenset[str]:
+        return frozenset(
+            value for node in every if not kinds or _name(node) in kinds
+            if (value := node.get(CAMUNDA + attribute)) and not value.startswith(("=", "${", "#{")))
+
+    def prop(name: str) -> frozenset[str]:
+        return frozenset(
+            value for node in every if _name(node) in _NODES
+            if (value := _properties(node).get(name)) and not value.startswith("="))
+
+    def words(values: frozenset[str]) -> frozenset[str]:
+        return frozenset(word.strip() for value in values for word in value.split(",") if word.strip())
+
+    messages = frozenset(
+        name for node in starts for event in _event_nodes(node) if _name(event) == "messageEventDefinition"
+        if (name := _referenced_name(event, "messageRef", names)))
+    return ProcessInfo(
+        key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
+        version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
+        starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
+        startable=bool(none_starts) or (not starts and bool(plain)),
+        start_form=next((form for node in none_starts if (form := node.get(CAMUNDA + "formKey"))), None),
+        start_messages=messages,
+        calls=frozenset(key for node in every if _name(node) == "callActivity" if (key := node.get("calledElement"))),
+        forms=given("formKey", "userTask", "startEvent") | prop("form"),
+        decisions=given("decisionRef", "businessRuleTask"), job_types=given("topic", *_ACTIVITIES),
+        groups=words(given("candidateGroups", "userTask") | prop("candidateGroups")),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------------ XML
+def _normalised(tree: etree._Element) -> etree._Element:
+    """Give ids to what has none, resolve prefixed references, and turn global tasks into processes of one task."""
+    for n, node in enumerate(tree.iter()):
+        if _name(node) in _NODES | {"sequenceFlow"} and not node.get("id"):
+            node.set("id", f"_{_name(node)}_{n}")
+    ids = {node.get("id") for node in tree.iter() if isinstance(node.tag, str)}
+    references = (
+        "messageRef", "signalRef", "errorRef", "escalationRef", "calledElement", "activityRef", "attachedToRef", "sourceRef",
+        "targetRef", "noneBehaviorEventRef", "oneBehaviorEventRef", "default",
+    )
+    for node in tree.iter():
+        for attribute in references:
+            value = node.get(attribute)
+            if value is not None and value not in ids:
+                if value.split(":")[-1] in ids:
+                    node.set(attribute, value.split(":")[-1])
+                elif not value:
+                    del node.attrib[attribute]
+    shared = {node.get("id"): node for node in tree if _name(node).endswith("EventDefinition")}
+    for node in list(tree.iter(BPMN + "eventDefinitionRef")):
+        found = shared.get((node.text or "").strip().split(":")[-1])
+        parent = node.getparent()
+        if found is not None and parent is not None:
+            parent.replace(node, deepcopy(found))
+    for node in list(tree):
+        if _name(node) in _GLOBAL:
+            task = deepcopy(node)
+            task.tag = BPMN + _GLOBAL[_name(node)]
+            process = etree.SubElement(tree, BPMN + "process", {"id": node.get("id", ""), "isExecutable": "true"})
+            process.append(task)
+            tree.remove(node)
+    return tree
+
+
+def _name(node: etree._Element) -> str:
+    return node.tag[len(BPMN):] if isinstance(node.tag, str) and node.tag.startswith(BPMN) else ""
+
+
+def _text(node: etree._Element, tag: str) -> str | None:
+    child = node.find(BPMN + tag)
+    return None if child is None or not (child.text or "").strip() else (child.text or "").strip()
+
+
+def _names(tree: etree._Element) -> dict[str, etree._Element]:
+    return {node.get("id", ""): node for node in tree.iter() if isinstance(node.tag, str) and node.get("id")}
+
+
+def _properties(node: etree._Element) -> dict[str, str]:
+    return {
+        entry.get("name", ""): (entry.get("value") or "").strip()
+        for entry in node.iterfind(f"{BPMN}extensionElements/{CAMUNDA}properties/{CAMUNDA}property")
+    }
+
+
+def _event_nodes(node: etree._Element) -> list[etree._Element]:
+    return [child for child in node if _name(child).endswith("EventDefinition")]
+
+
+def _referenced_name(node: etree._Element, attribute: str, names: Mapping[str, etree._Element]) -> str | None:
+    reference = node.get(attribute)
+    if not reference:
+        return None
+    found = names.get(reference)
+    return reference if found is None else found.get("name") or found.get("id")
+
+
+# ----------------------------------------------------------------------------------------------------------- expressions
+def translated(text: str) -> str:
+    """Return FEEL for an expression as drawn: a leading `=` is dropped, `${…}` of Camunda 7 is translated.
+
+    Raises:
+        ValueError: the `${…}` has no FEEL meaning.
+    """
+    text = text.strip()
+    if text.startswith("="):
+        return text[1:].strip()
+    if not re.search(r"[$#]\{", text):
+        return text
+    pieces = re.split(r"[$#]\{([^{}]*)\}", text)
+    if len(pieces) == 3 and not pieces[0] and not pieces[2]:
+        return _from_juel(pieces[1])
+    made = [f'"{piece}"' if n % 2 == 0 else f"string({_from_juel(piece)})" for n, piece in enumerate(pieces) if piece]
+    return " + ".join(made)
+
+
+def _from_juel(text: str) -> str:
+    text = text.strip()
+    for pattern, feel in (
+        (r"\bnot\s+empty\s+([\w.]+)", r"(\1 != null and \1 != \"\" and \1 != [])"),
+        (r"\bempty\s+([\w.]+)", r"(\1 = null or \1 = \"\" or \1 = [])"), (r"\bnot\s+([\w.]+)", r"not(\1)"),
+        (r"\beq\b", "="), (r"\bne\b", "!="), (r"\bgt\b", ">"), (r"\blt\b", "<"), (r"\bge\b", ">="), (r"\ble\b", "<="),
+        (r"&&", " and "), (r"\|\|", " or "), (r"==", "="), (r"'([^']*)'", r'"\1"'), (r"!(?!=)\s*([\w.]+|\([^()]*\))", r"not(\1)"),
+    ):
+        text = re.sub(pattern, feel, text)
+    if re.search(r"\w\.\w+\(|[?]", text):
+        raise ValueError(f"{text!r} calls Java or uses ?:, which FEEL does not have")
+    return text
+
+
+class _Reader:
+    """Compiles the processes it is asked for, and those that they call."""
+
+    def __init__(self, sources: Sequence[Source], decisions: Mapping[str, bytes], zone: ZoneInfo) -> None:
+        self.sources = {source.key: source for source in sources}
+        self.decisions, self.zone = decisions, zone
+        self.specs: dict[str, specs.ProcessSpec] = {}
+        self.used: list[str] = []
+        self._models: dict[str, tuple[DecisionModel, str]] | None = None
+
+    def process(self, key: str) -> None:
+        if key in self.used:
+            return
+        source = self.sources.get(key)
+        if source is None:
+            raise DiagramCannotRun(key, None, 0, "没有这个流程的定义", "there is no definition of this process")
+        self.used.append(key)
+        tree = _normalised(read_diagram(source.xml, len(source.xml)))
+        found = next((node for node in tree.iter(BPMN + "process") if node.get("id") == key), None)
+        if found is None:
+            raise DiagramCannotRun(key, None, 0, "文件中没有这个流程", "the file has no process of this key")
+        if found.get("isExecutable") != "true":
+            raise DiagramCannotRun(key, key, source_line(found), "流程未标记为可执行", "the process is not marked executable")
+        file = _File(self, tree, key)
+        file.scope(found, key)
+        for called in file.calls:
+            self.process(called)
+
+    def decision(self, reference: str) -> tuple[DecisionModel, str] | None:
+        if self._models is None:
+            self._models = {}
+            for name, xml in self.decisions.items():
+                try:
+                    model = load_decisions(xml)
+                except ValueError as exc:
+                    raise DiagramCannotRun(name, None, 0, f"决策文件无法读取:{exc}", f"the decisions cannot be read: {exc}") from exc
+                found = model, hashlib.sha256(xml).hexdigest()
+                self._models.update((decision.id, found) for decision in model.decisions)
+        return self._models.get(reference)
+
+
+class _File:
+    """One file's elements, read into specs."""
+
+    def __init__(self, reader: _Reader, tree: etree._Element, key: str) -> None:
+        self.reader, self.tree, self.key = reader, tree, key
+        self.names = _names(tree)
+        self.calls: list[str] = []
+        self.variables = frozenset(
+            name for node in tree.iter() if isinstance(node.tag, str)
+            for name in (node.get(CAMUNDA + "resultVariable"), node.get(CAMUNDA + "elementVariable"), node.get("target"),
+                         node.get("name") if node.tag in (CAMUNDA + "inputParameter", CAMUNDA + "outputParameter") else None,
+                         node.get("value") if node.get("name") == "outputCollection" else None)
+            if name)
+
+    def refuse(self, node: etree._Element, zh: str, en: str) -> DiagramCannotRun:
+        at: etree._Element | None = node
+        while at is not None and not at.get("id"):
+            at = at.getparent()
+        return DiagramCannotRun(self.key, None if at is None else at.get("id"), source_line(node), zh, en)
+
+    # ------------------------------------------------------------------------------------------------------- expressions
+    def formula(self, text: str, node: etree._Element) -> specs.Formula:
+        """Return an expression, compiled."""
+        try:
+            feel = translated(text)
+            return specs.Formula(feel, compile_expression(feel, self.variables))
+        except FeelSyntaxError as exc:
+            raise self.refuse(node, f"表达式“{text}”:{exc.zh}", f"the expression {text!r}: {exc}") from exc
+        except ValueError as exc:
+            raise self.refuse(node, f"表达式“{text}”无法翻译为 FEEL", f"the expression {text!r}: {exc}") from exc
+
+    def optional(self, text: str | None, node: etree._Element) -> specs.Formula | None:
+        return self.formula(text, node) if text and text.strip() else None
+
+    def word(self, text: str | None, node: etree._Element) -> specs.Text | None:
+        """Return plain text, or an expression when it begins with ``=`` or holds ``${…}``."""
+        if not text or not text.strip():
+            return None
+        text = text.strip()
+        return self.formula(text, node) if text.startswith("=") or "${" in text or "#{" in text else text
+
+    def time(self, text: str, node: etree._Element) -> specs.Text:
+        """Return bare ISO 8601 as text, everything else as an expression."""
+        text = text.strip()
+        return text if timers.BARE.match(text) else self.formula(text, node)
+
+    # ------------------------------------------------------------------------------------------------------------- scopes
+    def scope(self, node: etree._Element, name: str) -> specs.ProcessSpec:
+        spec = specs.ProcessSpec(name, self.key, node.get("name"))
+        self.reader.specs[name] = spec
+        spec.properties = [entry.get("name", "") or entry.get("id", "") for entry in node if _name(entry) == "property"]
+        nodes = [entry for entry in node if _name(entry) in _NODES]
+        for entry in node:
+            if _name(entry) and _name(entry) not in _NODES | _QUIET and not _name(entry).endswith("EventDefinition"):
+                raise self.refuse(entry, f"不支持元素 {_name(entry)}", f"the element {_name(entry)} is not supported")
+        seen: set[str] = set()
+        for entry in nodes:
+            if entry.get("id", "") in seen:
+                raise self.refuse(entry, "标识重复", "the id is not unique")
+            seen.add(entry.get("id", ""))
+            self.node(spec, entry, name)
+        self.flows(spec, node, {entry.get("id", ""): entry for entry in nodes})
+        by_id = {entry.get("id", ""): entry for entry in nodes}
+        self.links(spec, nodes, by_id)
+        for entry in nodes:
+            if _name(entry) == "boundaryEvent":
+                self.attach(spec, entry, by_id)
+        self.check_gateways(spec, by_id)
+        spec.starts = self.starts(spec, nodes)
+        spec.late_joins = [s for s in spec.task_specs.values() if isinstance(s, specs.InclusiveGateway) and len(s.incoming) > 1]
+        if not spec.starts and _name(node) == "process":
+            raise self.refuse(node, "没有开始事件", "there is no start event")
+        return spec
+
+    def flows(self, spec: specs.ProcessSpec, scope: etree._Element, by_id: Mapping[str, etree._Element]) -> None:
+        for flow in scope.iterchildren(BPMN + "sequenceFlow"):
+            source, target = flow.get("sourceRef", ""), flow.get("targetRef", "")
+            if source not in by_id or target not in by_id:
+                raise self.refuse(
+                    flow, "顺序流的源或目标不在同一层", "a sequence flow without source or target in its scope")
+            default = by_id[source].get("default") == flow.get("id")
+            condition = None if default else self.optional(_text(flow, "conditionExpression"), flow)
+            self.flow(spec, source, target, flow.get("id", ""), condition, default)
+
+    @staticmethod
+    def flow(
+        spec: specs.ProcessSpec, source: str, target: str, id: str, condition: specs.Formula | None = None,
+        default: bool = False,
+    ) -> None:
+        spec.task_specs[source].flows.append(specs.Flow(id, target, condition, default))
+        spec.task_specs[source]._outputs.append(target)
+        spec.task_specs[target].incoming.append(id)
+        spec.task_specs[target]._inputs.append(source)
+
+    def links(
+        self, spec: specs.ProcessSpec, nodes: Sequence[etree._Element], by_id: Mapping[str, etree._Element]
+    ) -> None:
+        def label(node: etree._Element) -> str:
+            link = node.find(BPMN + "linkEventDefinition")
+            return ("" if link is None else link.get("name") or "") or node.get("name") or ""
+
+        linked = [node for node in nodes if node.find(BPMN + "linkEventDefinition") is not None]
+        catches: dict[str, str] = {}
+        for node in linked:
+            if _name(node) == "intermediateCatchEvent":
+                if label(node) in catches:
+                    raise self.refuse(node, f"链接“{label(node)}”有两个目标", f"the link {label(node)!r} has two targets")
+                catches[label(node)] = node.get("id", "")
+        for node in linked:
+            if _name(node) == "intermediateThrowEvent":
+                if label(node) not in catches:
+                    raise self.refuse(node, f"没有链接“{label(node)}”的目标", f"there is no target of the link {label(node)!r}")
+                self.flow(spec, node.get("id", ""), catches[label(node)], f"(link) {node.get('id')}")
+
+    def attach(self, spec: specs.ProcessSpec, node: etree._Element, by_id: Mapping[str, etree._Element]) -> None:
+        event = spec.task_specs[node.get("id", "")]
+        host = spec.task_specs.get(node.get("attachedToRef", ""))
+        if host is None or not host.is_activity or host.is_event_subprocess:
+            raise self.refuse(node, "边界事件没有附着在活动上", "a boundary event is attached to an activity")
+        kinds = {definition.kind for definition in event.definitions}
+        if "compensation" in kinds:
+            for link in self.tree.iter(BPMN + "association"):
+                if link.get("sourceRef") == node.get("id") and link.get("targetRef") in by_id:
+                    host.handler = link.get("targetRef")
+            if host.handler is None:
+                raise self.refuse(node, "补偿边界事件没有关联补偿活动", "no activity is associated with the compensation event")
+            return
+        if "cancel" in kinds and _name(by_id[host.bpmn_id]) != "transaction":
+            raise self.refuse(node, "取消边界事件只能附着在事务上", "a cancel boundary event belongs to a transaction")
+        host.boundary = (*host.boundary, event)
+
+    def check_gateways(self, spec: specs.ProcessSpec, by_id: Mapping[str, etree._Element]) -> None:
+        for id, node in by_id.items():
+            made = spec.task_specs[id]
+            kind = _name(node)
+            if kind == "eventBasedGateway":
+                for flow in made.flows:
+                    target = spec.task_specs[flow.target]
+                    if not isinstance(target, specs.IntermediateCatchEvent | specs.ReceiveTask) or not target.definitions:
+                        raise self.refuse(
+                            node, "事件网关之后只能是捕获事件或接收任务", "only catching events and receive tasks follow an event gateway")
+            if kind in ("boundaryEvent", "startEvent") and made.incoming:
+                raise self.refuse(node, "此事件不能有流入的顺序流", "this event cannot have an incoming flow")
+            if kind == "endEvent" and made.flows:
+                raise self.refuse(node, "结束事件不能有流出的顺序流", "an end event cannot have an outgoing flow")
+            if node.get("default") and not any(flow.default for flow in made.flows):
+                raise self.refuse(node, "默认顺序流不是该元素的流出", "the default flow does not leave this element")
+
+    def starts(self, spec: specs.ProcessSpec, nodes: Sequence[etree._Element]) -> list[str]:
+        """Names of the nodes that get a token when the scope starts: start events, else all without an incoming flow."""
+
+        def is_passive(node: etree._Element) -> bool:
+            return (_name(node) == "boundaryEvent" or node.get("isForCompensation") == "true"
+                    or node.get("triggeredByEvent") == "true")
+
+        heads = [
+            node for node in nodes
+            if not is_passive(node) and not spec.task_specs[node.get("id", "")].incoming and _name(node) != "endEvent"
+        ]
+        starts = [node for node in heads if _name(node) == "startEvent" or node.get("instantiate") == "true"]
+        return [node.get("id", "") for node in starts or heads]
+
+    # -------------------------------------------------------------------------------------------------------------- nodes
+    def node(self, spec: specs.ProcessSpec, node: etree._Element, path: str) -> None:
+        kind, id = _name(node), node.get("id", "")
+        many, loop = node.find(BPMN + "multiInstanceLoopCharacteristics"), node.find(BPMN + "standardLoopCharacteristics")
+        is_loop = many is not None or loop is not None
+        common: dict[str, Any] = {"kind": kind, "label": node.get("name")}
+        if is_loop and kind not in _ACTIVITIES:
+            raise self.refuse(node, "只有活动可以循环", "only activities can loop")
+        made = self.made(spec, node, kind, path, {**common, "name": f"{id} [instance]"} if is_loop else common)
+        for attribute, name in (("startQuantity", "start_quantity"), ("completionQuantity", "completion_quantity")):
+            value = node.get(attribute)
+            if value is not None:
+                if not value.isdecimal() or int(value) < 1:
+                    raise self.refuse(node, f"{attribute} 至少为 1", f"{attribute} is at least 1")
+                setattr(made, name, int(value))
+        if isinstance(made, specs.Activity):
+            made.mapping = self.mapping(node)
+        for child in node:
+            if _name(child) in ("dataInputAssociation", "dataOutputAssociation") and (
+                child.find(BPMN + "assignment") is not None or child.find(BPMN + "transformation") is not None
+            ):
+                raise self.refuse(child, "不支持带赋值的数据关联", "data associations with assignments are not supported")
+        if many is not None:
+            specs.MultiInstance(spec, id, made.name, self.multi_instance(node, many), **common)
+        elif loop is not None:
+            maximum = loop.get("loopMaximum")
+            condition = self.optional(_text(loop, "loopCondition"), loop)
+            if maximum is None and condition is None:
+                raise self.refuse(loop, "循环需要条件或最大次数", "a loop needs a condition or a maximum")
+            if maximum is not None and not maximum.isdecimal():
+                raise self.refuse(loop, "loopMaximum 不是数字", "loopMaximum is not a number")
+            specs.StandardLoop(spec, id, made.name, condition, maximum, loop.get("testBefore") == "true", **common)
+
+    def made(
+        self, spec: specs.ProcessSpec, node: etree._Element, kind: str, path: str, common: dict[str, Any]
+    ) -> specs.Node:
+        id = node.get("id", "")
+        if kind in ("task", "manualTask"):
+            return specs.Task(spec, id, **common)
+        if kind == "userTask":
+            return self.user_task(spec, node, common)
+        if kind == "scriptTask":
+            if (node.get("scriptFormat") or "").strip().lower() != "feel":
+                raise self.refuse(
+                    node, f"脚本语言“{node.get('scriptFormat') or ''}”不支持,只支持 feel",
+                    f"the script language {node.get('scriptFormat') or ''!r} is not supported, only feel is")
+            script = _text(node, "script")
+            if script is None:
+                raise self.refuse(node, "脚本为空", "the script is empty")
+            return specs.ScriptTask(
+                spec, id, self.formula(script, node), node.get(CAMUNDA + "resultVariable"), **common)
+        if kind == "businessRuleTask":
+            return self.rule_task(spec, node, common)
+        if kind == "serviceTask" or (kind == "sendTask" and node.get(CAMUNDA + "topic")):
+            return self.job_task(spec, node, common)
+        if kind == "sendTask":
+            definitions = self.task_message(node)
+            if not definitions:
+                raise self.refuse(node, "发送任务需要 camunda:topic 或消息", "a send task needs camunda:topic or a message")
+            return specs.SendTask(spec, id, definitions, **common)
+        if kind == "receiveTask":
+            return specs.ReceiveTask(
+                spec, id, self.task_message(node) or (self.own_message(node),), **common)
+        if kind == "callActivity":
+            return self.call(spec, node, common)
+        if kind in _SUBPROCESSES:
+            return self.sub_process(spec, node, kind, f"{path}/{id}", common)
+        if kind == "complexGateway":
+            return specs.ComplexGateway(spec, id, self.optional(_text(node, "activationCondition"), node), **common)
+        if kind in _GATEWAYS:
+            gateway: specs.Node = _GATEWAYS[kind](spec, id, **common)
+            return gateway
+        return self.event(spec, node, kind, common)
+
+    def mapping(self, node: etree._Element) -> specs.Mapping:
+        found = node.find(f"{BPMN}extensionElements/{CAMUNDA}inputOutput")
+        if found is None:
+            return specs.Mapping()
+
+        def pairs(tag: str) -> tuple[tuple[str, specs.Text], ...]:
+            made = []
+            for entry in found.iterchildren(CAMUNDA + tag):
+                if len(entry):
+                    raise self.refuse(entry, "映射只能是 FEEL 文本", "a mapping is FEEL text only")
+                name = entry.get("name")
+                if not name:
+                    raise self.refuse(entry, "映射没有名称", "a mapping without a name")
+                text = (entry.text or "").strip()
+                made.append((name, self.formula(text or "null", entry)))
+            return tuple(made)
+
+        return specs.Mapping(pairs("inputParameter"), pairs("outputParameter"))
+
+    def user_task(self, spec: specs.ProcessSpec, node: etree._Element, common: dict[str, Any]) -> specs.Node:
+        properties = _properties(node)
+
+        def given(name: str) -> str | None:
+            return node.get(CAMUNDA + name)
+
+        def moment(text: str | None) -> specs.Text | None:
+            return None if not text or not text.strip() else self.time(text, node)
+
+        priority = given("priority")
+        fields = specs.UserTaskFields(
+            form=self.word(given("formKey"), node), assignee=self.word(given("assignee"), node),
+            groups=self.word(given("candidateGroups"), node), users=self.word(given("candidateUsers"), node),
+            priority=None if priority is None else priority if priority.strip().isdecimal() else self.optional(priority, node),
+            due=moment(given("dueDate")), follow_up=moment(given("followUpDate")),
+            working_due=self.word(properties.get("workingDue"), node), deadline=moment(properties.get("deadline")),
+            properties=tuple(
+                (name, self.word(text, node) or "") for name, text in properties.items() if name not in ("deadline", "workingDue")),
+        )
+        if isinstance(fields.working_due, str) and not fields.working_due.isdecimal():
+            raise self.refuse(node, "workingDue 不是天数", "workingDue is not a number of days")
+        for text in (fields.due, fields.follow_up, fields.deadline):
+            if isinstance(text, str):
+                self.checked_time("timeDuration" if text.upper().startswith("P") else "timeDate", text, node)
+        return specs.UserTask(spec, node.get("id", ""), fields, self.reader.zone, working_due, **common)
+
+    def job_task(self, spec: specs.ProcessSpec, node: etree._Element, common: dict[str, Any]) -> specs.Node:
+        topic = self.word(node.get(CAMUNDA + "topic"), node)
+        if topic is None or node.get(CAMUNDA + "type", "external") != "external":
+            raise self.refuse(
+                node, "服务任务需要 camunda:type=\"external\" 和 camunda:topic",
+                "a service task needs camunda:type=\"external\" and camunda:topic")
+        retries = node.find(f"{BPMN}extensionElements/{CAMUNDA}failedJobRetryTimeCycle")
+        cycle = None if retries is None else (retries.text or "").strip() or None
+        if cycle is not None:
+            self.checked_time("timeCycle", cycle, node)
+        return specs.JobTask(
+            spec, node.get("id", ""), topic, cycle,
+            tuple((name, self.word(text, node) or "") for name, text in _properties(node).items()), **common)
+
+    def rule_task(self, spec: specs.ProcessSpec, node: etree._Element, common: dict[str, Any]) -> specs.Node:
+        reference = node.get(CAMUNDA + "decisionRef")
+        if not reference:
+            if node.get(CAMUNDA + "topic"):
+                return self.job_task(spec, node, common)
+            raise self.refuse(node, "业务规则任务没有 camunda:decisionRef", "a business rule task without camunda:decisionRef")
+        found = self.reader.decision(reference)
+        if found is None:
+            raise self.refuse(node, f"没有决策 {reference}", f"there is no decision {reference}")
+        shape = node.get(CAMUNDA + "mapDecisionResult")
+        if shape not in (None, "singleEntry", "singleResult", "collectEntries", "resultList"):
+            raise self.refuse(node, f"mapDecisionResult {shape} 不存在", f"there is no mapDecisionResult {shape}")
+        model, sha256 = found
+        return specs.BusinessRuleTask(
+            spec, node.get("id", ""), reference, model, sha256, shape, node.get(CAMUNDA + "resultVariable"), **common)
+
+    def call(self, spec: specs.ProcessSpec, node: etree._Element, common: dict[str, Any]) -> specs.Node:
+        called = (node.get("calledElement") or "").strip()
+        if not called:
+            raise self.refuse(node, "调用活动没有被调用流程", "a call activity without calledElement")
+        if called not in self.reader.sources:
+            raise self.refuse(node, f"没有被调用的流程 {called}", f"there is no called process {called}")
+        made = specs.CallActivity(spec, node.get("id", ""), called, **common)
+        self.calls.append(called)
+        for tag, attribute in (("in", "takes"), ("out", "gives")):
+            entries = list(node.iterfind(f"{BPMN}extensionElements/{CAMUNDA}{tag}"))
+            pairs: list[tuple[specs.Formula | None, str | None]] = []
+            for entry in entries:
+                if entry.get("businessKey") is not None:
+                    made.key = self.formula(entry.get("businessKey", ""), entry)
+                    continue
+                if entry.get("variables") == "all":
+                    pairs.append((None, None))
+                    continue
+                source, target = entry.get("source") or entry.get("sourceExpression"), entry.get("target")
+                if not source or not target:
+                    raise self.refuse(entry, "映射缺少来源或目标", "a mapping without source or target")
+                pairs.append((self.formula(source, entry), target))
+            if any(entry.get("businessKey") is None for entry in entries):
+                setattr(made, attribute, tuple(pairs))
+        if (made.takes is None) != (made.gives is None):  # one side is mapped: nothing but what is said goes the other way
+            made.takes, made.gives = made.takes or (), made.gives or ()
+        return made
+
+    def sub_process(
+        self, spec: specs.ProcessSpec, node: etree._Element, kind: str, path: str, common: dict[str, Any]
+    ) -> specs.Node:
+        inner = self.scope(node, path)
+        id = node.get("id", "")
+        if node.get("triggeredByEvent") != "true":
+            found = {"subProcess": specs.SubProcess, "transaction": specs.Transaction, "adHocSubProcess": specs.AdHocSubProcess}
+            if kind == "adHocSubProcess" and (
+                _text(node, "completionCondition") not in (None, "true") or node.get("ordering") == "Sequential"
+            ):
+                raise self.refuse(
+                    node, "即席子流程只支持并行且无完成条件", "an ad-hoc sub-process runs side by side, without completion condition")
+            for start in inner.starts:
+                if inner.task_specs[start].is_event and isinstance(inner.task_specs[start], specs.StartEvent):
+                    raise self.refuse(node, "内嵌子流程的开始事件不能带触发", "the start event of an embedded sub-process has no trigger")
+            return found[kind](spec, id, path, **common)
+        starts = [made for made in inner.task_specs.values() if isinstance(made, specs.StartEvent)]
+        if len(starts) != 1 or not starts[0].definitions:
+            raise self.refuse(
+                node, "事件子流程恰有一个带触发的开始事件", "an event sub-process has exactly one start event, with an event definition")
+        start = starts[0]
+        definitions, parallel, interrupting = start.definitions, start.parallel, start.interrupting
+        start.definitions, start.is_event, start.watches, start.reads = (), False, False, frozenset()
+        kinds = {definition.kind for definition in definitions}
+        made = specs.EventSubProcess(
+            spec, id, inner=path, start=start.bpmn_id, interrupting=interrupting or bool(kinds & {"error", "compensation"}),
+            suspends=_properties(node).get("suspends") == "true", definitions=definitions, parallel=parallel, **common)
+        spec.event_subprocesses.append(made)
+        return made
+
+    def multi_instance(self, node: etree._Element, many: etree._Element) -> specs.MultiInstanceFields:
+        item, properties = many.find(BPMN + "inputDataItem"), {**_properties(node), **_properties(many)}
+        output_item = many.find(BPMN + "outputDataItem")
+
+        def name_of(found: etree._Element | None) -> str | None:
+            return None if found is None else found.get("name") or found.get("id")
+
+        collection = _text(many, "loopDataInputRef") or many.get(CAMUNDA + "collection")
+        cardinality = _text(many, "loopCardinality")
+        if collection is None and cardinality is None:
+            raise self.refuse(many, "多实例需要集合或次数", "a multi-instance activity needs a collection or a cardinality")
+        output = properties.get("outputCollection") or _text(many, "loopDataOutputRef")
+        element = properties.get("outputElement") or name_of(output_item)
+        if (output is None) != (element is None):
+            raise self.refuse(many, "outputCollection 与 outputElement 须同时给出", "outputCollection and outputElement go together")
+        behavior = many.get("behavior", "All")
+        if behavior == "Complex":
+            raise self.refuse(many, "不支持复杂多实例行为", "complex multi-instance behaviour is not supported")
+        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, "id"))
+        thrown = self.names.get(reference) if reference and behavior in ("One", "None") else None
+        if behavior in ("One", "None") and thrown is None:
+            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
+        return specs.MultiInstanceFields(
+            sequential=many.get("isSequential") == "true",
+            cardinality=None if collection is not None else self.optional(cardinality, many),
+            collection=self.optional(collection, many), item=name_of(item) or many.get(CAMUNDA + "elementVariable"),
+            condition=self.optional(_text(many, "completionCondition"), many), output=output,
+            output_element=self.optional(element, many), behavior=behavior,
+            event=None if thrown is None else self.definition(thrown, many),
+        )
+
+    # ------------------------------------------------------------------------------------------------------------- events
+    def event(self, spec: specs.ProcessSpec, node: etree._Element, kind: str, common: dict[str, Any]) -> specs.Node:
+        id = node.get("id", "")
+        definitions = tuple(
+            self.definition(entry, node) for entry in _event_nodes(node) if _name(entry) != "linkEventDefinition")
+        kinds = {definition.kind for definition in definitions}
+        parallel = node.get("parallelMultiple") == "true"
+        parent = node.getparent()
+        if node.find(BPMN + "eventDefinitionRef") is not None:
+            raise self.refuse(node, "引用的事件定义不存在", "the event definition it refers to does not exist")
+        allowed = {
+            "startEvent": {"message", "signal", "condition", "error", "escalation", "compensation"},
+            "intermediateCatchEvent": {"message", "signal", "condition"},
+            "boundaryEvent": {"message", "signal", "condition", "error", "escalation", "cancel", "compensation"},
+            "intermediateThrowEvent": {"message", "signal", "escalation", "compensation"},
+            "endEvent": {"message", "signal", "error", "escalation", "cancel", "terminate", "compensation"},
+        }[kind]
+        for definition in definitions:
+            is_timer = isinstance(definition, ev.Timer) and kind in ("startEvent", "intermediateCatchEvent", "boundaryEvent")
+            if definition.kind not in allowed and not is_timer:
+                raise self.refuse(
+                    node, f"{kind} 不能带 {definition.kind} 触发", f"a {kind} cannot have the trigger {definition.kind}")
+        if kind == "startEvent":
+            if kinds & {"error", "escalation", "compensation"} and (parent is None or parent.get("triggeredByEvent") != "true"):
+                raise self.refuse(
+                    node, "此触发只能用于事件子流程", "a start event with this trigger belongs into an event sub-process")
+            start = specs.StartEvent(spec, id, definitions, parallel, **common)
+            start.interrupting = node.get("isInterrupting") != "false"
+            return start
+        if kind == "intermediateCatchEvent":
+            if not definitions and node.find(BPMN + "linkEventDefinition") is None:
+                raise self.refuse(node, "捕获事件没有触发", "a catching event without event definition")
+            return specs.IntermediateCatchEvent(spec, id, definitions, parallel, **common)
+        if kind == "boundaryEvent":
+            if not definitions:
+                raise self.refuse(node, "边界事件没有触发", "a boundary event needs an event definition")
+            interrupting = bool(kinds & {"error", "cancel"}) or node.get("cancelActivity", "true") != "false"
+            return specs.BoundaryEvent(spec, id, interrupting, definitions=definitions, parallel=parallel, **common)
+        if kind == "intermediateThrowEvent":
+            return specs.IntermediateThrowEvent(spec, id, definitions, **common)
+        if "cancel" in kinds and (parent is None or _name(parent) != "transaction"):
+            raise self.refuse(node, "取消结束事件只能在事务中", "a cancel end event belongs into a transaction")
+        if "error" in kinds and any(definition.code is None for definition in definitions if definition.kind == "error"):
+            raise self.refuse(node, "错误结束事件没有错误代码", "an error end event needs an error code")
+        end = specs.EndEvent(spec, id, definitions, **common)
+        end.outcome = self.word(_properties(node).get("outcome"), node)
+        return end
+
+    def definition(self, node: etree._Element, owner: etree._Element) -> Any:
+        readers: dict[str, Callable[[etree._Element, etree._Element], Any]] = {
+            "timerEventDefinition": self.timer, "messageEventDefinition": self.message, "signalEventDefinition": self.signal,
+            "errorEventDefinition": self.error, "escalationEventDefinition": self.escalation,
+            "conditionalEventDefinition": self.condition, "compensateEventDefinition": self.compensation,
+        }
+        kind = _name(node)
+        if kind == "cancelEventDefinition":
+            return ev.Cancel()
+        if kind == "terminateEventDefinition":
+            return ev.Terminate()
+        if kind not in readers:
+            raise self.refuse(node, f"不支持 {kind}", f"{kind} is not supported")
+        return readers[kind](node, owner)
+
+    def timer(self, node: etree._Element, owner: etree._Element) -> ev.Timer:
+        found = [child for child in node if _name(child) in ("timeDate", "timeDuration", "timeCycle")]
+        if len(found) != 1 or not (found[0].text or "").strip():
+            raise self.refuse(owner, "定时事件没有时间", "a timer without a time")
+        kind, value = _name(found[0]), self.time(found[0].text or "", found[0])
+        if isinstance(value, str):
+            self.checked_time(kind, value, found[0])
+        return ev.Timer(kind, value, self.reader.zone)
+
+    def checked_time(self, kind: str, text: str, node: etree._Element) -> None:
+        try:
+            timers.check_bare(kind, text, self.reader.zone)
+        except (timers.BadTime, OverflowError) as exc:
+            raise self.refuse(node, f"时间“{text}”无法读取", str(exc)) from exc
+
+    def message(self, node: etree._Element, owner: etree._Element) -> ev.Message:
+        name = self.word(_referenced_name(node, "messageRef", self.names), owner)
+        if name is None:
+            raise self.refuse(owner, "消息事件没有消息", "a message event without a message")
+        properties = _properties(owner)
+        groups = properties.get("candidateGroups", "")
+        return ev.Message(
+            name, self.optional(properties.get("correlationKey"), owner), self.optional(properties.get("payload"), owner),
+            properties.get("form") or None, frozenset(word.strip() for word in groups.split(",") if word.strip()))
+
+    def task_message(self, node: etree._Element) -> tuple[Any, ...]:
+        if node.get("messageRef"):
+            return (self.message(node, node),)
+        return tuple(self.definition(entry, node) for entry in _event_nodes(node))
+
+    def own_message(self, node: etree._Element) -> ev.Message:
+        """A receive task without a message takes one that is called as the task is."""
+        properties = _properties(node)
+        groups = frozenset(word.strip() for word in properties.get("candidateGroups", "").split(",") if word.strip())
+        return ev.Message(
+            node.get("id", ""), self.optional(properties.get("correlationKey"), node), None, properties.get("form"), groups)
+
+    def signal(self, node: etree._Element, owner: etree._Element) -> ev.Signal:
+        name = self.word(_referenced_name(node, "signalRef", self.names), owner)
+        if name is None:
+            raise self.refuse(owner, "信号事件没有信号", "a signal event without a signal")
+        return ev.Signal(name)
+
+    def _code(self, node: etree._Element, reference: str, attribute: str) -> str | None:
+        found = self.names.get(node.get(reference, ""))
+        if found is None:
+            return node.get(reference) or None
+        return found.get(attribute) or found.get("name") or found.get("id")
+
+    def error(self, node: etree._Element, owner: etree._Element) -> ev.Error:
+        code = self._code(node, "errorRef", "errorCode")
+        made = ev.Error(code, code=code)
+        made.code_variable, made.message_variable = node.get(CAMUNDA + "errorCodeVariable"), node.get(CAMUNDA + "errorMessageVariable")
+        return made
+
+    def escalation(self, node: etree._Element, owner: etree._Element) -> ev.Escalation:
+        code = self._code(node, "escalationRef", "escalationCode")
+        made = ev.Escalation(code, code=code)
+        made.code_variable = node.get(CAMUNDA + "escalationCodeVariable")
+        return made
+
+    def condition(self, node: etree._Element, owner: etree._Element) -> ev.Condition:
+        text = _text(node, "condition")
+        if text is None:
+            raise self.refuse(owner, "条件事件没有条件", "a conditional event needs a condition")
+        return ev.Condition(self.formula(text, owner))
+
+    def compensation(self, node: etree._Element, owner: etree._Element) -> ev.Compensation:
+        activity = node.get("activityRef") or None
+        if activity is not None and activity not in self.names:
+            raise self.refuse(owner, f"没有活动 {activity}", f"there is no activity {activity}")
+        return ev.Compensation(activity, node.get("waitForCompletion") != "false")
+
+
+def working_due(at: Any, days: int, zone: str) -> Any:
+    """Working days are counted by the house calendar."""
+    return calendar.add_working_days(at, days, zone)

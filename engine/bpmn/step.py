@@ -1,0 +1,344 @@
+"""One command, one step: overdue timers first, then the command, then everything that follows until the instance is quiet.
+
+An element that fails is parked: the command is given up, the state restored, and the command run again with that element's
+token stopped where it failed and an incident in its place. Tokens are numbered in order, so the second run meets the same
+token at the same place; the rest of the command stands.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from engine import events as log
+from engine.bpmn import state as states
+from engine.bpmn.data import Scope
+from engine.bpmn.definition import Definition
+from engine.bpmn.specs import JobTask, UserTask
+from engine.bpmn.spiff import READY, STARTED
+from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
+from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
+from engine.model import (
+    BroadcastSignal,
+    CancelInstance,
+    Command,
+    CompleteJob,
+    CompleteUserTask,
+    CorrelateMessage,
+    FireTimers,
+    InstanceStatus,
+    ResumeInstance,
+    RetryElement,
+    SetVariables,
+    StartInstance,
+    Step,
+    Subscription,
+    SubscriptionKind,
+    SuspendInstance,
+    ThrowBpmnError,
+    Timer,
+    TokenId,
+    Values,
+)
+
+#: Elements of one command that may fail before the command itself is given up.
+_FAILURE_LIMIT = 200
+
+
+def advance(definition: Definition, state: bytes | None, command: Command, at: datetime) -> Step:
+    """Return what follows from a command. Pure: the same input gives the same step, byte for byte.
+
+    Args:
+        definition: what the instance was started with.
+        state: of the previous step; None for `StartInstance`.
+        at: the instant of the command, aware.
+
+    Returns:
+        The step to store. With `refused` set, overdue timers had fired first and the command's target is gone: the rest of
+        the step is valid and is to be stored, the command was not carried out.
+
+    Raises:
+        TaskNotOpen, TaskSuspended, NotFound, WrongState: the command does not fit the instance; nothing is to be stored.
+    """
+    at = at.astimezone(UTC)
+    parked: dict[tuple[int, str], ElementFailed] = {}
+    while True:
+        try:
+            return _attempt(definition, state, command, at, parked)
+        except ElementFailed as failure:
+            key = failure.token.id, failure.phase
+            if key in parked or len(parked) >= _FAILURE_LIMIT:
+                raise RuntimeError(f"{definition.key}: {failure.token.task_spec.name} failed while parked: {failure}") from failure
+            # Only what an incident says is kept of the failed attempt.
+            parked[key] = ElementFailed(failure.token, failure.phase, failure.kind, failure.message)
+
+
+def _attempt(
+    definition: Definition, state: bytes | None, command: Command, at: datetime,
+    parked: Mapping[tuple[int, str], ElementFailed],
+) -> Step:
+    if state is None:
+        if not isinstance(command, StartInstance):
+            raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
+        workflow = Workflow(definition, at, parked)
+        _start(workflow, command)
+        workflow.settle()
+        return _step(workflow)
+    workflow = states.load(definition, state, at, parked)
+    if isinstance(command, StartInstance):
+        raise WrongState(what="流程实例", id="", state=workflow.status, action="再次启动", action_en="started again")
+    target = _Target.of(command, workflow)
+    refused: EngineError | None = None
+    if _has_ended(workflow):
+        target.require_open()
+        raise WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
+    workflow.fire_due(on_time=isinstance(command, FireTimers))
+    if target.token is not None and not target.still_open():
+        target.require_open_at_first()
+        refused = TaskTooLate(name=target.name, state="已到期")
+    elif _has_ended(workflow):  # an overdue timer ended it
+        if not isinstance(command, FireTimers):
+            refused = WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
+    else:
+        _carry_out(workflow, command, target)
+        workflow.settle()
+    return _step(workflow, refused)
+
+
+def _has_ended(workflow: Workflow) -> bool:
+    return workflow.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
+
+
+@dataclass(slots=True)
+class _Target:
+    """What a command is for. `token` is None when it is for the instance as a whole."""
+
+    number: int | None
+    token: Token | None
+    name: str
+    was_open: bool
+    command: Command
+
+    @classmethod
+    def of(cls, command: Command, workflow: Workflow) -> _Target:
+        number = getattr(command, "token", None)
+        if number is None:
+            return cls(None, None, "", True, command)
+        token = workflow.find(number)
+        target = cls(number, token, "" if token is None else token.task_spec.label, False, command)
+        target.was_open = target.still_open()
+        if not target.was_open:
+            target.require_open_at_first()
+        return target
+
+    def still_open(self) -> bool:
+        token, command = self.token, self.command
+        if token is None or token.id not in token.workflow.tasks or token.workflow.tasks[token.id] is not token:
+            return False
+        spec, data = token.task_spec, token.internal_data
+        if isinstance(command, RetryElement):
+            return "incident" in data or token.workflow.is_subscription(token)
+        if isinstance(command, CompleteUserTask):
+            return isinstance(spec, UserTask) and token._state == READY
+        if isinstance(command, CompleteJob | ThrowBpmnError):
+            return isinstance(spec, JobTask) and "job" in data
+        if isinstance(command, CorrelateMessage):
+            return any(wait.get("message") == command.name and "seen" not in wait for wait in data.get("waits", ()))
+        return True
+
+    def require_open_at_first(self) -> None:
+        if self.was_open:
+            return
+        if isinstance(self.command, CompleteUserTask):
+            raise TaskNotOpen(name=self.name or str(self.number), state="已办结或已取消")
+        what = {RetryElement: "异常 / incident", CorrelateMessage: "消息等待 / message subscription"}
+        raise NotFound(what=what.get(type(self.command), "作业 / job"), id=self.number)
+
+    def require_open(self) -> None:
+        if self.number is not None:
+            self.was_open = False
+            self.require_open_at_first()
+
+
+def _start(workflow: Workflow, command: StartInstance) -> None:
+    definition, spec = workflow.definition, workflow.spec
+    if command.start_event is not None and command.start_event not in spec.starts:
+        raise NotFound(what="开始事件 / start event", id=command.start_event)
+    workflow.business_key = command.business_key
+    workflow.start_event = command.start_event
+    variables = {**dict.fromkeys(spec.properties), **command.variables}
+    workflow.emit(log.InstanceStarted(
+        process=definition.key, definitions=dict(definition.versions), business_key=command.business_key, variables=variables))
+    workflow.scope.put(variables)
+    workflow.begin()
+
+
+def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
+    token = target.token
+    match command:
+        case FireTimers():
+            pass
+        case CompleteUserTask():
+            assert token is not None
+            _require_running(workflow, token)
+            _act(workflow, token, lambda: token.task_spec.submit(token, command.values))
+        case CompleteJob():
+            assert token is not None
+            _act(workflow, token, lambda: token.task_spec.job_done(token, command.values))
+        case ThrowBpmnError():
+            assert token is not None
+            _act(workflow, token, lambda: _throw(workflow, token, command))
+        case CorrelateMessage():
+            assert token is not None
+            waits = token.internal_data["waits"]
+            n = next(n for n, wait in enumerate(waits) if wait.get("message") == command.name and "seen" not in wait)
+            workflow.correlate(token, n, command.payload)
+        case BroadcastSignal():
+            workflow.send_signal(command.name, command.payload)
+        case SetVariables():
+            scope = workflow.scope
+            if command.scope is not None:
+                scope = _scope(workflow, command.scope)
+            workflow.write(None, command.values, scope=scope)
+        case RetryElement():
+            assert token is not None
+            if token.is_parked:  # a subscription goes on by itself once its data is there
+                workflow.retry(token)
+        case CancelInstance():
+            workflow.kill_tokens()
+            workflow.touched.clear()
+            workflow.completed = True
+            workflow.status = InstanceStatus.CANCELLED
+            workflow.emit(log.InstanceCancelled(reason=command.reason))
+        case SuspendInstance():
+            if workflow.status is not InstanceStatus.ACTIVE:
+                raise WrongState(what="流程实例", id="", state=workflow.status, action="挂起", action_en="suspended")
+            workflow.status, workflow.suspended_since = InstanceStatus.SUSPENDED, workflow.at.isoformat()
+            workflow.emit(log.InstanceSuspended(reason=command.reason))
+            workflow.freeze_timers()
+        case ResumeInstance():
+            if workflow.status is not InstanceStatus.SUSPENDED:
+                raise WrongState(what="流程实例", id="", state=workflow.status, action="恢复", action_en="resumed")
+            workflow.status, workflow.suspended_since = InstanceStatus.ACTIVE, None
+            workflow.emit(log.InstanceResumed())
+            workflow.freeze_timers()
+        case _:
+            raise TypeError(f"{type(command).__name__} is not a command of a running instance")
+
+
+def _act(workflow: Workflow, token: Token, action: object) -> None:
+    """Do something to a token and everything that it ends at once."""
+    assert callable(action)
+    if (token.id, RUNNING) in workflow.parked:
+        workflow.park(token, RUNNING)
+        return
+    workflow.nesting += 1
+    try:
+        action()
+    except ElementFailed:
+        raise
+    except Exception as exc:
+        raise failed(token, RUNNING, exc) from exc
+    finally:
+        workflow.nesting -= 1
+    workflow.close_scopes()
+
+
+def _throw(workflow: Workflow, token: Token, command: ThrowBpmnError) -> None:
+    if not workflow.throw_code(token, "error", command.code, command.message, own_boundary=True):
+        message = f"nobody catches the error {command.code}" + (f": {command.message}" if command.message else "")
+        token.internal_data.pop("job", None)
+        workflow.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", message))
+
+
+def _require_running(workflow: Workflow, token: Token) -> None:
+    if workflow.is_suspended(token):
+        raise TaskSuspended(name=token.task_spec.label, state="已挂起")
+
+
+def _scope(workflow: Workflow, number: int) -> Scope:
+    inner: SubWorkflow | None = workflow.subprocesses.get(number)
+    if inner is not None:
+        return inner.scope
+    token = workflow.find(number)
+    if token is None:
+        raise NotFound(what="作用域 / scope", id=number)
+    return token.data
+
+
+def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
+    running: list[Timer] = []
+    subscriptions: list[Subscription] = []
+    for due, token, _ in workflow.timers():
+        host = token.internal_data.get("host")
+        spec = token.task_spec
+        running.append(Timer(
+            token=TokenId(token.id), process=spec.process, element=spec.event_id, due_at=due,
+            host=None if host is None else TokenId(host), interrupting=spec.interrupting))
+    for token in workflow.waiting():
+        spec = token.task_spec
+        for wait, definition in zip(token.internal_data["waits"], spec.definitions, strict=True):
+            if "seen" in wait:
+                continue
+            if wait.get("message") is not None and wait["key"] is not None:
+                subscriptions.append(Subscription(
+                    token=TokenId(token.id), kind=SubscriptionKind.MESSAGE, name=wait["message"], correlation_key=wait["key"],
+                    process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups))
+            elif "signal" in wait:
+                subscriptions.append(Subscription(
+                    token=TokenId(token.id), kind=SubscriptionKind.SIGNAL, name=wait["signal"], correlation_key="",
+                    process=spec.process, element=spec.event_id))
+    return Step(
+        state=states.dump(workflow), events=tuple(workflow.events), jobs=tuple(workflow.jobs), timers=tuple(running),
+        subscriptions=tuple(subscriptions), thrown=tuple(workflow.thrown), status=workflow.status,
+        outcome=workflow.outcome() if _has_ended(workflow) else None, refused=refused)
+
+
+def visible_variables(definition: Definition, state: bytes, scope: TokenId | None = None) -> Values:
+    """Return ``{name: value}`` of what is visible in a scope.
+
+    Args:
+        scope: token of a sub-process, call activity or loop instance, or of any live token (a user task with its inputs);
+            None: the process instance.
+
+    Raises:
+        NotFound: nothing of that number is live.
+    """
+    workflow = states.load(definition, state, _EPOCH, {})
+    return dict((workflow.scope if scope is None else _scope(workflow, scope)).visible())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenElement:
+    """A live token, for cross-checks and tests. `state`: ``waiting``, ``ready``, ``started`` or ``parked``."""
+
+    token: TokenId
+    process: str
+    element: str
+    kind: str
+    state: str
+    scope: TokenId | None
+    host: TokenId | None
+    is_subscription: bool
+
+
+def open_elements(definition: Definition, state: bytes) -> tuple[OpenElement, ...]:
+    """Return every live token, oldest first; subscriptions of boundary events and event sub-processes are marked as such."""
+    workflow = states.load(definition, state, _EPOCH, {})
+    found = []
+    for token in sorted(workflow.tokens(), key=lambda t: t.id):
+        spec, data = token.task_spec, token.internal_data
+        if token.is_parked:
+            condition = "parked"
+        else:
+            condition = {READY: "ready", STARTED: "started"}.get(token._state, "waiting")
+        host = data.get("host") or (data.get("owner") if "owner" in data else None)
+        found.append(OpenElement(
+            token=TokenId(token.id), process=spec.process, element=spec.bpmn_id, kind=spec.kind, state=condition,
+            scope=None if token.workflow.parent_task_id is None else TokenId(token.workflow.parent_task_id),
+            host=None if host is None else TokenId(host), is_subscription=token.workflow.is_dormant(token)))
+    return tuple(found)
+
+
+_EPOCH = datetime(2021, 1, 1, tzinfo=UTC)
+

@@ -1,0 +1,902 @@
+"""The running process instance: tokens, scopes, the step loop, dispatch of events, cancellation, compensation.
+
+A token is a SpiffWorkflow task, and its state is a task state. `tasks` of a scope holds the live ones only:
+
+    WAITING  at a join or for an event      READY    may run, or waits for a person
+    STARTED  has work inside or elsewhere (sub-process, job, compensation), or is parked with an incident
+
+A token that ends leaves `tasks` at once; what compensation may still need goes to `kept`. Nothing ever walks a tree, and the
+cost of a step does not grow with what happened before.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any
+
+from engine import events as log
+from engine.bpmn import timers
+from engine.bpmn.data import Scope
+from engine.bpmn.spiff import (
+    COMPLETED,
+    FINISHED,
+    FUTURE,
+    READY,
+    STARTED,
+    WAITING,
+    BpmnSubWorkflow,
+    BpmnWorkflow,
+    Task,
+    state_name,
+)
+from engine.feel import codec
+from engine.model import InstanceStatus, NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
+
+if TYPE_CHECKING:
+    from engine.bpmn.definition import Definition
+    from engine.bpmn.specs import Catching, Flow, Formula, Node, ProcessSpec
+
+#: Elements that one command may run; more is an endless loop of the diagram.
+STEP_LIMIT = 200_000
+
+#: Where an element stood when it failed: as its token arrived, as it ran, as its scope was complete, as its token was to leave.
+ARRIVING, RUNNING, CLOSING, LEAVING = "arriving", "running", "closing", "leaving"
+
+
+#: Stands where the library wants its Python engine: expressions are FEEL.
+NO_SCRIPTS = object()
+
+
+class ElementFailed(Exception):
+    """An element cannot go on; its token is parked with an incident of this `kind`."""
+
+    def __init__(self, token: Token, phase: str, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.token, self.phase, self.kind, self.message = token, phase, kind, message
+
+
+class Token(Task):  # type: ignore[misc]
+    """One token at one node. `id` counts from 1 within the instance; `data` is the `Scope` it runs in.
+
+    `internal_data` is stored as it is, so it holds plain JSON values only:
+
+        flow      id of the sequence flow it came over
+        owner     token of the loop or multi-instance activity it is an instance of, or of the thrower of a compensation
+        host      token of the activity whose boundary event this subscription is
+        race      token of the event gateway: its other events go when this one happens
+        waits     what a catching event waits for, one entry for each event definition
+        done      order of completion, of a kept activity
+        trail     [[fork, {name: digest}], …]: what its branch wrote since each fork that is still open
+        incident  [kind, phase]
+        finished  it ended its work; only the leaving is left
+    """
+
+    taken: list[Flow]
+
+    def __init__(
+        self, workflow: AnyWorkflow, task_spec: Node, parent: Token | None = None, state: int = FUTURE, id: int | None = None
+    ) -> None:
+        if id is None:
+            top = workflow.top_workflow
+            id = top.last_token = top.last_token + 1
+        self.id = id
+        self.workflow = workflow
+        self.task_spec = task_spec
+        self._state = state
+        self._children: list[int] = []
+        self._parent = None
+        self.triggered = False
+        self.thread_id = 0
+        self.last_state_change = 0.0
+        self.internal_data: dict[str, Any] = {}
+        self.data: Scope = workflow.scope
+        workflow.tasks[id] = self
+        if parent is not None:
+            parent._children.append(id)
+
+    def _set_state(self, value: int) -> None:
+        self._state = value
+
+    def _add_child(self, task_spec: Node, state: int = FUTURE) -> Token:
+        return Token(self.workflow, task_spec, self, state)
+
+    @property
+    def children(self) -> list[Token]:
+        tasks = self.workflow.tasks
+        return [tasks[child] for child in self._children if child in tasks]
+
+    @property
+    def is_parked(self) -> bool:
+        return "incident" in self.internal_data
+
+    def complete(self) -> None:
+        """End the work, choose the way out, go. Without a way out the work stays done and only the leaving is parked."""
+        spec, data = self.task_spec, self.internal_data
+        top: Workflow = self.workflow.top_workflow
+        if "finished" not in data:
+            spec.finish(self)
+            if self._state & FINISHED:
+                return
+        if (self.id, LEAVING) in top.parked:
+            top.park(self, LEAVING)
+            return
+        try:
+            self.taken = spec.choose(self)
+        except Exception as exc:  # choosing changes nothing, so there is nothing to take back
+            data["finished"] = True
+            top.park(self, LEAVING, exc if isinstance(exc, ElementFailed) else failed(self, LEAVING, exc))
+            return
+        self._state = COMPLETED
+        spec._on_complete(self)
+
+    def __repr__(self) -> str:
+        return f"<token {self.id} at {self.task_spec.name}, {state_name(self._state)}>"
+
+
+class ScopeMixin:
+    """What the process instance and every sub-process instance have in common.
+
+    Attributes:
+        scope: its variables.
+        kept: ``{token: completed activity}`` that a compensation may still undo.
+        gateways: ``{complex gateway: flows it was reached over since it fired}``.
+        suspenders: ``{token of a running event sub-process that suspends the rest: since}``.
+    """
+
+    tasks: dict[int, Token]
+    spec: ProcessSpec
+    host: Token  #: of a sub-process instance: the token that runs it
+    parent_workflow: Any
+    success: bool
+    top_workflow: Workflow
+    scope: Scope
+    completed: bool
+    parent_task_id: int | None
+
+    def _open(self, scope: Scope, business_key: str) -> None:
+        self.scope = scope
+        self.business_key = business_key
+        self.kept: dict[int, Token] = {}
+        self.gateways: dict[str, list[str]] = {}
+        self.suspenders: dict[int, str] = {}
+        self.start_event: str | None = None
+
+    # ------------------------------------------------------------------------------------------------------------- tokens
+    def begin(self) -> None:
+        """Subscribe the event sub-processes, then put a token on the start event (or on every node without incoming flow)."""
+        top = self.top_workflow
+        for spec in self.spec.event_subprocesses:
+            if not spec.on_compensation:
+                self.subscribe(spec)
+        if self.start_event is not None:
+            names = [self.start_event]
+        else:
+            names = [name for name in self.spec.starts if not self.spec.task_specs[name].is_event] or self.spec.starts
+        race = len(names) > 1 and all(self.spec.task_specs[name].is_event for name in names)
+        born = [Token(self, self.spec.task_specs[name]) for name in names]
+        for token in born:
+            if self.start_event is not None:
+                token.internal_data["given"] = True
+            if race:
+                token.internal_data["race"] = -(self.parent_task_id or 0) - 1
+        for token in born:
+            if token._state == FUTURE:
+                token.task_spec._update(token)
+        top.touched[id(self)] = self
+
+    def tokens_at(self, spec: Node, besides: Token | None = None) -> list[Token]:
+        """Tokens that wait at a join."""
+        return [t for t in self.tasks.values() if t.task_spec is spec and t._state == WAITING and t is not besides]
+
+    def leave(self, token: Token) -> None:
+        if self.tasks.pop(token.id, None) is not None:
+            self.top_workflow.touched[id(self)] = self
+
+    def absorb(self, token: Token, into: Token) -> None:
+        """A join consumed this token."""
+        top = self.top_workflow
+        top.emit(log.TokenJoined(
+            process=self.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), into=TokenId(into.id)))
+        top.merge_trails(token, into)
+        token._state = COMPLETED
+        self.leave(token)
+
+    @staticmethod
+    def is_subscription(token: Token) -> bool:
+        return token._state == WAITING and ("host" in token.internal_data or token.task_spec.is_event_subprocess)
+
+    def live_tokens(self) -> list[Token]:
+        return [t for t in self.tasks.values() if not self.is_dormant(t)]
+
+    @staticmethod
+    def is_dormant(token: Token) -> bool:
+        """A subscription, or one that could not even be made: it does not hold its scope open."""
+        data = token.internal_data
+        if token._state == WAITING:
+            return "host" in data or token.task_spec.is_event_subprocess
+        return "incident" in data and data["incident"][1] == ARRIVING and ("host" in data or token.task_spec.is_event_subprocess)
+
+    # ---------------------------------------------------------------------------------------------------------- relations
+    def owner(self, token: Token) -> Token | None:
+        """The token that waits for this one: host of a loop instance, thrower of a compensation (maybe in another scope)."""
+        owner = token.internal_data.get("owner")
+        return None if owner is None else self.top_workflow.find(owner)
+
+    def subscribe(self, spec: Catching, **data: Any) -> Token:
+        token = Token(self, spec)
+        token.triggered = True
+        token.internal_data.update(data)
+        host = data.get("host")
+        if host is not None and "trail" in self.tasks[host].internal_data:
+            token.internal_data["trail"] = copy_trail(self.tasks[host].internal_data["trail"])
+        spec._update(token)
+        return token
+
+    def subscriptions(self, host: Token) -> list[Token]:
+        if not host.task_spec.boundary:
+            return []
+        return [t for t in self.tasks.values() if t.internal_data.get("host") == host.id and t._state != READY]
+
+    # -------------------------------------------------------------------------------------------------------- cancellation
+    def drop_subscriptions(self, host: Token, keep: Token | None = None, by: str | None = None) -> None:
+        for token in self.subscriptions(host):
+            if token is not keep:
+                self.kill(token, by=by)
+
+    def kill_instances(self, host: Token, by: str | None = None) -> None:
+        for token in list(self.tasks.values()):
+            if token.internal_data.get("owner") == host.id and token.id in self.tasks:
+                self.kill(token, by=by)
+
+    def kill_tokens(self, keep: Token | None = None, by: str | None = None) -> None:
+        for token in list(self.tasks.values()):
+            if token is not keep and token.id in self.tasks:
+                self.kill(token, by=by)
+
+    def kill(self, token: Token, keep: Token | None = None, by: str | None = None) -> None:
+        """Interrupt a token, all that runs inside it and all that waits for it."""
+        if token.task_spec.boundary:
+            self.drop_subscriptions(token, keep, by)
+        if token._state & FINISHED:
+            return
+        top = self.top_workflow
+        if token._state == STARTED:
+            if token.task_spec.is_host:
+                self.kill_instances(token, by)
+            for undo in token.internal_data.get("running", ()):
+                handler = top.find(undo)
+                if handler is not None:
+                    handler.workflow.kill(handler, by=by)
+        inner = top.subprocesses.get(token.id)
+        if inner is not None and not inner.completed:
+            inner.kill_tokens(by=by)
+            inner.completed, inner.success = True, False
+        token.task_spec.cancelled(token, by)
+        token.cancel()
+        if inner is not None:
+            top.discard(inner)
+
+
+class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
+    """A sub-process or called process: a scope of the instance."""
+
+    def __init__(self, spec: ProcessSpec, host: Token, top: Workflow, scope: Scope, business_key: str) -> None:
+        self.parent_task_id = host.id
+        self.top_workflow = top
+        self.parent_workflow = host.workflow
+        self.host = host
+        self.correlations: dict[str, Any] = {}
+        super(BpmnSubWorkflow, self).__init__(spec, deserializing=True)
+        self._open(scope, business_key)
+
+    parent_workflow: Any = None  # the library looks it up each time
+
+    def _task_completed_notify(self, task: Token) -> None:
+        self.last_task = task
+
+    def is_completed(self) -> bool:
+        return self.completed
+
+
+class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
+    """One process instance during one command. Gathers what follows: events, jobs, thrown events.
+
+    Attributes:
+        at: the instant of the command; there is no other clock.
+        parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
+        changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
+    """
+
+    top_workflow: Any = None  # the library computes it each time
+
+    def __init__(self, definition: Definition, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
+        self.definition, self.at, self.parked = definition, at, parked
+        self.zone = definition.zone.key
+        self.agenda: deque[Token] = deque()
+        self.touched: dict[int, AnyWorkflow] = {}
+        self.events: list[log.Event] = []
+        self.jobs: list[NewJob] = []
+        self.thrown: list[ThrownEvent] = []
+        self.status = InstanceStatus.ACTIVE
+        self.suspended_since: str | None = None
+        self.last_end: str | None = None
+        self.last_token = self.sequence = self.nesting = self.steps = 0
+        self.changed: set[str] = set()
+        self.top_workflow = self
+        super().__init__(definition.root, definition.specs, script_engine=NO_SCRIPTS, deserializing=True)
+        self._open(Scope(0, None, keeps_new=True), "")
+
+    def find(self, token: int) -> Token | None:
+        found: Token | None = self.tasks.get(token)
+        if found is None:
+            for inner in self.subprocesses.values():
+                found = inner.tasks.get(token)
+                if found is not None:
+                    return found
+        return found
+
+    def get_task_from_id(self, task_id: int) -> Token | None:
+        return self.find(task_id)
+
+    def scopes(self) -> list[AnyWorkflow]:
+        return [self, *self.subprocesses.values()]
+
+    def tokens(self) -> Iterable[Token]:
+        yield from self.tasks.values()
+        for inner in self.subprocesses.values():
+            yield from inner.tasks.values()
+
+    def create_subprocess(self, my_task: Token, spec_name: str) -> SubWorkflow:
+        spec = self.subprocess_specs[spec_name]
+        scope, key = my_task.task_spec.open_scope(my_task)
+        inner = self.subprocesses[my_task.id] = SubWorkflow(spec, my_task, self, scope, key)
+        if spec.properties:
+            scope.put(dict.fromkeys(spec.properties))
+        return inner
+
+    def emit(self, event: log.Event) -> None:
+        self.events.append(event)
+
+    def tick(self) -> int:
+        self.sequence += 1
+        return self.sequence
+
+    # ------------------------------------------------------------------------------------------------------- expressions
+    def compute(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
+        """Return the value of an expression whose being null means nothing special."""
+        return formula.evaluate((scope or token.data).visible(), self).value
+
+    def evaluate(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
+        """Return the value of an expression that decides something; that it is null is recorded."""
+        result = formula.evaluate((scope or token.data).visible(), self)
+        if result.value is None:
+            self.emit(log.ExpressionWasNull(
+                process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
+                text=formula.text, reason="; ".join(result.reasons)))
+        return result.value
+
+    def holds(self, token: Token, formula: Formula, scope: Scope | None = None) -> bool:
+        """A condition: only true is true."""
+        return self.evaluate(token, formula, scope) is True
+
+    # ----------------------------------------------------------------------------------------------------------- variables
+    def write(
+        self, token: Token | None, values: Values, *, scope: Scope | None = None, here: bool = False, cause: str | None = None
+    ) -> None:
+        """Set variables where they live; a name that is new goes to the process, called process or loop instance around.
+
+        Args:
+            scope: where the search begins, by default the token's scope.
+            here: set them in that very scope.
+        """
+        if not values:
+            return
+        start = scope or (token.data if token is not None else self.scope)
+        targets: dict[int, tuple[Scope, dict[str, Value]]] = {}
+        for name, value in values.items():
+            target = start if here else start.holder(name)
+            targets.setdefault(id(target), (target, {}))[1][name] = value
+        for target, group in targets.values():
+            news = target.put(group)
+            if not news:
+                continue
+            self.changed.update(news)
+            if cause is None and token is not None:
+                cause = token.task_spec.bpmn_id
+            self.emit(log.VariablesChanged(
+                scope=TokenId(target.id) if target.id else None, names=tuple(news), cause=cause, values=news))
+            if token is not None:
+                self._note_writes(token, target, news)
+
+    def _note_writes(self, token: Token, target: Scope, values: Values) -> None:
+        """Remember what each branch wrote since its fork, in every branch around the token up to where the variable lives."""
+        digests: dict[str, str] | None = None
+        at: Token | None = token
+        while at is not None:
+            trail = at.internal_data.get("trail")
+            if trail:
+                if digests is None:
+                    digests = {
+                        name: hashlib.blake2s(codec.dump(value), digest_size=6).hexdigest() for name, value in values.items()
+                    }
+                trail[-1][1].update(digests)
+            owner = at.workflow.owner(at)
+            if owner is not None:
+                at = owner
+            else:
+                inner = at.workflow
+                if inner.scope is target or inner is self:
+                    return
+                at = inner.host
+            if at is not None and target.id == at.id:
+                return
+
+    def fork(self, token: Token, children: list[Token]) -> None:
+        """Hand the trail of a token to those that follow it."""
+        trail = token.internal_data.get("trail")
+        if len(children) == 1:
+            if trail:
+                children[0].internal_data["trail"] = trail
+            return
+        trail = self._closed_forks_folded(token, trail) if trail else []
+        for child in children:
+            child.internal_data["trail"] = [*copy_trail(trail), [token.id, {}]]
+
+    def _closed_forks_folded(self, token: Token, trail: list[list[Any]]) -> list[list[Any]]:
+        """Drop levels whose other branches are all gone, so that a trail is never longer than the tokens abreast."""
+        others = {
+            level[0] for t in token.workflow.tasks.values() if t is not token for level in t.internal_data.get("trail", ())
+        }
+        folded: list[list[Any]] = []
+        for fork, writes in trail:
+            if fork in others:
+                folded.append([fork, writes])
+            elif folded:
+                folded[-1][1].update(writes)
+        return folded
+
+    def merge_trails(self, token: Token, into: Token) -> None:
+        """Compare what two branches wrote since the last fork they share, and go on with both trails as one."""
+        mine, other = into.internal_data.get("trail"), token.internal_data.get("trail")
+        if not mine or not other:
+            return
+        common = 0
+        while common < min(len(mine), len(other)) and mine[common][0] == other[common][0]:
+            common += 1
+        if not common:
+            return
+        left: dict[str, str] = {}
+        right: dict[str, str] = {}
+        for level in mine[common - 1:]:
+            left.update(level[1])
+        for level in other[common - 1:]:
+            right.update(level[1])
+        for name in sorted(left.keys() & right.keys()):
+            if left[name] != right[name]:
+                self.emit(log.WriteConflicted(
+                    process=into.workflow.spec.process, element=into.task_spec.bpmn_id, token=TokenId(token.id), name=name))
+        into.internal_data["trail"] = [*mine[: common - 1], [mine[common - 1][0], {**left, **right}]]
+
+    def joined(self, token: Token) -> None:
+        """A join is through: a fork whose branches have all come in is closed."""
+        trail = token.internal_data.get("trail")
+        if trail:
+            folded = self._closed_forks_folded(token, trail)
+            if folded:
+                token.internal_data["trail"] = folded
+            else:
+                del token.internal_data["trail"]
+
+    # ----------------------------------------------------------------------------------------------------------- step loop
+    def settle(self) -> None:
+        """Run everything that can run, one step at a time, until the instance is quiet."""
+        while True:
+            while self.agenda:
+                token = self.agenda.popleft()
+                if token._state == READY and token.id in token.workflow.tasks:
+                    self.step(token)
+                if self.changed:
+                    self.look_again()
+            if self.touched:
+                self.close_scopes()
+                if self.agenda:
+                    continue
+            if self.changed:
+                self.look_again()
+                continue
+            if not self.release_joins():
+                return
+
+    def step(self, token: Token) -> None:
+        """Run one token and everything that it ends at once."""
+        if (token.id, RUNNING) in self.parked:
+            self.park(token, RUNNING)
+            self.close_scopes()
+            return
+        self.steps += 1
+        if self.steps > STEP_LIMIT:
+            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
+        self.nesting += 1
+        try:
+            token.run()
+            if token._state == STARTED:
+                token.task_spec.started(token)
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(token, RUNNING, exc) from exc
+        finally:
+            self.nesting -= 1
+        if not self.nesting:
+            self.close_scopes()
+
+    def park(self, token: Token, phase: str, failure: ElementFailed | None = None) -> None:
+        """Leave a token where it failed, with an incident that says why."""
+        failure = failure or self.parked[token.id, phase]
+        token.internal_data["incident"] = [failure.kind, phase]
+        if phase == RUNNING:
+            token.task_spec.parked(token)
+        token._state = STARTED
+        self.emit(log.IncidentOpened(
+            process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
+            kind=failure.kind, message=failure.message))
+
+    def retry(self, token: Token) -> None:
+        kind, phase = token.internal_data.pop("incident")
+        self.emit(log.IncidentResolved(
+            process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind=kind))
+        if phase == LEAVING:
+            token.complete()
+        elif phase == ARRIVING:
+            token._state = FUTURE
+            token.task_spec.begin(token)
+        elif phase == CLOSING:
+            self.scope_completed(token, self.subprocesses[token.id])
+        else:
+            token._state = READY
+            if not token.task_spec.manual:
+                self.agenda.append(token)
+
+    def close_scopes(self) -> None:
+        """Complete every scope that lost its last token."""
+        while self.touched:
+            _, scope = self.touched.popitem()
+            if scope.completed or scope.live_tokens():
+                continue
+            scope.kill_tokens()  # open subscriptions
+            self.touched.pop(id(scope), None)
+            scope.completed = True
+            if scope is self:
+                self.status = InstanceStatus.COMPLETED
+                outcome = self.outcome()
+                self.emit(log.InstanceCompleted(outcome=outcome))
+            else:
+                self.scope_completed(scope.host, scope)
+
+    def scope_completed(self, host: Token, scope: ScopeMixin) -> None:
+        if host._state == STARTED and host.id in host.workflow.tasks:
+            if (host.id, CLOSING) in self.parked:
+                self.park(host, CLOSING)
+                return
+            try:
+                host.task_spec.scope_completed(host, scope)
+            except ElementFailed:
+                raise
+            except Exception as exc:
+                raise failed(host, CLOSING, exc) from exc
+        if not host.task_spec.keeps(host, scope):
+            self.discard(scope)
+
+    def discard(self, scope: ScopeMixin) -> None:
+        """Forget a scope and those inside it."""
+        if self.subprocesses.pop(scope.parent_task_id, None) is None:
+            return
+        for inner in [s for s in self.subprocesses.values() if s.parent_workflow is scope]:
+            self.discard(inner)
+
+    def outcome(self) -> str | None:
+        value = self.scope.values.get("outcome")
+        return str(value) if value is not None else self.last_end
+
+    def release_joins(self) -> bool:
+        for scope in self.scopes():
+            if scope.spec.late_joins and not scope.completed:
+                for spec in scope.spec.late_joins:
+                    if spec.try_release(scope):
+                        return True
+        return False
+
+    # -------------------------------------------------------------------------------------------------------------- events
+    def fire(self, token: Token) -> None:
+        """What a waiting token waited for has happened: let it go on, with all consequences, now."""
+        if token._state == WAITING:
+            token.task_spec.stop_waiting(token)
+            token._ready()
+            if token._state == READY:
+                self.step(token)
+
+    def waiting(self) -> list[Token]:
+        """Tokens that wait for an event, oldest first."""
+        tasks = self.event_manager.tasks
+        return [tasks[n] for n in sorted(tasks)]
+
+    def send_message(self, token: Token, name: str, key: str | None, values: Values) -> bool:
+        """Give a message to the one token of this instance that waits for it; False when nobody does."""
+        for receiver in self.waiting():
+            for n, wait in enumerate(receiver.internal_data["waits"]):
+                if wait.get("message") == name and wait.get("key") == key and "seen" not in wait:
+                    self._thrown_message(token, name, key, values, inside=True)
+                    self.correlate(receiver, n, values)
+                    return True
+        self._thrown_message(token, name, key, values, inside=False)
+        self.thrown.append(ThrownEvent(kind=SubscriptionKind.MESSAGE, name=name, correlation_key=key or "", payload=values))
+        return False
+
+    def _thrown_message(self, token: Token, name: str, key: str | None, values: Values, inside: bool) -> None:
+        self.emit(log.MessageThrown(
+            process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), name=name,
+            correlation_key=key or "", inside=inside, values=values))
+
+    def correlate(self, receiver: Token, n: int, values: Values) -> None:
+        wait = receiver.internal_data["waits"][n]
+        self.emit(log.MessageCorrelated(
+            process=receiver.workflow.spec.process, element=receiver.task_spec.event_id, token=TokenId(receiver.id),
+            name=wait["message"], correlation_key=wait.get("key") or "", values=values))
+        receiver.task_spec.happened(receiver, n, values)
+
+    def send_signal(self, name: str, values: Values) -> int:
+        """Give a signal to all who wait for it now; return how many did."""
+        found = [
+            (receiver, n) for receiver in self.waiting() for n, wait in enumerate(receiver.internal_data["waits"])
+            if wait.get("signal") == name and "seen" not in wait
+        ]
+        count = 0
+        for receiver, n in found:
+            if receiver._state == WAITING and receiver.id in self.event_manager.tasks:
+                self.emit(log.SignalCaught(
+                    process=receiver.workflow.spec.process, element=receiver.task_spec.event_id, token=TokenId(receiver.id),
+                    name=name))
+                receiver.task_spec.happened(receiver, n, values)
+                count += 1
+        return count
+
+    def throw_code(self, thrower: Token, kind: str, code: str, message: str = "", *, own_boundary: bool) -> bool:
+        """Error or escalation: to the innermost catcher, from the inside out; False when nobody catches it.
+
+        Args:
+            own_boundary: the thrower is an activity whose own boundary events may catch.
+        """
+        found = self._catcher(thrower, kind, code, own_boundary)
+        event = log.ErrorThrown if kind == "error" else log.EscalationThrown
+        self.emit(event(
+            process=thrower.workflow.spec.process, element=thrower.task_spec.bpmn_id, token=TokenId(thrower.id), code=code,
+            caught_by=None if found is None else found[0].task_spec.event_id))
+        if found is None:
+            return False
+        receiver, n = found
+        receiver.task_spec.happened(receiver, n, receiver.task_spec.definitions[n].caught(code, message))
+        return True
+
+    def _catcher(self, thrower: Token, kind: str, code: str, own_boundary: bool) -> tuple[Token, int] | None:
+        at: Token | None = thrower
+        scope: AnyWorkflow = thrower.workflow
+        if not own_boundary:
+            owner = scope.owner(thrower)
+            at = owner if owner is not None and owner.workflow is scope and owner.task_spec.is_host else None
+        while True:
+            while at is not None:
+                found = self._waiting_for(at.workflow.subscriptions(at), kind, code)
+                if found is not None:
+                    return found
+                scope = at.workflow
+                owner = scope.owner(at)
+                at = owner if owner is not None and owner.workflow is scope else None
+            found = self._waiting_for(
+                [t for t in scope.tasks.values() if t.task_spec.is_event_subprocess and t._state == WAITING], kind, code)
+            if found is not None or scope is self:
+                return found
+            at = scope.host
+
+    @staticmethod
+    def _waiting_for(tokens: list[Token], kind: str, code: str | None) -> tuple[Token, int] | None:
+        """The subscription for this very code is preferred to one for all codes."""
+        general: tuple[Token, int] | None = None
+        for token in tokens:
+            if token._state != WAITING:
+                continue
+            for n, wait in enumerate(token.internal_data["waits"]):
+                if kind in wait and "seen" not in wait:
+                    if wait[kind] == code:
+                        return token, n
+                    if wait[kind] is None and general is None:
+                        general = token, n
+        return general
+
+    def look_again(self) -> None:
+        """Variables changed: conditions may have become true, timers and dates that read them may have moved."""
+        changed, self.changed = self.changed, set()
+        if not self.definition.watches or ("" not in changed and changed.isdisjoint(self.definition.reads)):
+            return
+        for token in self.waiting():
+            spec = token.task_spec
+            if not spec.watches or token._state != WAITING or token.id not in self.event_manager.tasks:
+                continue
+            if "" in changed or not changed.isdisjoint(spec.reads):
+                spec.look_again(token)
+        for token in list(self.tokens()):
+            spec = token.task_spec
+            if changed.isdisjoint(spec.reads):
+                continue
+            if spec.has_moving_dates and token._state == READY:
+                spec.look_again(token)
+            elif token.is_parked and self.is_dormant(token) and spec.can_wait(token):
+                self.retry(token)  # a subscription that lacked its data: nobody has to mend more than that
+
+    # -------------------------------------------------------------------------------------------------------------- timers
+    def timers(self) -> list[tuple[datetime, Token, int]]:
+        """(due, token, number of its event definition) of every timer that runs, in firing order."""
+        found = [
+            (timers.due_at(wait["timer"]), token, n)
+            for token in self.event_manager.tasks.values() for n, wait in enumerate(token.internal_data["waits"])
+            if "timer" in wait and "seen" not in wait and "frozen" not in wait
+        ]
+        found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
+        return found
+
+    def fire_due(self, *, on_time: bool) -> bool:
+        """Fire every timer that is due, soonest first, each with its consequences; return True when one did.
+
+        Timers that come to be meanwhile are for the next command, so a diagram cannot keep one busy for ever.
+
+        Args:
+            on_time: fire also what is due at this very instant, else only what is overdue.
+        """
+        fired, known = False, self.last_token
+        while self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
+            due = next(
+                ((token, n) for at, token, n in self.timers()
+                 if token.id <= known and (at < self.at or (on_time and at == self.at))), None)
+            if due is None:
+                break
+            fired = True
+            due[0].task_spec.timer_due(*due)
+            self.settle()
+        return fired
+
+    # ---------------------------------------------------------------------------------------------------------- suspension
+    def is_suspended(self, token: Token) -> bool:
+        if self.suspended_since is not None:
+            return True
+        if not self.definition.suspends:
+            return False
+        at = token
+        while True:
+            scope = at.workflow
+            if scope.suspenders and at.id not in scope.suspenders:  # two that suspend do not suspend each other
+                return True
+            if scope is self:
+                return False
+            at = scope.host
+
+    def freeze_timers(self) -> None:
+        """Durations and cycles of what is suspended stand still; those of what is resumed move on by the time they stood."""
+        for token in self.waiting():
+            for n, wait in enumerate(token.internal_data["waits"]):
+                plan = wait.get("timer")
+                if plan is None or "seen" in wait or token.task_spec.definitions[n].kind == "timeDate":
+                    continue
+                suspended = self.is_suspended(token)
+                if suspended and "frozen" not in wait:
+                    wait["frozen"] = self.at.isoformat()
+                elif not suspended and "frozen" in wait:
+                    stood = self.at - datetime.fromisoformat(wait.pop("frozen"))
+                    was = timers.due_at(plan)
+                    plan["due"] = (was + stood).isoformat()
+                    if "from" in plan:
+                        plan["from"] = (datetime.fromisoformat(plan["from"]) + stood).isoformat()
+                    if stood:
+                        self.emit(log.TimerMoved(
+                            process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
+                            was=was, due_at=was + stood))
+
+    # -------------------------------------------------------------------------------------------------------- compensation
+    def compensable(self, scope: AnyWorkflow, activity: str | None = None) -> list[list[tuple[AnyWorkflow, Token | None, str]]]:
+        """What to compensate in a scope, last completed first: lists of (scope, activity, handler) that may run side by side."""
+        groups: list[list[tuple[AnyWorkflow, Token | None, str]]] = []
+        for token in sorted(scope.kept.values(), key=lambda t: -t.internal_data["done"]):
+            if "owner" in token.internal_data:
+                continue  # instances: with their host
+            spec = token.task_spec
+            group = [token]
+            if spec.is_host:
+                group += sorted((t for t in scope.kept.values() if t.internal_data.get("owner") == token.id), key=lambda t: t.id)
+            inside = activity not in (None, spec.name)
+            if spec.handler is not None and not inside:
+                units = [t for t in reversed(group) if t is not token] or [token]
+                made: list[tuple[AnyWorkflow, Token | None, str]] = [(scope, unit, spec.handler) for unit in units]
+                groups += [[unit] for unit in made] if spec.sequential else [made]
+                continue
+            per_instance: list[list[list[tuple[AnyWorkflow, Token | None, str]]]] = []
+            for unit in reversed(group):
+                inner = self.subprocesses.get(unit.id)
+                if inner is None or unit.task_spec.is_event_subprocess:
+                    continue
+                own = [s for s in inner.spec.event_subprocesses if s.on_compensation]
+                if own and not inside:
+                    per_instance.append([[(inner, None, own[0].name)]])
+                else:
+                    per_instance.append(self.compensable(inner, activity if inside else None))
+            if spec.sequential:
+                groups += chain.from_iterable(per_instance)
+            else:  # instances ran side by side: so does their compensation
+                groups += [list(chain(*turn)) for turn in zip_longest(*per_instance, fillvalue=[])]
+        return [group for group in groups if group]
+
+    def compensate(self, thrower: Token, activity: str | None, wait: bool, cancel: bool = False) -> None:
+        """Undo what the scope of the thrower (or the activity named) completed; the thrower goes on when all is undone."""
+        scope = thrower.workflow
+        while scope is not self and scope.host.task_spec.is_event_subprocess:
+            scope = scope.host.workflow  # from a handler: the scope it compensates
+        groups = self.compensable(scope, activity)
+        while not groups and activity and scope is not self:
+            scope = scope.host.workflow
+            groups = self.compensable(scope, activity)
+        data = thrower.internal_data
+        data["compensation"] = [
+            [[inner.parent_task_id or 0, unit and unit.id, handler] for inner, unit, handler in group] for group in groups
+        ]
+        data["running"] = []
+        if cancel:
+            data["cancel"] = True
+        if not wait:
+            thrower.complete()
+        self.continue_compensation(thrower)
+
+    def continue_compensation(self, thrower: Token, child: Token | None = None) -> None:
+        data = thrower.internal_data
+        if child is not None:
+            data["running"].remove(child.id)
+        while not data["running"] and data["compensation"]:
+            for place, unit, handler in data["compensation"].pop(0):
+                scope = self.subprocesses[place] if place else self
+                undone = scope.kept.pop(unit, None) if unit is not None else None
+                if undone is not None and undone.id in self.subprocesses:
+                    self.discard(self.subprocesses[undone.id])  # undone as a whole
+                token = Token(scope, scope.spec.task_specs[handler])
+                token.triggered = True
+                if undone is not None:
+                    token.data = undone.data if undone.data.keeps_new else scope.scope  # a handler sees the instance that it undoes
+                token.internal_data.update(owner=thrower.id, undoes=unit or place)
+                data["running"].append(token.id)
+                token.task_spec.undo(token)
+        if data["running"] or data["compensation"] or thrower._state != STARTED:
+            return
+        thrower.complete()
+        if data.get("cancel"):
+            host = thrower.workflow.host
+            found = self._waiting_for(host.workflow.subscriptions(host), "cancel", None)
+            if found is not None:
+                found[0].task_spec.happened(*found, {})
+
+    # ---------------------------------------------------------------------------------------------------- library callbacks
+    def _task_completed_notify(self, task: Token) -> None:
+        self.last_task = task
+
+    def is_completed(self) -> bool:
+        return self.completed
+
+
+AnyWorkflow = ScopeMixin
+
+
+def failed(token: Token, phase: str, exc: Exception) -> ElementFailed:
+    """What an exception inside an element comes to: an incident at that element."""
+    kind = "expression" if isinstance(exc, timers.BadTime) else "element"
+    return ElementFailed(token, phase, kind, str(exc) if kind == "expression" else f"{type(exc).__name__}: {exc}")
+
+
+def copy_trail(trail: list[list[Any]]) -> list[list[Any]]:
+    return [[fork, dict(writes)] for fork, writes in trail]

@@ -1,0 +1,74 @@
+"""Working time in China: which days are worked, with the State Council's holidays and make-up days.
+
+The data comes from the package `chinesecalendar`, year by year as the State Council announces it (usually in November for the
+next year). A year without data is never guessed for a date that binds anyone; internal due dates, which only inform, may ask
+for Monday to Friday with `assume=True`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import chinese_calendar
+
+from engine.errors import EngineError
+
+
+class CalendarTooShort(EngineError):
+    """The holidays of a year are not announced or not installed yet."""
+
+    code = "calendar_too_short"
+    zh = "{year} 年的节假日安排尚未公布或尚未更新,无法计算工作日。公布后请更新日历数据。"
+    en = "The holidays of {year} are not announced yet, so working days cannot be counted. Update the calendar data once they are."
+
+
+@lru_cache(4096)
+def is_working_day(day: date, *, assume: bool = False) -> bool:
+    """Return whether `day` is worked in China.
+
+    Raises:
+        CalendarTooShort: no data for that year and not `assume`.
+    """
+    try:
+        return bool(chinese_calendar.is_workday(day))
+    except NotImplementedError:
+        if assume:
+            return day.isoweekday() <= 5
+        raise CalendarTooShort(year=day.year) from None
+
+
+def is_announced(year: int) -> bool:
+    """Return whether the holidays of `year` are known."""
+    try:
+        chinese_calendar.is_workday(date(year, 1, 1))
+    except NotImplementedError:
+        return False
+    return True
+
+
+def add_working_days(at: datetime, days: int, zone: str = "Asia/Shanghai", *, assume: bool = True) -> datetime:
+    """Return the same local time of day, `days` working days after `at` (before, if negative); aware UTC.
+
+    The day of `at` itself does not count. With 0 days, `at` itself when it falls on a working day, else the next one.
+
+    Raises:
+        CalendarTooShort: a year without data is met and not `assume`.
+    """
+    local = at.astimezone(ZoneInfo(zone))
+    day, step = local.date(), 1 if days >= 0 else -1
+    left = abs(days)
+    while left or not is_working_day(day, assume=assume):
+        day += timedelta(days=step)
+        if is_working_day(day, assume=assume) and left:
+            left -= 1
+    return local.replace(year=day.year, month=day.month, day=day.day).astimezone(ZoneInfo("UTC"))
+
+
+def working_days_between(start: datetime, end: datetime, zone: str = "Asia/Shanghai", *, assume: bool = True) -> int:
+    """Count the working days after the day of `start` up to and including the day of `end`; negative if `end` is earlier."""
+    first, last = start.astimezone(ZoneInfo(zone)).date(), end.astimezone(ZoneInfo(zone)).date()
+    sign = 1 if last >= first else -1
+    low, high = min(first, last), max(first, last)
+    return sign * sum(is_working_day(low + timedelta(days=n), assume=assume) for n in range(1, (high - low).days + 1))

@@ -1,0 +1,347 @@
+"""The command line. Exit status 0: fine, 1: problems were found or the command was refused, 2: wrong use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from engine import rehearsal
+from engine.access import GROUPS
+from engine.assembly import Engine, open_engine
+from engine.errors import EngineError, InvalidDiagram
+from engine.layout import faults, lay_out
+from engine.model import SYSTEM, Finding, IncidentId, InstanceId, Severity
+from engine.settings import read_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Command(click.Command):
+    """A command whose help ends with its example, as typed."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.epilog:
+            formatter.write_paragraph()
+            formatter.write("Example:\n")
+            for line in self.epilog.strip().splitlines():
+                formatter.write(f"  {line.strip()}\n")
+
+
+class _Group(click.Group):
+    command_class = _Command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EngineError as error:
+            _tell_error(error)
+            sys.exit(1)
+
+
+def _tell_error(error: EngineError) -> None:
+    click.echo(f"psmflow: {error.text('zh')}", err=True)
+    click.echo(f"         {error.text('en')}", err=True)
+    if isinstance(error, InvalidDiagram):
+        _tell_findings([f for f in error.findings if isinstance(f, Finding)], err=True)
+    for path, texts in (getattr(error, "problems", None) or {}).items() if isinstance(getattr(error, "problems", None), dict) else ():
+        click.echo(f"  {path}: {texts[0]} {texts[1]}", err=True)
+
+
+def _tell_findings(found: list[Finding], err: bool = False) -> None:
+    for finding in found:
+        where = f"{finding.file}:{finding.line}" if finding.line else finding.file
+        click.echo(f"{where}: {finding.severity.value} {finding.rule} [{finding.element or '-'}]", err=err)
+        click.echo(f"    {finding.zh} {finding.mend_zh}", err=err)
+        click.echo(f"    {finding.en} {finding.mend_en}", err=err)
+
+
+@contextlib.contextmanager
+def _engine(**changes: Any) -> Iterator[Engine]:
+    import handlers  # noqa: F401  registers the handlers of the house
+
+    dispatching = changes.pop("dispatching", False)
+    engine = open_engine(read_settings(**changes), dispatching=dispatching)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _files(paths: tuple[Path, ...]) -> dict[str, bytes]:
+    """Return ``{name: bytes}`` of files and folders; a folder gives everything deployable below it."""
+    files: dict[str, bytes] = {}
+    for path in paths:
+        if path.is_dir():
+            found = rehearsal.read_library(path)
+            if not found:
+                raise click.UsageError(f"there is no .bpmn, .form or .dmn file below {path}")
+            files.update({f"{path.name}/{name}" if len(paths) > 1 else name: data for name, data in found.items()})
+        else:
+            files[path.name if path.name not in files else str(path)] = path.read_bytes()
+    return files
+
+
+def _existing(*, folder: bool = True) -> click.Path:
+    return click.Path(exists=True, dir_okay=folder, path_type=Path)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="psmflow", prog_name="psmflow")
+def main() -> None:
+    """psmflow runs the pre-sales and bidding processes (售前与投标流程) from their BPMN diagrams.
+
+    Settings are read from PSMFLOW_* in the environment (see docs/settings.md); data lies in ./var unless PSMFLOW_DATA says
+    otherwise.
+    """
+
+
+@main.command(epilog="psmflow serve --demo --port 8000")
+@click.option("--demo", is_flag=True, help="With demo users, one per role (password “demo”); on loopback alone.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files [default: $PSMFLOW_DATA or ./var].")
+@click.option("--processes", type=_existing(), help="Deploy this folder first; unchanged diagrams make no new version.")
+def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path | None) -> None:
+    """Serve the pages and run due jobs in one process."""
+    from web.serve import serve as run  # the engine does not know the web; only this command joins them
+
+    changes: dict[str, Any] = {"demo": demo} if demo else {}
+    if data is not None:
+        changes["data"] = data
+    if "PSMFLOW_BASE_URL" not in os.environ:
+        changes["base_url"] = f"http://{host}:{port}"
+    with _engine(dispatching=True, **changes) as engine:
+        if processes is not None:
+            made = engine.deployments.deploy(SYSTEM, rehearsal.read_library(processes), processes.name)
+            click.echo(f"已部署 {len(made.definitions)} 个新版本 ({len(made.definitions)} new versions deployed)")
+        run(engine, engine.settings, host, port)
+
+
+@main.command(epilog="PSMFLOW_DATA=/srv/psmflow psmflow worker")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files.")
+def worker(data: Path | None) -> None:
+    """Run due jobs (timers, handlers, reminders) until it is told to stop."""
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    with _engine(dispatching=True, **({"data": data} if data else {})) as engine:
+        click.echo("worker 已启动,按 Ctrl-C 停止 (running; Ctrl-C stops it)")
+        while not stop.wait(30):
+            health = engine.audit.health()
+            if not health.ok:
+                click.echo(f"worker: {health}", err=True)
+
+
+@main.command(epilog="psmflow deploy processes/\npsmflow deploy bid_bond.bpmn bid_bond.pay.form")
+@click.argument("paths", nargs=-1, required=True, type=_existing())
+@click.option("--name", default="", help="Name of the deployment [default: the first path].")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files.")
+def deploy(paths: tuple[Path, ...], name: str, data: Path | None) -> None:
+    """Deploy diagrams, forms and decision tables together: all of them or none."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        made = engine.deployments.deploy(SYSTEM, _files(paths), name or paths[0].name)
+    _tell_findings(list(made.findings))
+    for definition in made.definitions:
+        click.echo(f"{definition.key} 第 {definition.version} 版 {definition.name} (version {definition.version})")
+    if not made.definitions:
+        click.echo("没有变化,未产生新版本 (nothing changed, no new version)")
+
+
+@main.command(epilog="psmflow check processes/psm050_bidding/psm050_bidding.bpmn\npsmflow check processes --json")
+@click.argument("files", nargs=-1, required=True, type=_existing())
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(files: tuple[Path, ...], as_json: bool) -> None:
+    """Check diagrams as drawn and print every problem; exit status 1 if any keeps them from being deployed.
+
+    Forms, decisions and called processes are looked up among the files given and in the library folder beside them.
+    """
+    import tempfile
+
+    given = _files(files)
+    around = dict(given)
+    library = rehearsal.library_of(files[0] if files[0].is_dir() else files[0].parent)
+    known = {data for data in given.values()}
+    for name, data in rehearsal.read_library(library).items():
+        if data not in known:
+            around.setdefault(f"../{name}", data)
+    with tempfile.TemporaryDirectory(prefix="check-") as scratch, _engine(data=Path(scratch), database=Path(scratch) / "c.db") as engine:
+        found = [f for f in engine.deployments.check(around) if f.file in given]
+    refused = sum(f.severity in (Severity.ERROR, Severity.DRAFT) for f in found)
+    if as_json:
+        click.echo(json.dumps([_finding_json(f) for f in found], ensure_ascii=False, indent=1))
+    else:
+        _tell_findings(found)
+        diagrams = sum(name.endswith(".bpmn") for name in given)
+        click.echo(f"{diagrams} 个流程图:{refused} 个必须更正的问题,{len(found) - refused} 个提示 "
+                   f"({diagrams} diagrams: {refused} problems, {len(found) - refused} hints)")
+    sys.exit(1 if refused else 0)
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {name: getattr(finding, name) for name in ("rule", "severity", "file", "element", "line", "zh", "en", "mend_zh", "mend_en")}
+
+
+@main.command(epilog="psmflow rehearse processes/psm_presale\npsmflow rehearse processes --json")
+@click.argument("path", type=_existing())
+@click.option("--scenario", "scenario_file", type=_existing(folder=False), help="Run this scenario only.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--timeline/--no-timeline", default=None, help="Print what happened when [default: with one scenario].")
+def rehearse(path: Path, scenario_file: Path | None, as_json: bool, timeline: bool | None) -> None:
+    """Run the scenarios of a process (or of all) on the real engine with a clock that is moved.
+
+    PATH is a process folder or a folder of process folders. Exit status 1 if a scenario fails.
+    """
+    import handlers  # noqa: F401
+
+    if not path.is_dir():
+        raise click.UsageError(f"{path} is not a folder")
+    scenarios = (rehearsal.read_scenario(scenario_file),) if scenario_file else rehearsal.find_scenarios(path)
+    if not scenarios:
+        raise click.UsageError(f"there are no scenarios/*.json below {path}")
+    show = len(scenarios) == 1 if timeline is None else timeline
+
+    def said(run: rehearsal.Run) -> None:
+        if as_json:
+            click.echo(f"{run.process}/{run.name}: {'passed' if run.passed else 'FAILED'}", err=True)
+            return
+        if show:
+            for line in run.timeline:
+                click.echo(f"  {line.at:%m-%d %H:%M}  {line.who:<8} {line.text}")
+        click.echo(f"{'通过' if run.passed else '失败'}  {run.process}/{run.name} {run.title}  结果 {run.outcome}  事件 {run.event_count}")
+        if run.failure:
+            click.echo(f"      {run.failure}")
+
+    report = rehearsal.rehearse(rehearsal.library_of(path), scenarios, said=said)
+    if as_json:
+        click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
+    else:
+        c = report.coverage
+        click.echo(f"覆盖:节点 {c.nodes_covered}/{c.nodes},连线 {c.flows_covered}/{c.flows} (coverage of nodes and flows)")
+        for name in c.missing:
+            click.echo(f"  未覆盖 {name}")
+    sys.exit(0 if report.passed else 1)
+
+
+@main.command(epilog="psmflow layout processes/psm050_bidding/psm050_bidding.bpmn")
+@click.argument("files", nargs=-1, required=True, type=_existing(folder=False))
+@click.option("--effort", default=40, show_default=True, type=click.IntRange(0, 200), help="How many complete drawings to try.")
+@click.option("--check", "only_check", is_flag=True, help="Measure the faults of the drawing as it is; change nothing.")
+def layout(files: tuple[Path, ...], effort: int, only_check: bool) -> None:
+    """Draw diagrams anew (整理布局), in place: pools, lanes, routes, labels. What they mean stays untouched."""
+    count = 0
+    for number, file in enumerate(files, 1):
+        data = file.read_bytes()
+        if not only_check:
+            drawn = lay_out(data, effort=effort)
+            if drawn != data:
+                file.write_bytes(drawn)
+            data = drawn
+        found = faults(data)
+        count += len(found)
+        click.echo(f"[{number}/{len(files)}] {file}: {len(found)} 个版面缺陷 ({len(found)} faults)")
+        for fault in found:
+            click.echo(f"    {fault.zh} {fault.en}")
+    sys.exit(1 if count else 0)
+
+
+@main.command(epilog="psmflow verify\npsmflow verify --instance 123456789")
+@click.option("--instance", type=int, help="One process instance [default: all].")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def verify(instance: int | None, data: Path | None) -> None:
+    """Verify the chains of history; exit status 1 if anything was changed."""
+    started = time.monotonic()
+    with _engine(**({"data": data} if data else {})) as engine:
+        broken = engine.audit.verify(InstanceId(instance) if instance is not None else None)
+        checked = engine.audit.last_checked
+    for b in broken:
+        click.echo(f"实例 {b.instance_id} 第 {b.seq} 条:{b.zh} ({b.en})")
+    click.echo(f"{checked.instances} 个实例、{checked.events} 条记录,{len(broken)} 处不符,用时 {time.monotonic() - started:.1f} 秒 "
+               f"({checked.instances} instances, {checked.events} events, {len(broken)} breaks)")
+    sys.exit(1 if broken else 0)
+
+
+@main.command(epilog="psmflow export --instance 123456789 --format jsonl > instance.jsonl")
+@click.option("--instance", type=int, required=True)
+@click.option("--format", "kind", type=click.Choice(["jsonl"]), default="jsonl", show_default=True)
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def export(instance: int, kind: str, data: Path | None) -> None:
+    """Print the history of one process instance, chain and payload; docs/verify_export.py verifies it offline."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        for line in engine.instances.export(SYSTEM, InstanceId(instance)):
+            sys.stdout.buffer.write(line)
+
+
+@main.command(epilog="psmflow incidents")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def incidents(as_json: bool, data: Path | None) -> None:
+    """List the open incidents: what failed, where, and why."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        found = engine.jobs.incidents(SYSTEM)
+    if as_json:
+        click.echo(json.dumps([
+            {"id": str(i.id), "instance": str(i.instance_id), "process": i.process, "element": i.element, "kind": i.kind,
+             "message": i.message, "opened_at": i.opened_at.isoformat()} for i in found
+        ], ensure_ascii=False, indent=1))
+        return
+    for i in found:
+        click.echo(f"{i.id}  {i.opened_at:%Y-%m-%d %H:%M}Z  {i.process}.{i.element}  {i.title}\n    {i.kind}: {i.message}")
+    click.echo(f"{len(found)} 个未处理的异常;修正原因后用 psmflow retry ID 重试 ({len(found)} open incidents)")
+
+
+@main.command(epilog="psmflow retry 123456789 --reason 邮件服务器已恢复")
+@click.argument("incident", type=int)
+@click.option("--reason", default="", help="Why it will go well now; kept in the history.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def retry(incident: int, reason: str, data: Path | None) -> None:
+    """Retry what failed, once its cause is mended."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        engine.jobs.retry(SYSTEM, IncidentId(incident), {}, reason)
+        engine.jobs.run_due()
+    click.echo("已重试 (retried)")
+
+
+@main.group(cls=_Group)
+def user() -> None:
+    """People of the house."""
+
+
+@user.command("add", epilog="psmflow user add wang --name 王磊 --group bid_manager --group account_manager --mail wang@example.com")
+@click.argument("user_id")
+@click.option("--name", required=True, help="As shown on the pages.")
+@click.option("--group", "groups", multiple=True, required=True, type=click.Choice(sorted(GROUPS)), help="Role id; may be repeated.")
+@click.option("--mail", default="")
+@click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when not given.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files.")
+def add_user(user_id: str, name: str, groups: tuple[str, ...], mail: str, password: str, data: Path | None) -> None:
+    """Add a person with roles."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        engine.people.add_user(SYSTEM, user_id, name, password, frozenset(groups), mail)
+    click.echo(f"已添加 {user_id} {name}:{'、'.join(GROUPS[g].zh for g in groups)} (added)")
+
+
+@main.command(epilog="psmflow backup /srv/backup/psmflow-2026-11-21.db")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def backup(file: Path, data: Path | None) -> None:
+    """Write a consistent copy of the database to FILE, while the server goes on serving."""
+    if file.exists():
+        raise click.UsageError(f"{file} exists already; name a new file")
+    with _engine(**({"data": data} if data else {})) as engine:
+        engine.audit.backup(file)
+    click.echo(f"已备份到 {file},{file.stat().st_size:,} 字节 (backed up)")
+
+
+if __name__ == "__main__":
+    main()
+

@@ -1,0 +1,1 @@
+"""Who runs due jobs. The job table is the truth; a dispatcher only wakes `run_due`."""

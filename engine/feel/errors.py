@@ -1,0 +1,68 @@
+"""What can go wrong with FEEL and DMN, and the reason why a value became null; every text in English and Chinese."""
+
+from __future__ import annotations
+
+
+class FeelSyntaxError(ValueError):
+    """The text is no FEEL.
+
+    Attributes:
+        message: what is wrong, English, without the place.
+        zh: the same in Chinese.
+        line, column: count from 1; the column counts characters.
+    """
+
+    def __init__(self, message: str, line: int, column: int, *, zh: str = "") -> None:
+        self.message = message
+        self.zh = zh or message
+        self.line = line
+        self.column = column
+        super().__init__(message, line, column)
+
+    def __str__(self) -> str:
+        return f"{self.message} (line {self.line}, column {self.column})"
+
+
+class FeelLimit(RuntimeError):
+    """An evaluation asked for more than it may use: steps, depth, size or time of a regular expression.
+
+    Attributes:
+        zh: the message in Chinese.
+    """
+
+    def __init__(self, message: str, zh: str) -> None:
+        self.zh = zh
+        super().__init__(message, zh)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DecisionError(ValueError):
+    """A DMN file was refused, or a decision does not exist.
+
+    Attributes:
+        line: of the file, counts from 1; 0 when no line is to blame.
+        zh: the message in Chinese.
+    """
+
+    def __init__(self, message: str, line: int = 0, *, zh: str = "") -> None:
+        self.message = message
+        self.zh = zh or message
+        self.line = line
+        super().__init__(message, line)
+
+    def __str__(self) -> str:
+        return f"{self.message} (line {self.line})" if self.line else self.message
+
+
+class Reason(str):
+    """Why a part of an expression was null: the text itself is English, `zh` is Chinese."""
+
+    __slots__ = ("zh",)
+    zh: str
+
+    def __new__(cls, en: str, zh: str) -> Reason:
+        reason = super().__new__(cls, en)
+        reason.zh = zh
+        return reason

@@ -1,0 +1,199 @@
+"""Expressions as the rest of the engine uses them: compile once, evaluate with Python's values, learn why something is null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from engine.feel.builtins import BUILTINS
+from engine.feel.compiler import Compiled, CompiledTests, Traced, compile_tests, compile_text
+from engine.feel.errors import FeelLimit, Reason
+from engine.feel.parser import is_plain
+from engine.feel.run import HOUSE_ZONE, Run, Scope, Value, weigh
+from engine.feel.syntax import FreeNames, UnaryTests, free_names
+from engine.feel.values import to_feel, to_native
+
+_STEPS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an evaluation gave.
+
+    Attributes:
+        value: None, bool, int (whole), Decimal, str, date, time, datetime, timedelta, `YearsMonths`, list, dict; ranges and
+            functions as FEEL has them.
+        reasons: why a part was null, in order of evaluation, each English with `.zh`; empty when nothing was.
+    """
+
+    value: Any
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A part of an expression with the value it had; `children` are the parts it was computed from."""
+
+    text: str
+    value: Any
+    children: tuple[Explained, ...]
+
+
+class Expression:
+    """A compiled FEEL expression; immutable, may be shared by threads.
+
+    Attributes:
+        text: as given.
+        names: every variable it may read (its own iterators, entries and parameters excluded).
+        certain_names: those it reads whatever the data; the others stand in filters and may be entries of a list's items.
+        called_names: functions it calls by name.
+    """
+
+    __slots__ = ("_closure", "_lookups", "_special", "called_names", "certain_names", "names", "text")
+
+    def __init__(self, text: str, compiled: Compiled, special: frozenset[str]) -> None:
+        free = compiled.free
+        self.text = text
+        self._closure = compiled.closure
+        self._special = special
+        self.certain_names = frozenset(free.certain) | frozenset(n for n in free.called if n not in BUILTINS)
+        self.names = self.certain_names | frozenset(free.members)
+        self.called_names = frozenset(free.called)
+        self._lookups = tuple(self.names | self.called_names)
+
+    def evaluate(
+        self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
+    ) -> Result:
+        """Return the value over `variables` ``{name: Python value}`` at the instant `now` (aware).
+
+        Args:
+            steps: budget; a loop pass, an item of a filter and a call cost 1, long lists and texts more.
+            zone: whose day today() is, and whose clock now() shows.
+
+        Raises:
+            FeelLimit: the budget, the depth, the size or the time for regular expressions was passed.
+            TypeError, ValueError: a variable that is read is no FEEL value.
+        """
+        run = Run(now, steps, zone=zone)
+        scope: Scope = {None: run}
+        try:
+            for name in self._lookups:
+                if name in variables:
+                    scope[name] = to_feel(variables[name])
+            return finish(self._closure(scope), run)
+        except RecursionError:
+            raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
+
+    def explain(
+        self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
+    ) -> Explained:
+        """Return the parts of the expression with their values, as `evaluate` computes them; literals are left out."""
+        run = Run(now, steps, zone=zone)
+        trace: list[Traced] = []
+        run.trace = trace
+        try:
+            scope: Scope = {None: run, **{name: to_feel(variables[name]) for name in self._lookups if name in variables}}
+            compiled = compile_text(self.text, self._special, frozenset(), True)
+            value = compiled.closure(scope)
+            if trace:
+                return _explained(trace[-1], run)
+            return Explained(self.text.strip(), finish(value, run).value, ())
+        except RecursionError:
+            raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+
+class CellTests:
+    """Compiled unary tests, as a cell of a decision table has them: ``< 10``, ``"A", "B"``, ``not(> 5)``, ``-``."""
+
+    __slots__ = ("_closure", "_lookups", "names", "text")
+
+    def __init__(self, text: str, compiled: CompiledTests) -> None:
+        free = free_names_of_tests(compiled.tree)
+        self.text = text
+        self._closure = compiled.closure
+        self.names = frozenset(free.certain) | frozenset(free.members) | frozenset(n for n in free.called if n not in BUILTINS)
+        self._lookups = tuple(self.names | frozenset(free.called))
+
+    def evaluate(
+        self, value: Any, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
+    ) -> Result:
+        """Return whether `value` passes: True, False, or None when that cannot be known.
+
+        Raises:
+            FeelLimit, TypeError, ValueError: as `Expression.evaluate`.
+        """
+        run = Run(now, steps, zone=zone)
+        try:
+            scope: Scope = {None: run, "?": to_feel(value)}
+            for name in self._lookups:
+                if name in variables:
+                    scope[name] = to_feel(variables[name])
+            return finish(self._closure(scope), run)
+        except RecursionError:
+            raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
+
+
+def free_names_of_tests(tree: UnaryTests) -> FreeNames:
+    """Return the names that the tests read, the tested value ``?`` excluded."""
+    found = FreeNames()
+    for test in tree.tests:
+        free = free_names(test)
+        found.certain.update(free.certain)
+        found.members.update(free.members)
+        found.called.update(free.called)
+    return found
+
+
+def finish(value: Value, run: Run) -> Result:
+    """Return a FEEL value and the run's reasons to Python."""
+    if type(value) in (list, dict):
+        weigh(value, run.size)
+    native = to_native(value, run)
+    return Result(native, tuple(run.reasons))
+
+
+def _explained(traced: Traced, run: Run) -> Explained:
+    value = traced.value
+    if type(value) in (list, dict):
+        weigh(value, run.size)
+    return Explained(traced.text, to_native(value, run), tuple(_explained(child, run) for child in traced.children))
+
+
+def _special(names: frozenset[str]) -> frozenset[str]:
+    # Only names that are no plain word change the parse, so they alone belong in the cache's key.
+    return frozenset(name for name in names if not is_plain(name))
+
+
+@lru_cache(8192)
+def _expression(text: str, special: frozenset[str]) -> Expression:
+    return Expression(text, compile_text(text, special), special)
+
+
+@lru_cache(8192)
+def _tests(text: str, special: frozenset[str]) -> CellTests:
+    return CellTests(text, compile_tests(text, special))
+
+
+def compile_expression(text: str, names: frozenset[str] = frozenset()) -> Expression:
+    """Return the compiled expression; the same one for the same text.
+
+    Args:
+        text: FEEL; a leading ``=`` is accepted.
+        names: known variable names; those that are no plain words (``count of bids``, ``毛利率(%)``) are read only if given.
+
+    Raises:
+        FeelSyntaxError: with line and column, English and Chinese.
+    """
+    special = _special(names) if names else names
+    return _expression(text, special)
+
+
+def compile_unary_tests(text: str, names: frozenset[str] = frozenset()) -> CellTests:
+    """Return the compiled unary tests; see `compile_expression`."""
+    return _tests(text, _special(names) if names else names)

@@ -1,0 +1,461 @@
+"""Forms: a checked subset of form-js JSON, and what values a form accepts. Pages only draw what stands here.
+
+A form is one JSON file (``<process>.<element>``, stored as ``processes/<process>/forms/<element>.form``). Component types not
+in `TYPES` and form-js's client-side conditions are refused at deployment rather than dropped. Rules beyond form-js stand in a
+component's ``properties``, in FEEL over the process variables and the form's own values:
+
+    rule, ruleMessage, ruleMessageEn   must be true, else the message
+    requiredIf                         required when true
+    priceField                         "true": only roles that may read prices see it
+    labelEn                            English label
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import regex
+
+from engine.errors import EngineError, InvalidValues
+from engine.feel import Expression, FeelLimit, FeelSyntaxError, compile_expression
+from engine.model import Document, Values
+
+#: Component types that carry a value, and those that only show something.
+INPUTS = frozenset({"textfield", "textarea", "number", "select", "radio", "checklist", "checkbox", "datetime", "filepicker", "dynamiclist"})
+SHOWN = frozenset({"text", "group", "table", "separator", "spacer"})
+TYPES = INPUTS | SHOWN
+_PATTERN_SECONDS = 0.2
+_LIMIT_ROWS, _LIMIT_TEXT = 500, 20_000
+
+
+class InvalidForm(EngineError):
+    """A form file that cannot be used. `problems`: ``((zh, en), …)``."""
+
+    code = "invalid_form"
+    status = 422
+    zh = "表单 {name} 有 {count} 个问题:{first}"
+    en = "The form {name} has {count} problems: {first_en}"
+
+    def __init__(self, name: str, problems: tuple[tuple[str, str], ...]) -> None:
+        self.problems = problems
+        super().__init__(name=name, count=len(problems), first=problems[0][0], first_en=problems[0][1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One row of a form. `key` names the variable; a `dynamiclist` holds rows of `components`, a `group` only frames them."""
+
+    type: str
+    key: str = ""
+    label: str = ""
+    label_en: str = ""
+    description: str = ""
+    text: str = ""  #: of a `text` component, plain with ``###`` headings
+    required: bool = False
+    required_if: Expression | None = None
+    readonly: bool = False
+    default: Any = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    pattern_message: str = ""
+    decimal_digits: int | None = None
+    subtype: str = "date"  #: of a `datetime`: ``date``, ``time``, ``datetime``
+    options: tuple[Option, ...] = ()
+    multiple: bool = True  #: of a `filepicker`
+    accept: tuple[str, ...] = ()  #: of a `filepicker`: ``(".pdf", …)``
+    rule: Expression | None = None
+    rule_message: str = ""
+    rule_message_en: str = ""
+    price_field: bool = False
+    source: str = ""  #: of a `table`: name of the list variable
+    columns: tuple[Option, ...] = ()  #: of a `table`: value is the key
+    components: tuple[Component, ...] = ()
+
+    @property
+    def is_input(self) -> bool:
+        """True if a person fills it in."""
+        return self.type in INPUTS and not self.readonly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    id: str
+    title: str = ""
+    components: tuple[Component, ...] = ()
+
+    def inputs(self) -> Iterator[Component]:
+        """Give every component with a key that is not inside a list, groups opened."""
+        yield from _inputs(self.components)
+
+    def find(self, key: str) -> Component | None:
+        """Return the input named `key`, or None."""
+        return next((c for c in self.inputs() if c.key == key), None)
+
+    def initial(self, variables: Values) -> dict[str, Any]:
+        """Return ``{key: value}`` to show at first: the process variables that the form names, else the defaults."""
+        return {c.key: variables[c.key] if variables.get(c.key) is not None else c.default for c in self.inputs()}
+
+    def without_prices(self) -> Form:
+        """Return the form as people without a price role see it."""
+        return replace(self, components=_without_prices(self.components))
+
+    def from_flat(self, flat: Mapping[str, list[str]]) -> dict[str, Any]:
+        """Return the raw values of an HTML form post: ``{"lines.0.qty": ["3"]}`` becomes ``{"lines": [{"qty": "3"}]}``."""
+        return _from_flat(tuple(self.inputs()), flat, "")
+
+    def read(
+        self, raw: Mapping[str, Any], *, variables: Values, now: datetime, documents: Iterable[Document] = (),
+        zone: str = "Asia/Shanghai",
+    ) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
+        """Return the typed values and the problems, ``{path: (zh, en)}``; a value with a problem is left out."""
+        return _Reading(self, variables, now, tuple(documents), ZoneInfo(zone)).read(raw)
+
+    def accept(
+        self, raw: Mapping[str, Any], *, variables: Values, now: datetime, documents: Iterable[Document] = (),
+        zone: str = "Asia/Shanghai",
+    ) -> dict[str, Any]:
+        """Return the typed values of what a person (or program) entered.
+
+        Args:
+            raw: ``{key: text, number, boolean, list or dict}``; texts as typed are understood (``"1,200.50"``, ISO dates).
+            variables: what the element sees; rules may read it.
+            documents: files attached to the task; they are the values of the file fields.
+
+        Raises:
+            InvalidValues: at least one value is refused; names every one.
+        """
+        values, problems = self.read(raw, variables=variables, now=now, documents=documents, zone=zone)
+        if problems:
+            raise InvalidValues(problems)
+        return values
+
+
+def _inputs(components: Iterable[Component]) -> Iterator[Component]:
+    for component in components:
+        if component.type == "group":
+            yield from _inputs(component.components)
+        elif component.type in INPUTS:
+            yield component
+
+
+def _without_prices(components: tuple[Component, ...]) -> tuple[Component, ...]:
+    return tuple(replace(c, components=_without_prices(c.components)) for c in components if not c.price_field)
+
+
+def _from_flat(inputs: tuple[Component, ...], flat: Mapping[str, list[str]], prefix: str) -> dict[str, Any]:
+    raw: dict[str, Any] = {}
+    for component in inputs:
+        name = prefix + component.key
+        if not component.is_input or component.type == "filepicker":
+            continue
+        if component.type == "dynamiclist":
+            rows = {int(n) for key in flat if key.startswith(name + ".") and (n := key[len(name) + 1 :].split(".")[0]).isdecimal()}
+            children = tuple(_inputs(component.components))
+            raw[component.key] = [_from_flat(children, flat, f"{name}.{n}.") for n in sorted(rows)]
+        elif component.type == "checklist":
+            raw[component.key] = [v for v in flat.get(name, []) if v]
+        elif component.type == "checkbox":
+            raw[component.key] = any(v in ("on", "true", "1") for v in flat.get(name, []))
+        elif name in flat:
+            raw[component.key] = flat[name][-1]
+    return raw
+
+
+# ----------------------------------------------------------------------------------------------------------------- reading
+class _Reading:
+    """One pass over raw values."""
+
+    def __init__(self, form: Form, variables: Values, now: datetime, documents: tuple[Document, ...], zone: ZoneInfo) -> None:
+        self.form, self.variables, self.now, self.documents, self.zone = form, variables, now, documents, zone
+        self.problems: dict[str, tuple[str, str]] = {}
+
+    def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
+        values = self.scope(tuple(self.form.inputs()), raw, "", dict(self.variables))
+        return values, self.problems
+
+    def problem(self, path: str, zh: str, en: str) -> Any:
+        """Note a problem; gives None, what stands for a value that was refused."""
+        self.problems.setdefault(path, (zh, en))
+        return None
+
+    def scope(self, inputs: tuple[Component, ...], raw: Mapping[str, Any], prefix: str, around: dict[str, Any]) -> dict[str, Any]:
+        known = {c.key for c in inputs}
+        for key in raw:
+            if key not in known:
+                self.problem(prefix + str(key), "表单中没有这个字段。", "The form has no such field.")
+        values: dict[str, Any] = {}
+        for component in inputs:
+            if component.is_input:
+                values[component.key] = self.value(component, raw.get(component.key), prefix + component.key, around)
+        seen = {**around, **values}
+        for component in inputs:
+            if component.is_input:
+                self.rules(component, values[component.key], prefix + component.key, seen)
+        return values
+
+    def rules(self, component: Component, value: Any, path: str, seen: dict[str, Any]) -> None:
+        if path in self.problems:
+            return
+        blank = value is None or value == [] or (component.type == "checkbox" and value is False)
+        required = component.required or (component.required_if is not None and self.holds(component.required_if, seen))
+        if blank:
+            if required and component.type == "checkbox":
+                self.problem(path, "请勾选确认。", "Tick this to confirm.")
+            elif required and component.type == "filepicker":
+                self.problem(path, "请上传文件。", "Upload a file.")
+            elif required and component.type in ("select", "radio", "checklist"):
+                self.problem(path, "请选择。", "Choose one.")
+            elif required:
+                self.problem(path, "请填写。", "Fill this in.")
+        if component.rule is not None and not (blank and component.type != "checkbox") and not self.holds(component.rule, seen):
+            self.problem(path, component.rule_message or f"不符合规则:{component.rule.text}",
+                         component.rule_message_en or f"Breaks the rule: {component.rule.text}")
+
+    def holds(self, rule: Expression, seen: dict[str, Any]) -> bool:
+        try:
+            return rule.evaluate(seen, self.now).value is True
+        except FeelLimit:
+            return False
+
+    def value(self, component: Component, raw: Any, path: str, around: dict[str, Any]) -> Any:
+        if component.type == "dynamiclist":
+            return self.rows(component, raw, path, around)
+        if component.type == "filepicker":
+            return [
+                {"id": str(d.id), "name": d.name, "sha256": d.sha256, "size": d.size} for d in self.documents if d.field == path
+            ]
+        if component.type == "checkbox":
+            if raw is None or isinstance(raw, bool):
+                return bool(raw)
+            if isinstance(raw, str) and raw.lower() in ("on", "true", "1", "false", "0", ""):
+                return raw.lower() in ("on", "true", "1")
+            return self.problem(path, "请填写是或否。", "Give true or false.")
+        if component.type == "checklist":
+            return self.choices(component, raw, path)
+        if raw is None or (isinstance(raw, str) and not raw.strip()):
+            return None
+        match component.type:
+            case "number":
+                return self.number(component, raw, path)
+            case "datetime":
+                return self.instant(component, raw, path)
+            case "select" | "radio":
+                return self.choices(component, [raw], path, one=True)
+        return self.text(component, raw, path)
+
+    def text(self, component: Component, raw: Any, path: str) -> Any:
+        if not isinstance(raw, str):
+            return self.problem(path, "请填写文字。", "Give a text.")
+        text = raw.replace("\r\n", "\n").strip()
+        longest = component.max_length or _LIMIT_TEXT
+        if len(text) > longest:
+            return self.problem(path, f"最多 {longest} 个字,现有 {len(text)} 个。", f"At most {longest} characters; there are {len(text)}.")
+        if component.min_length and len(text) < component.min_length:
+            return self.problem(path, f"至少 {component.min_length} 个字。", f"At least {component.min_length} characters.")
+        if component.pattern is not None and not _matches(component.pattern, text):
+            return self.problem(path, component.pattern_message or "格式不正确。", component.pattern_message or "The format is not right.")
+        return text
+
+    def number(self, component: Component, raw: Any, path: str) -> Any:
+        try:
+            if isinstance(raw, bool):
+                raise InvalidOperation
+            number = Decimal(str(raw).replace(",", "").replace(",", "").strip())
+            if not number.is_finite() or len(number.as_tuple().digits) > 34 or abs(number.adjusted()) > 34:
+                raise InvalidOperation
+        except InvalidOperation:
+            return self.problem(path, "请填写数字,例如 1200 或 12.5。", "Give a number such as 1200 or 12.5.")
+        digits = component.decimal_digits
+        if digits is not None and number != round(number, digits):
+            return self.problem(path, f"最多 {digits} 位小数。" if digits else "请填写整数。",
+                                f"At most {digits} decimals." if digits else "Give a whole number.")
+        if component.minimum is not None and number < component.minimum:
+            return self.problem(path, f"不得小于 {component.minimum}。", f"Not below {component.minimum}.")
+        if component.maximum is not None and number > component.maximum:
+            return self.problem(path, f"不得大于 {component.maximum}。", f"Not above {component.maximum}.")
+        return int(number) if number == number.to_integral_value() else number
+
+    def instant(self, component: Component, raw: Any, path: str) -> Any:
+        example = {"date": "2026-12-01", "time": "09:30", "datetime": "2026-12-01 09:30"}[component.subtype]
+        try:
+            if component.subtype == "date":
+                if isinstance(raw, date) and not isinstance(raw, datetime):
+                    return raw
+                return date.fromisoformat(_text(raw))
+            if component.subtype == "time":
+                return raw if isinstance(raw, time) else time.fromisoformat(_text(raw))
+            at = raw if isinstance(raw, datetime) else datetime.fromisoformat(_text(raw))
+        except ValueError:
+            return self.problem(path, f"请填写日期时间,例如 {example}。", f"Give it like {example}.")
+        return at if at.tzinfo is not None else at.replace(tzinfo=self.zone)
+
+    def choices(self, component: Component, raw: Any, path: str, one: bool = False) -> Any:
+        if raw is None:
+            return []
+        known = {o.value: o.label for o in component.options}
+        chosen = [str(r) for r in raw] if isinstance(raw, (list, tuple)) else [str(raw)]
+        if wrong := [c for c in chosen if c not in known]:
+            listed = "、".join(label if label == value else f"{label}({value})" for value, label in known.items())
+            return self.problem(path, f"“{wrong[0]}”不是可选项。可选:{listed}。", f"“{wrong[0]}” is not offered. Choose from: {listed}.")
+        return chosen[0] if one else chosen
+
+    def rows(self, component: Component, raw: Any, path: str, around: dict[str, Any]) -> list[Any]:
+        if raw is None:
+            return []
+        if not isinstance(raw, list) or not all(isinstance(r, Mapping) for r in raw):
+            self.problem(path, "请按行填写。", "Give a list of rows.")
+            return []
+        if len(raw) > _LIMIT_ROWS:
+            self.problem(path, f"最多 {_LIMIT_ROWS} 行。", f"At most {_LIMIT_ROWS} rows.")
+            return []
+        inputs = tuple(_inputs(component.components))
+        filled = [(n, row) for n, row in enumerate(raw) if any(v not in (None, "", [], False) for v in row.values())]
+        return [self.scope(inputs, row, f"{path}.{n}.", around) for n, row in filled]
+
+
+def _text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise ValueError(raw)
+    return raw.strip()
+
+
+def _matches(pattern: str, text: str) -> bool:
+    try:
+        return regex.fullmatch(pattern, text, timeout=_PATTERN_SECONDS) is not None
+    except TimeoutError:
+        return False
+
+
+# --------------------------------------------------------------------------------------------------------- reading the file
+@dataclass(slots=True)
+class _Problems:
+    found: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, zh: str, en: str) -> None:
+        self.found.append((zh, en))
+
+
+def read_form(data: bytes, name: str = "") -> Form:
+    """Return the form in a JSON file.
+
+    Raises:
+        InvalidForm: not JSON, or a component that this product does not draw as asked; names every problem.
+    """
+    problems = _Problems()
+    try:
+        raw = json.loads(data)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidForm(name, ((f"不是有效的 JSON:{error}", f"not valid JSON: {error}"),)) from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("components"), list):
+        raise InvalidForm(name, (("缺少 components 列表。", "there is no list “components”."),))
+    keys: set[str] = set()
+    components = _components(raw["components"], problems, keys, "")
+    identifier = raw.get("id")
+    if not isinstance(identifier, str) or not identifier:
+        problems.add("缺少表单编号 id。", "the form has no id.")
+        identifier = name
+    if problems.found:
+        raise InvalidForm(name or identifier, tuple(problems.found))
+    return Form(id=identifier, title=str(raw.get("title") or ""), components=components)
+
+
+def _components(raw: list[Any], problems: _Problems, keys: set[str], prefix: str) -> tuple[Component, ...]:
+    return tuple(c for item in raw if (c := _component(item, problems, keys, prefix)) is not None)
+
+
+def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Component | None:
+    if not isinstance(raw, dict) or raw.get("type") not in TYPES:
+        kind = raw.get("type") if isinstance(raw, dict) else raw
+        problems.add(f"不支持的组件类型“{kind}”。可用:{'、'.join(sorted(TYPES))}。", f"component type “{kind}” is not supported; use one of {', '.join(sorted(TYPES))}.")
+        return None
+    kind = str(raw["type"])
+    key = str((raw.get("path") if kind in ("dynamiclist",) else raw.get("key")) or "")
+    shown = key or str(raw.get("label") or kind)
+    if raw.get("conditional"):
+        problems.add(f"“{shown}”:不支持 conditional,请用 properties.requiredIf 或拆分任务。",
+                     f"“{shown}”: “conditional” is not supported; use properties.requiredIf or split the task.")
+    if kind in INPUTS:
+        if not key:
+            problems.add(f"“{shown}”没有 key。", f"“{shown}” has no key.")
+        elif not regex.fullmatch(r"[^\W\d]\w*", key):
+            problems.add(f"“{key}”不能作为字段名(字母开头,只含字母、数字、下划线)。", f"“{key}” cannot be a key (letters, digits, underscore, no leading digit).")
+        elif prefix + key in keys:
+            problems.add(f"字段“{prefix + key}”重复。", f"the key “{prefix + key}” is used twice.")
+        keys.add(prefix + key)
+    validate, properties = _dict(raw.get("validate")), _dict(raw.get("properties"))
+    unknown = set(properties) - {"rule", "ruleMessage", "ruleMessageEn", "requiredIf", "priceField", "labelEn"}
+    for name in sorted(unknown):
+        problems.add(f"“{shown}”:未知属性 {name}。", f"“{shown}”: unknown property {name}.")
+    subtype = str(raw.get("subtype") or "date")
+    if kind == "datetime" and subtype not in ("date", "time", "datetime"):
+        problems.add(f"“{shown}”:subtype 须为 date、time 或 datetime。", f"“{shown}”: subtype must be date, time or datetime.")
+    options = tuple(
+        Option(value=str(_dict(v).get("value", "")), label=str(_dict(v).get("label") or _dict(v).get("value", "")))
+        for v in raw.get("values") or ()
+    )
+    if kind in ("select", "radio", "checklist") and not options:
+        problems.add(f"“{shown}”没有可选值 values。", f"“{shown}” has no values to choose from.")
+    pattern = validate.get("pattern")
+    if pattern is not None:
+        try:
+            regex.compile(str(pattern))
+        except regex.error as error:
+            problems.add(f"“{shown}”:pattern 有误:{error}", f"“{shown}”: bad pattern: {error}")
+    nested = _components(raw.get("components") or [], problems, keys, prefix if kind == "group" else f"{prefix}{key}.")
+    if kind in ("group", "dynamiclist") and not nested:
+        problems.add(f"“{shown}”没有内容。", f"“{shown}” is empty.")
+    return Component(
+        type=kind, key=key, label=str(raw.get("label") or raw.get("dateLabel") or raw.get("dateTimeLabel") or ""),
+        label_en=str(properties.get("labelEn") or ""), description=str(raw.get("description") or ""), text=str(raw.get("text") or ""),
+        required=validate.get("required") is True, required_if=_expression(properties.get("requiredIf"), shown, problems),
+        readonly=raw.get("readonly") is True or raw.get("disabled") is True, default=raw.get("defaultValue"),
+        minimum=_decimal(validate.get("min"), shown, problems), maximum=_decimal(validate.get("max"), shown, problems),
+        min_length=validate.get("minLength"), max_length=validate.get("maxLength"),
+        pattern=None if pattern is None else str(pattern), pattern_message=str(validate.get("patternErrorMessage") or ""),
+        decimal_digits=raw.get("decimalDigits"), subtype=subtype, options=options, multiple=raw.get("multiple", True) is not False,
+        accept=tuple(a.strip().lower() for a in str(raw.get("accept") or "").split(",") if a.strip()),
+        rule=_expression(properties.get("rule"), shown, problems), rule_message=str(properties.get("ruleMessage") or ""),
+        rule_message_en=str(properties.get("ruleMessageEn") or ""), price_field=str(properties.get("priceField")).lower() == "true",
+        source=str(raw.get("dataSource") or "").removeprefix("=").strip(),
+        columns=tuple(Option(value=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", ""))) for c in raw.get("columns") or ()),
+        components=nested,
+    )
+
+
+def _dict(raw: Any) -> dict[str, Any]:
+    return raw if isinstance(raw, dict) else {}
+
+
+def _decimal(raw: Any, shown: str, problems: _Problems) -> Decimal | None:
+    if raw is None:
+        return None
+    try:
+        return Decimal(str(raw))
+    except InvalidOperation:
+        problems.add(f"“{shown}”:界限“{raw}”不是数字。", f"“{shown}”: the bound “{raw}” is not a number.")
+        return None
+
+
+def _expression(text: Any, shown: str, problems: _Problems) -> Expression | None:
+    if text is None:
+        return None
+    try:
+        return compile_expression(str(text))
+    except FeelSyntaxError as error:
+        problems.add(f"“{shown}”:规则“{text}”无法识别:{error}", f"“{shown}”: the rule “{text}” is not understood: {error}")
+        return None

@@ -1,0 +1,534 @@
+"""Rehearsal: runs a scenario on the real engine, in a scratch database, with a clock that the scenario moves.
+
+A scenario is a JSON file beside its process, ``processes/<key>/scenarios/<name>.json``:
+
+    {"name": "won", "title": "中标并签约", "clock": "2026-03-02T09:00:00+08:00",
+     "start": {"process": "psm_presale", "by": "account_manager", "business_key": "SQ-1", "values": {…}},
+     "steps": [
+        {"complete": "project_analysis.analyse", "by": "presale_coordinator", "values": {…}, "files": {"field": "名称.pdf"}},
+        {"claim": "…", "by": "…"},                     {"advance": "P2D"},
+        {"advance_to": "2026-03-20T09:30:00+08:00"},   {"message": "tender_amended", "by": "account_manager", "values": {…}},
+        {"set": {…}},                                  {"expect": {"open": […], "not_open": […], "variables": {…}, "status": "active"}},
+        {"refused": "task_too_late", "complete": "…", "by": "…"}, {"retry": "process.element", "values": {…}}],
+     "expect": {"status": "completed", "outcome": "won", "ends": ["psm_presale.end_won"]}}
+
+With ``"message": "lead_confirmed"`` in `start` a message start event starts it, as another system would.
+`by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over the
+instance's variables. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from lxml import etree
+
+from engine.access import GROUPS
+from engine.assembly import Engine, open_engine
+from engine.clock import MovableClock
+from engine.errors import EngineError
+from engine.events import (
+    ActivityStarted,
+    ErrorThrown,
+    Event,
+    FlowTaken,
+    IncidentOpened,
+    InstanceCancelled,
+    InstanceCompleted,
+    InstanceStarted,
+    InstanceSuspended,
+    MessageCorrelated,
+    Recorded,
+    TimerFired,
+    UserTaskCompleted,
+    UserTaskCreated,
+)
+from engine.feel import compile_expression
+from engine.handler import REGISTRY, HandlerRegistry
+from engine.model import SYSTEM, Actor, InstanceId, InstanceStatus, UserTask, Values
+from engine.settings import read_settings
+
+BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
+_ZONE = ZoneInfo("Asia/Shanghai")
+_FLOW_NODES = frozenset(
+    ["startEvent", "endEvent", "boundaryEvent", "intermediateCatchEvent", "intermediateThrowEvent", "task", "userTask", "manualTask", "serviceTask", "sendTask", "receiveTask", "scriptTask", "businessRuleTask", "callActivity", "subProcess", "transaction", "adHocSubProcess", "exclusiveGateway", "inclusiveGateway", "parallelGateway", "complexGateway", "eventBasedGateway"]
+)
+
+
+class ScenarioError(EngineError):
+    """A scenario file that cannot be read."""
+
+    code = "scenario"
+    zh = "场景文件 {file} 有误:{reason}"
+    en = "The scenario {file} is wrong: {reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    file: Path
+    name: str
+    title: str
+    clock: datetime
+    start: Mapping[str, Any]
+    steps: tuple[Mapping[str, Any], ...]
+    expect: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the timeline."""
+
+    at: datetime
+    who: str
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What came of a scenario. `covered`: ``{(process, element or flow id)}``."""
+
+    name: str
+    title: str
+    process: str
+    passed: bool = False
+    outcome: str | None = None
+    event_count: int = 0
+    failure: str = ""
+    timeline: list[Line] = field(default_factory=list)
+    covered: set[tuple[str, str]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Of the processes looked at. `missing`: ``process.element``, sorted."""
+
+    nodes: int
+    nodes_covered: int
+    flows: int
+    flows_covered: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    runs: tuple[Run, ...]
+    coverage: Coverage
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.runs) and all(run.passed for run in self.runs)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{"scenarios": [{"name", "passed", "outcome", "events"}], "coverage": {"nodes", "flows"}}`` and details."""
+        return {
+            "scenarios": [
+                {"name": r.name, "process": r.process, "passed": r.passed, "outcome": r.outcome, "events": r.event_count, "failure": r.failure}
+                for r in self.runs
+            ],
+            "coverage": {
+                "nodes": _share(self.coverage.nodes_covered, self.coverage.nodes),
+                "flows": _share(self.coverage.flows_covered, self.coverage.flows),
+                "missing": list(self.coverage.missing),
+            },
+        }
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 1.0
+
+
+def read_scenario(file: Path) -> Scenario:
+    """Return the scenario in a file.
+
+    Raises:
+        ScenarioError: not JSON, or something required is missing.
+    """
+    try:
+        raw = json.loads(file.read_text("utf-8"))
+        return Scenario(
+            file=file, name=str(raw.get("name") or file.stem), title=str(raw.get("title") or ""),
+            clock=_aware(datetime.fromisoformat(raw["clock"])), start=raw["start"], steps=tuple(raw["steps"]), expect=raw["expect"],
+        )
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise ScenarioError(file=str(file), reason=str(error)) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ScenarioError(file=str(file), reason=f"clock, start, steps and expect are required ({error})") from error
+
+
+def find_scenarios(path: Path) -> tuple[Scenario, ...]:
+    """Return the scenarios of a process folder, or of every process folder in a library, by path."""
+    return tuple(read_scenario(f) for f in sorted(path.glob("scenarios/*.json")) + sorted(path.glob("*/scenarios/*.json")))
+
+
+def library_of(path: Path) -> Path:
+    """Return the folder that holds the process folders, given it or one of them."""
+    return path.parent if any(path.glob("*.bpmn")) else path
+
+
+def read_library(path: Path) -> dict[str, bytes]:
+    """Return ``{relative path: bytes}`` of everything deployable below `path`: diagrams, forms, decisions."""
+    return {
+        str(f.relative_to(path)): f.read_bytes() for f in sorted(path.rglob("*")) if f.suffix in (".bpmn", ".form", ".dmn") and f.is_file()
+    }
+
+
+def rehearse(
+    library: Path, scenarios: tuple[Scenario, ...], *, handlers: HandlerRegistry = REGISTRY, said: Callable[[Run], None] = lambda run: None
+) -> Report:
+    """Run the scenarios, each in a scratch database of its own, and say what they covered.
+
+    Args:
+        library: folder of process folders; all of it is deployed.
+        said: called with each finished run, for progress.
+    """
+    files = read_library(library)
+    runs = []
+    for scenario in scenarios:
+        with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch:
+            run = _Rehearsal(scenario, Path(scratch), files, handlers).run()
+        runs.append(run)
+        said(run)
+    return Report(runs=tuple(runs), coverage=_coverage(files, runs))
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo is not None else at.replace(tzinfo=_ZONE)
+
+
+class _Failed(Exception):
+    """A step did not go as the scenario says."""
+
+
+class _Rehearsal:
+    def __init__(self, scenario: Scenario, scratch: Path, files: Mapping[str, bytes], handlers: HandlerRegistry) -> None:
+        self.scenario = scenario
+        self.clock = MovableClock(scenario.clock)
+        settings = read_settings({}, data=scratch, synchronous="NORMAL", database=scratch / "rehearsal.db")
+        self.engine: Engine = open_engine(settings, clock=self.clock, handlers=handlers, dispatching=False)
+        self.files = files
+        self.result = Run(name=scenario.name, title=scenario.title, process=str(scenario.start.get("process", "")))
+        self.id: InstanceId | None = None
+
+    def run(self) -> Run:
+        step: Mapping[str, Any] = {"start": self.scenario.start}
+        number = 0
+        try:
+            self.engine.deployments.deploy(SYSTEM, self.files, "rehearsal")
+            self.start(self.scenario.start)
+            for number, step in enumerate(self.scenario.steps, 1):  # noqa: B007  the failure names it
+                self.step(step)
+            step, number = {"expect": self.scenario.expect}, number + 1
+            self.settle()
+            self.expect(self.scenario.expect)
+            self.result.passed = True
+        except (_Failed, EngineError) as error:
+            detail = str(error) if not isinstance(error, EngineError) else error.text("en")
+            problems = getattr(error, "problems", None)
+            if isinstance(problems, dict):
+                detail += " " + "; ".join(f"{path}: {texts[1]}" for path, texts in problems.items())
+            self.result.failure = f"step {number} {json.dumps(step, ensure_ascii=False)[:160]}: {detail}"
+        finally:
+            try:
+                self.observe()
+            finally:
+                self.engine.close()
+        return self.result
+
+    # -- people
+    def actor(self, step: Mapping[str, Any], key: str = "by") -> Actor:
+        name = str(step.get(key) or "")
+        if name not in GROUPS:
+            raise _Failed(f"“by” must be a role id, not {name!r}")
+        return Actor(id=name, name=GROUPS[name].zh, groups=frozenset({name}))
+
+    # -- steps
+    def start(self, start: Mapping[str, Any]) -> None:
+        """Start by hand, or with `message` by a message start event as another system would."""
+        business_key = str(start.get("business_key") or f"rehearsal-{self.scenario.name}")
+        values = self.values(start.get("values") or {})
+        if "message" in start:
+            self.id = self.engine.messages.correlate(SYSTEM, str(start["message"]), values, correlation_key=business_key)
+        else:
+            instance = self.engine.instances.start(
+                self.actor(start), str(start["process"]), values, business_key=business_key, title=self.scenario.title
+            )
+            self.id = instance.id
+        self.settle()
+
+    @property
+    def instance(self) -> InstanceId:
+        if self.id is None:
+            raise _Failed("nothing was started")
+        return self.id
+
+    def step(self, step: Mapping[str, Any]) -> None:
+        verbs: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "complete": self.complete, "claim": self.claim, "advance": self.advance, "advance_to": self.advance,
+            "message": self.message, "set": self.set_variables, "retry": self.retry,
+            "expect": lambda s: self.expect(s["expect"]),
+            "cancel": lambda s: self.engine.instances.cancel(self.actor(s), self.instance, str(s["cancel"])),
+            "suspend": lambda s: self.engine.instances.suspend(self.actor(s), self.instance, str(s["suspend"])),
+            "resume": lambda s: self.engine.instances.resume(self.actor(s), self.instance),
+        }
+        verb = next((v for v in verbs if v in step), None)
+        if verb is None:
+            raise _Failed(f"unknown step; use one of {', '.join(verbs)}")
+        wanted = step.get("refused")
+        try:
+            verbs[verb](step)
+        except EngineError as error:
+            if wanted != error.code:
+                raise
+        except _Failed:
+            # A task that is gone was closed: nothing can be submitted any more.
+            if wanted not in ("task_not_open", "task_too_late") or verb not in ("complete", "claim"):
+                raise
+        else:
+            if wanted is not None:
+                raise _Failed(f"should have been refused with {wanted}, but was accepted")
+        self.settle()
+
+    def task(self, name: str, token: int | None = None) -> UserTask:
+        found = [t for t in self.tasks() if f"{t.process}.{t.element}" == name]
+        if not found:
+            raise _Failed(f"{name} is not open; open are: {', '.join(sorted(self.open())) or 'none'}")
+        return min(found, key=lambda t: t.token)
+
+    def tasks(self) -> tuple[UserTask, ...]:
+        return tuple(t for t in self.engine.tasks.of_instance(SYSTEM, self.instance) if t.state == "open")
+
+    def open(self) -> set[str]:
+        return {f"{t.process}.{t.element}" for t in self.tasks()}
+
+    def complete(self, step: Mapping[str, Any]) -> None:
+        task, actor = self.late_task(step), self.actor(step)
+        for path, names in (step.get("files") or {}).items():
+            for name in names if isinstance(names, list) else [names]:
+                content = io.BytesIO(f"%PDF-1.4\n% rehearsal {name}\n".encode())
+                self.engine.tasks.attach(actor, task.id, path, name, "application/pdf", content)
+        self.engine.tasks.complete(actor, task.id, self.values(step.get("values") or {}))
+
+    def late_task(self, step: Mapping[str, Any]) -> UserTask:
+        """The task named, open or, for a step that expects a refusal, the last one of that name."""
+        name = str(step["complete"])
+        if "refused" not in step or name in self.open():
+            return self.task(name)
+        found = [t for t in self.engine.tasks.of_instance(SYSTEM, self.instance) if f"{t.process}.{t.element}" == name]
+        if not found:
+            raise _Failed(f"{name} was never created")
+        return max(found, key=lambda t: t.token)
+
+    def claim(self, step: Mapping[str, Any]) -> None:
+        self.engine.tasks.claim(self.actor(step), self.task(str(step["claim"])).id)
+
+    def advance(self, step: Mapping[str, Any]) -> None:
+        """Let time pass, stopping at every due job so that what follows from one is there before the next."""
+        if "advance_to" in step:
+            end = self.value(step["advance_to"])
+            end = _aware(end if isinstance(end, datetime) else datetime.fromisoformat(str(end)))
+        else:
+            moved = compile_expression(f'now() + duration("{step["advance"]}")').evaluate({}, self.clock.now()).value
+            if not isinstance(moved, datetime):
+                raise _Failed(f"{step['advance']} is no ISO 8601 duration")
+            end = moved
+        if end < self.clock.now():
+            raise _Failed(f"the clock is at {self.clock.now():%Y-%m-%d %H:%M} already")
+        self.engine.jobs.run_due()
+        while (due := self.engine.jobs.next_due_at()) is not None and due <= end:
+            self.clock.move_to(max(due, self.clock.now()))
+            if not self.engine.jobs.run_due():
+                self.clock.advance(seconds=1)
+        self.clock.move_to(max(end, self.clock.now()))
+
+    def message(self, step: Mapping[str, Any]) -> None:
+        name, actor = str(step["message"]), self.actor(step)
+        found = [s for s in self.engine.messages.expected(actor, self.instance) if s.name == name]
+        if not found:
+            everything = {s.name for s in self.engine.messages.expected(SYSTEM, self.instance)}
+            raise _Failed(f"{actor.id} cannot send the message {name} now; expected are: {', '.join(sorted(everything)) or 'none'}")
+        self.engine.messages.send(actor, self.instance, found[0].token, self.values(step.get("values") or {}))
+
+    def set_variables(self, step: Mapping[str, Any]) -> None:
+        self.engine.instances.set_variables(SYSTEM, self.instance, self.values(step["set"]), "rehearsal")
+
+    def retry(self, step: Mapping[str, Any]) -> None:
+        found = [i for i in self.engine.jobs.of_instance(SYSTEM, self.instance) if i.resolved_at is None and f"{i.process}.{i.element}" == step["retry"]]
+        if not found:
+            raise _Failed(f"no open incident at {step['retry']}")
+        self.engine.jobs.retry(SYSTEM, found[0].id, self.values(step.get("values") or {}), "rehearsal")
+
+    def settle(self) -> None:
+        """Run what is due now, until nothing is."""
+        for _ in range(1000):
+            if not self.engine.jobs.run_due():
+                return
+        raise _Failed("jobs follow each other without end")
+
+    # -- values
+    def values(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: self.value(value) for key, value in raw.items()}
+
+    def value(self, raw: Any) -> Any:
+        if isinstance(raw, str) and raw.startswith("="):
+            variables: Values = self.engine.instances.variables(SYSTEM, self.id) if self.id is not None else {}
+            result = compile_expression(raw).evaluate(variables, self.clock.now())
+            if result.value is None:
+                raise _Failed(f"{raw} gives null: {'; '.join(result.reasons)}")
+            return result.value
+        if isinstance(raw, list):
+            return [self.value(item) for item in raw]
+        if isinstance(raw, dict):
+            return self.values(raw)
+        return raw
+
+    # -- expectations
+    def expect(self, wanted: Mapping[str, Any]) -> None:
+        instance, opened = self.engine.instances.get(SYSTEM, self.instance), self.open()
+        if unknown := set(wanted) - {"open", "not_open", "only_open", "variables", "status", "outcome", "ends", "incidents", "note"}:
+            raise _Failed(f"unknown expectation {', '.join(sorted(unknown))}")
+        for name in wanted.get("open", ()):
+            if name not in opened:
+                raise _Failed(f"{name} should be open; open are: {', '.join(sorted(opened)) or 'none'}{self.incident_text()}")
+        for name in wanted.get("not_open", ()):
+            if name in opened:
+                raise _Failed(f"{name} should not be open")
+        if "only_open" in wanted and set(wanted["only_open"]) != opened:
+            raise _Failed(f"open are {', '.join(sorted(opened)) or 'none'}{self.incident_text()}")
+        if "status" in wanted and instance.status != wanted["status"]:
+            raise _Failed(f"the instance is {instance.status}, open are: {', '.join(sorted(opened)) or 'none'}{self.incident_text()}")
+        if "outcome" in wanted and instance.outcome != wanted["outcome"]:
+            raise _Failed(f"the outcome is {instance.outcome!r}")
+        if "variables" in wanted:
+            present = self.engine.instances.variables(SYSTEM, self.instance)
+            for name, value in self.values(wanted["variables"]).items():
+                if _plain(present.get(name)) != _plain(value):
+                    raise _Failed(f"{name} is {present.get(name)!r}")
+        if "incidents" in wanted:
+            found = sorted(f"{i.process}.{i.element}" for i in self.incidents())
+            if found != sorted(wanted["incidents"]):
+                raise _Failed(f"open incidents: {', '.join(found) or 'none'}")
+        elif wanted.get("status") == InstanceStatus.COMPLETED and self.incidents():
+            raise _Failed("it completed with open incidents" + self.incident_text())
+        reached = {f"{e.event.process}.{e.event.element}" for e in self.history() if isinstance(e.event, ActivityStarted)}
+        for name in wanted.get("ends", ()):
+            if name not in reached:
+                raise _Failed(f"{name} was not reached")
+
+    def incidents(self) -> list[Any]:
+        return [i for i in self.engine.jobs.of_instance(SYSTEM, self.instance) if i.resolved_at is None]
+
+    def incident_text(self) -> str:
+        found = self.incidents()
+        return "".join(f"; incident at {i.process}.{i.element}: {i.message}" for i in found)
+
+    # -- what happened
+    def history(self) -> tuple[Recorded, ...]:
+        return self.engine.instances.history(SYSTEM, self.instance)
+
+    def observe(self) -> None:
+        if self.id is None:
+            return
+        history = self.history()
+        self.result.outcome = self.engine.instances.get(SYSTEM, self.instance).outcome
+        self.result.event_count = len(history)
+        names = _names(self.files)
+        for record in history:
+            event = record.event
+            if isinstance(event, ActivityStarted):
+                self.result.covered.add((event.process, event.element))
+            elif isinstance(event, FlowTaken):
+                self.result.covered.add((event.process, event.flow))
+            if text := _sentence(event, names):
+                who = GROUPS[record.actor].zh if record.actor in GROUPS else "系统"
+                self.result.timeline.append(Line(at=record.at.astimezone(_ZONE), who=who, text=text))
+
+
+def _plain(value: Any) -> Any:
+    """Instants compare as instants, everything else as its JSON form."""
+    if isinstance(value, datetime):
+        return _aware(value).astimezone(ZoneInfo("UTC")).isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    if isinstance(value, str):
+        try:
+            return _plain(datetime.fromisoformat(value)) if "T" in value else value
+        except ValueError:
+            return value
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if value is None or isinstance(value, (bool, int)) else str(value)
+
+
+def _sentence(event: Event, names: Mapping[tuple[str, str], str]) -> str:
+    """Return a Chinese sentence for the timeline, or "" for what would only crowd it."""
+    name = names.get((getattr(event, "process", ""), getattr(event, "element", "")), getattr(event, "element", ""))
+    match event:
+        case InstanceStarted():
+            return f"启动流程 {event.process}"
+        case InstanceCompleted():
+            return f"流程结束:{event.outcome}"
+        case InstanceCancelled():
+            return f"流程取消:{event.reason}"
+        case InstanceSuspended():
+            return "流程挂起"
+        case UserTaskCreated():
+            return f"  待办:{name}"
+        case UserTaskCompleted():
+            return f"完成 {name}"
+        case TimerFired():
+            return f"定时:{name}" + (" (迟到)" if event.late else "")
+        case MessageCorrelated():
+            return f"收到消息 {event.name}:{name}"
+        case IncidentOpened():
+            return f"异常 {name}:{event.message}"
+        case ErrorThrown():
+            return f"业务错误 {event.code}:{name}"
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------------------------- coverage
+def _diagrams(files: Mapping[str, bytes]) -> Iterator[tuple[str, etree._Element]]:
+    """Give ``(process key, process element)`` of every executable process."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    for name, data in files.items():
+        if name.endswith(".bpmn"):
+            for process in etree.fromstring(data, parser).iter(f"{BPMN}process"):
+                yield process.get("id", ""), process
+
+
+def _names(files: Mapping[str, bytes]) -> dict[tuple[str, str], str]:
+    return {
+        (key, el.get("id", "")): el.get("name", "") or el.get("id", "")
+        for key, process in _diagrams(files) for el in process.iter() if isinstance(el.tag, str) and el.get("id")
+    }
+
+
+def _coverage(files: Mapping[str, bytes], runs: list[Run]) -> Coverage:
+    """Measure the processes that the runs entered, and all that belong to the scenarios' own folders."""
+    covered: set[tuple[str, str]] = set().union(*(run.covered for run in runs)) if runs else set()
+    entered = {key for key, _ in covered}
+    nodes: set[tuple[str, str]] = set()
+    flows: set[tuple[str, str]] = set()
+    for key, process in _diagrams(files):
+        if key in entered:
+            for el in process.iter():
+                if isinstance(el.tag, str) and el.tag.startswith(BPMN):
+                    kind = el.tag[len(BPMN) :]
+                    if kind in _FLOW_NODES:
+                        nodes.add((key, el.get("id", "")))
+                    elif kind == "sequenceFlow":
+                        flows.add((key, el.get("id", "")))
+    return Coverage(
+        nodes=len(nodes), nodes_covered=len(nodes & covered), flows=len(flows), flows_covered=len(flows & covered),
+        missing=tuple(sorted(f"{key}.{element}" for key, element in (nodes | flows) - covered)),
+    )

@@ -1,0 +1,399 @@
+"""Deployments: diagrams, forms and decisions are checked together and become available together, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import PurePath
+
+from engine import access
+from engine.bpmn import describe
+from engine.bpmn.check import CheckContext, check
+from engine.bpmn.fields import as_json
+from engine.bpmn.xml import BPMN, read_diagram
+from engine.errors import InvalidDiagram, NotFound, StalePage
+from engine.feel.dmn import DecisionModel, load_decisions
+from engine.forms import Form, InvalidForm, read_form
+from engine.layout import lay_out
+from engine.model import (
+    Actor,
+    Catalogue,
+    Choice,
+    DefinitionId,
+    Deployment,
+    DeploymentId,
+    Draft,
+    Finding,
+    ProcessCounts,
+    ProcessDefinition,
+    ProcessInfo,
+    Severity,
+)
+from engine.service.runtime import Runtime
+from engine.store import definitions, instances, people
+from engine.store.database import Session, instant, micros
+from engine.store.definitions import NewDefinition, NewFile, digest
+
+Files = Mapping[str, bytes]  #: ``{relative path: bytes}``
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bundle:
+    """The files of a deployment, read. `diagrams`: ``{file: processes in it}``."""
+
+    diagrams: dict[str, tuple[ProcessInfo, ...]]
+    forms: dict[str, tuple[str, Form]]
+    decisions: dict[str, tuple[str, str]]
+    findings: tuple[Finding, ...]
+
+
+class Deployments:
+    """Commands and queries on what can be run."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._database = runtime.database
+
+    # -- checking
+    def check(self, files: Files) -> tuple[Finding, ...]:
+        """Return every problem of diagrams, forms and decisions as they would stand once deployed, the gravest first."""
+        with self._database.reading() as session:
+            return self._read(session, files).findings
+
+    def _read(self, session: Session, files: Files) -> _Bundle:
+        findings: list[Finding] = []
+        forms: dict[str, tuple[str, Form]] = {}
+        decisions: dict[str, tuple[str, str]] = {}
+        for name, body in sorted(files.items()):
+            suffix = PurePath(name).suffix
+            if suffix == ".form":
+                try:
+                    form = read_form(body, name)
+                except InvalidForm as error:
+                    findings += [_finding("form", name, zh, en) for zh, en in error.problems]
+                    continue
+                if form.id in forms:
+                    findings.append(_twice("form", name, "表单", form.id, forms[form.id][0]))
+                forms[form.id] = name, form
+            elif suffix == ".dmn":
+                for ident, title in self._decisions(name, body, findings):
+                    if ident in decisions:
+                        findings.append(_twice("decision", name, "决策", ident, decisions[ident][0]))
+                    decisions[ident] = name, title
+        diagrams = {n: b for n, b in files.items() if PurePath(n).suffix == ".bpmn"}
+        context = self._context(session, forms, decisions)
+        found = tuple(check(diagrams, context))
+        findings += found
+        broken = {f.file for f in found if f.severity is Severity.ERROR}
+        described: dict[str, tuple[ProcessInfo, ...]] = {}
+        owners: dict[str, str] = {}
+        for name, body in sorted(diagrams.items()):
+            if name in broken:
+                continue
+            described[name] = tuple(describe(body))
+            for info in described[name]:
+                if info.key in owners:
+                    findings.append(_twice("process", name, "流程", info.key, owners[info.key]))
+                owners[info.key] = name
+        order = [Severity.ERROR, Severity.DRAFT, Severity.WARNING]
+        findings.sort(key=lambda f: (order.index(f.severity), f.file, f.line))
+        return _Bundle(diagrams=described, forms=forms, decisions=decisions, findings=tuple(findings))
+
+    def _decisions(self, name: str, body: bytes, findings: list[Finding]) -> list[tuple[str, str]]:
+        try:
+            model: DecisionModel = load_decisions(body)
+        except ValueError as error:
+            findings.append(_finding("decision", name, f"无法读取决策表:{error}", f"the decisions cannot be read: {error}"))
+            return []
+        return [(decision.id, decision.name) for decision in model.decisions]
+
+    def _context(
+        self, session: Session, forms: Mapping[str, tuple[str, Form]], decisions: Mapping[str, tuple[str, str]]
+    ) -> CheckContext:
+        return CheckContext(
+            job_types=frozenset(self._runtime.handlers),
+            groups=frozenset(access.GROUPS),
+            forms=frozenset(forms) | frozenset(definitions.artifacts(session, "form")),
+            decisions=frozenset(decisions) | frozenset(definitions.artifacts(session, "decision")),
+            processes=frozenset(d.key for d in definitions.newest(session)),
+        )
+
+    # -- deploying
+    def deploy(self, actor: Actor, files: Files, name: str) -> Deployment:
+        """Make diagrams, forms and decisions available: all of them, or none.
+
+        A process gets a new version when its diagram, or a form or decision that it names, has changed; running instances
+        keep theirs.
+
+        Args:
+            files: ``{relative path: bytes}``: ``.bpmn``, ``.form``, ``.dmn``; others are kept beside them.
+
+        Raises:
+            AccessDenied
+            InvalidDiagram: something cannot be deployed; has every finding, nothing was changed.
+        """
+        access.require(actor, "deploy")
+        with self._database.reading() as session:
+            read = self._read(session, files)
+        fatal = [f for f in read.findings if f.severity is not Severity.WARNING]
+        if fatal:
+            first = fatal[0]
+            where = f"{first.file}:{first.line} " if first.line else f"{first.file} "
+            raise InvalidDiagram(read.findings, len(fatal), where + first.zh, where + first.en)
+        at = self._runtime.clock.now()
+        with self._database.writing() as tx:
+            deployed = definitions.deployed_shas(tx)
+            deployment_id = DeploymentId(self._database.new_id())
+            if all(deployed.get(n) == digest(b) for n, b in files.items()):
+                last = definitions.last_deployment(tx)
+                if last is not None:
+                    id, last_name, last_at, by = last
+                    return Deployment(
+                        id=DeploymentId(id), name=last_name, at=instant(last_at), by=by, definitions=(), findings=read.findings
+                    )
+            new = self._new_versions(tx, files, read)
+            definitions.insert(
+                tx,
+                deployment_id=deployment_id,
+                name=name,
+                at=micros(at),
+                by=actor.id,
+                files=_new_files(files, read),
+                definitions=new,
+            )
+            made = tuple(d for n in new if (d := definitions.get(tx, n.id)) is not None)
+            for definition in made:
+                definitions.delete_draft(tx, definition.key)
+        return Deployment(id=deployment_id, name=name, at=at, by=actor.id, definitions=made, findings=read.findings)
+
+    def _new_versions(self, tx: Session, files: Files, read: _Bundle) -> list[NewDefinition]:
+        found: list[NewDefinition] = []
+        for file, infos in read.diagrams.items():
+            for info in infos:
+                print_ = self._fingerprint(tx, files, read, file, info)
+                known = definitions.fingerprint(tx, info.key)
+                if known is not None and known[1] == print_:
+                    continue
+                version = 1 if known is None else known[0] + 1
+                found.append(
+                    NewDefinition(
+                        id=self._database.new_id(),
+                        version=version,
+                        info=info,
+                        file=file,
+                        fingerprint=print_,
+                        starts=_starts(files[file], info.key),
+                    )
+                )
+        return found
+
+    def _fingerprint(self, tx: Session, files: Files, read: _Bundle, file: str, info: ProcessInfo) -> str:
+        """Return a hash over the diagram and every form and decision that the process names."""
+        parts = sha256(files[file])
+        start = [info.start_form] if info.start_form else []
+        for kind, idents, given in (
+            ("form", sorted({*info.forms, *start}), {k: v[0] for k, v in read.forms.items()}),
+            ("decision", sorted(info.decisions), {k: v[0] for k, v in read.decisions.items()}),
+        ):
+            for ident in idents:
+                body = files[given[ident]] if ident in given else definitions.artifact(tx, kind, ident)
+                parts.update(f"\0{kind} {ident} {digest(body or b'')}".encode())
+        return parts.hexdigest()
+
+    # -- looking
+    def definitions(self, actor: Actor) -> tuple[ProcessDefinition, ...]:
+        """Return the newest version of every process, by key.
+
+        Raises:
+            AccessDenied
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            return tuple(definitions.newest(session))
+
+    def versions(self, actor: Actor, key: str) -> tuple[ProcessDefinition, ...]:
+        """Return every version of a process, newest first.
+
+        Raises:
+            AccessDenied
+            NotFound: no such process.
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            found = tuple(definitions.versions(session, key))
+        if not found:
+            raise NotFound(what="流程 (process)", id=key)
+        return found
+
+    def get(self, actor: Actor, definition_id: DefinitionId) -> ProcessDefinition:
+        """Return one version of a process.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            found = definitions.get(session, definition_id)
+        if found is None:
+            raise NotFound(what="流程定义 (definition)", id=definition_id)
+        return found
+
+    def counts(self, actor: Actor) -> dict[str, ProcessCounts]:
+        """Return ``{process key: how many of its instances run, have ended, wait for a person}``; keys without any are left out.
+
+        Raises:
+            AccessDenied
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            return {
+                key: ProcessCounts(running=running, finished=finished, incidents=incidents)
+                for key, running, finished, incidents in instances.counts(session)
+            }
+
+    def diagram(self, actor: Actor, definition_id: DefinitionId) -> bytes:
+        """Return the diagram as deployed.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            found = definitions.xml(session, definition_id)
+        if found is None:
+            raise NotFound(what="流程定义 (definition)", id=definition_id)
+        return found
+
+    def resource(self, definition_id: DefinitionId, name: str) -> bytes | None:
+        """Return a file of the definition's deployment, or of the newest before it that has one of that name."""
+        with self._database.reading() as session:
+            found = definitions.get(session, definition_id)
+            return None if found is None else definitions.resource(session, found.deployment_id, name)
+
+    # -- the modeler
+    def fields(self) -> dict[str, object]:
+        """Return the table of extension fields that the properties panel draws."""
+        return as_json()
+
+    def lay_out(self, xml: bytes) -> bytes:
+        """Return the diagram drawn anew; what it means stays as it is.
+
+        Raises:
+            InvalidDiagram: not a diagram.
+        """
+        read_diagram(xml, limit=self._runtime.settings.diagram_limit)
+        return lay_out(xml)
+
+    def draft(self, actor: Actor, key: str) -> Draft:
+        """Return the diagram as last saved in the modeler; without a draft, the newest version.
+
+        Raises:
+            AccessDenied
+            NotFound: neither draft nor process.
+        """
+        access.require(actor, "draw")
+        with self._database.reading() as session:
+            saved = definitions.draft(session, key)
+            if saved is not None:
+                return saved
+            found = definitions.by_key(session, key)
+            xml = None if found is None else definitions.xml(session, found.id)
+        if found is None or xml is None:
+            raise NotFound(what="流程 (process)", id=key)
+        return Draft(
+            key=key, xml=xml, sha256=digest(xml), based_on=found.version, saved_at=found.deployed_at, saved_by=found.deployed_by
+        )
+
+    def save_draft(self, actor: Actor, key: str, xml: bytes, base_sha256: str | None = None) -> Draft:
+        """Keep a diagram as drawn so far; it need not be complete, but must be the language.
+
+        Args:
+            base_sha256: of the draft or version that was opened; None for a new process.
+
+        Returns:
+            The draft with everything the checker finds.
+
+        Raises:
+            AccessDenied
+            StalePage: somebody else saved or deployed meanwhile.
+            InvalidDiagram: not a diagram, or with findings of severity ERROR.
+        """
+        access.require(actor, "draw")
+        read_diagram(xml, limit=self._runtime.settings.diagram_limit)
+        findings = tuple(f for f in self.check({f"{key}.bpmn": xml}))
+        errors = [f for f in findings if f.severity is Severity.ERROR]
+        if errors:
+            raise InvalidDiagram(findings, len(errors), errors[0].zh, errors[0].en)
+        at = self._runtime.clock.now()
+        with self._database.writing() as tx:
+            saved = definitions.draft(tx, key)
+            newest = definitions.by_key(tx, key)
+            current = saved.sha256 if saved is not None else newest.sha256 if newest is not None else None
+            if current != base_sha256 and current != digest(xml):
+                raise StalePage(what=f"流程图“{newest.name if newest is not None else key}”")
+            based_on = saved.based_on if saved is not None else newest.version if newest is not None else None
+            definitions.save_draft(tx, key=key, xml=xml, based_on=based_on, at=micros(at), by=actor.id)
+            kept = definitions.draft(tx, key)
+        assert kept is not None
+        return replace(kept, findings=findings)
+
+    def catalogue(self, actor: Actor) -> Catalogue:
+        """Return what the modeler offers: everything that a diagram may name.
+
+        Raises:
+            AccessDenied
+        """
+        access.require(actor, "draw")
+        with self._database.reading() as session:
+            forms, decisions = definitions.artifacts(session, "form"), definitions.artifacts(session, "decision")
+            processes = definitions.newest(session)
+            users = people.everybody(session)
+        return Catalogue(
+            forms=tuple(Choice(id=i, zh=t or i, en=i) for i, t in forms.items()),
+            groups=tuple(Choice(id=g.id, zh=g.zh, en=g.en) for g in access.GROUPS.values()),
+            job_types=tuple(Choice(id=h.type, zh=h.title, en=h.type) for h in self._runtime.handlers.values()),
+            decisions=tuple(Choice(id=i, zh=t or i, en=i) for i, t in decisions.items()),
+            processes=tuple(Choice(id=p.key, zh=p.name, en=p.key) for p in processes),
+            users=tuple(Choice(id=u.id, zh=u.name, en=u.id) for u in users if u.active),
+        )
+
+
+def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
+    """Return ``((start event, kind, name), …)`` of the messages and signals that a process begins with."""
+    root = read_diagram(xml, limit=len(xml))
+    found: list[tuple[str, str, str]] = []
+    for kind in ("message", "signal"):
+        names = {node.get("id", ""): node.get("name") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
+        for process in root.iter(f"{BPMN}process"):
+            if process.get("id") == key:
+                for event in process.findall(f"{BPMN}startEvent/{BPMN}{kind}EventDefinition"):
+                    name = names.get(event.get(f"{kind}Ref", "").rpartition(":")[2])
+                    parent = event.getparent()
+                    if name and parent is not None:
+                        found.append((parent.get("id", ""), kind, name))
+    return tuple(found)
+
+
+def _new_files(files: Files, read: _Bundle) -> list[NewFile]:
+    found: list[NewFile] = []
+    for name, body in sorted(files.items()):
+        kind = {".bpmn": "diagram", ".form": "form", ".dmn": "decision"}.get(PurePath(name).suffix, "other")
+        artifacts: tuple[tuple[str, str], ...] = ()
+        if kind == "form":
+            artifacts = tuple((ident, form.title) for ident, (file, form) in read.forms.items() if file == name)
+        elif kind == "decision":
+            artifacts = tuple((ident, title) for ident, (file, title) in read.decisions.items() if file == name)
+        found.append(NewFile(name=name, kind=kind, body=body, artifacts=artifacts))
+    return found
+
+
+def _finding(rule: str, file: str, zh: str, en: str) -> Finding:
+    return Finding(
+        rule=rule, severity=Severity.ERROR, file=file, element=None, line=0, zh=zh, en=en, mend_zh="请更正该文件后重新部署",
+        mend_en="Mend the file and deploy again",
+    )  # fmt: skip
+
+
+def _twice(rule: str, file: str, zh: str, ident: str, other: str) -> Finding:
+    return _finding(rule, file, f"{zh}编号 {ident} 与文件 {other} 重复", f"the id {ident} stands in {other} too")

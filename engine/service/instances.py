@@ -1,0 +1,415 @@
+"""Start, cancel, suspend, resume and mend process instances; what pages show of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from engine import access, history
+from engine.bpmn import visible_variables
+from engine.errors import AccessDenied, EngineError, NotFound, WrongState
+from engine.events import DataMended, Event, Recorded
+from engine.forms import Form
+from engine.model import (
+    Actor,
+    CancelInstance,
+    Command,
+    DefinitionId,
+    Document,
+    InstanceId,
+    InstanceStatus,
+    OpenTimer,
+    Page,
+    ProcessDefinition,
+    ProcessInstance,
+    ResumeInstance,
+    SetVariables,
+    StartInstance,
+    SuspendInstance,
+    TokenId,
+    Values,
+    WaitingJob,
+)
+from engine.service.forms import form_of, shown_to
+from engine.service.runtime import Compiled, Runtime
+from engine.service.turn import Turn
+from engine.store import chain, definitions, instances, jobs, tasks
+from engine.store.database import Session, micros
+from engine.store.instances import InstanceRow
+
+#: Fields of events that hold data of the business: those who may not see variables get them of their own deeds alone.
+_DATA = ("values", "variables", "inputs", "result")
+
+
+class Instances:
+    """Commands and queries on process instances."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._database = runtime.database
+
+    # -- starting
+    def startable(self, actor: Actor) -> tuple[ProcessDefinition, ...]:
+        """Return the newest version of every process that the actor may start, by name."""
+        with self._database.reading() as session:
+            found = [
+                d for d in definitions.newest(session) if d.info.startable and access.may_start(actor, d.info.starter_groups)
+            ]
+        return tuple(sorted(found, key=lambda d: (d.name, d.key)))
+
+    def start_form(self, actor: Actor, key: str) -> tuple[Form | None, Values]:
+        """Return the form that starting a process asks for, and the values it begins with.
+
+        Raises:
+            NotFound: no such process.
+            AccessDenied: the actor may not start it.
+        """
+        with self._database.reading() as session:
+            definition = self._startable(session, actor, key, None)
+            form = form_of(session, definition.info.start_form, definition.deployment_id)
+        form = shown_to(actor, form)
+        return form, form.initial({}) if form is not None else {}
+
+    def start(
+        self, actor: Actor, key: str, variables: Values | None = None, *, business_key: str = "", title: str = "",
+        version: int | None = None, idempotency_key: str | None = None,
+    ) -> ProcessInstance:  # fmt: skip
+        """Start an instance of a process at its none start event.
+
+        Args:
+            variables: what the start form takes, checked by it; without a start form anything.
+            title: for lists; by default the business key, else the name of the process.
+            version: of the process; by default the newest.
+            idempotency_key: a second call with the same key gives the first call's instance and starts nothing.
+
+        Raises:
+            NotFound: no such process or version.
+            AccessDenied: the actor may not start it.
+            InvalidValues: the start form refuses `variables`.
+        """
+        with self._database.reading() as session:
+            definition = self._startable(session, actor, key, version)
+            if not definition.info.startable:
+                raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
+            form = shown_to(actor, form_of(session, definition.info.start_form, definition.deployment_id))
+            values = dict(variables or {})
+            if form is not None:
+                at, zone = self._runtime.clock.now(), self._runtime.settings.time_zone
+                values = form.accept(values, variables={}, now=at, zone=zone)
+        id = self.begin(
+            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key
+        )
+        return self._get(id)
+
+    def _startable(self, session: Session, actor: Actor, key: str, version: int | None) -> ProcessDefinition:
+        definition = definitions.by_key(session, key, version)
+        if definition is None:
+            raise NotFound(what="流程 (process)", id=key if version is None else f"{key} v{version}")
+        access.require_start(actor, definition.name, definition.info.starter_groups)
+        return definition
+
+    def begin(
+        self, actor: Actor, key: str, values: Values, *, business_key: str = "", title: str = "", version: int | None = None,
+        idempotency_key: str | None = None, start_event: str | None = None, scope: str | None = None,
+    ) -> InstanceId:  # fmt: skip
+        """Start an instance without asking who may: for `start`, and for messages and signals that start one.
+
+        Args:
+            start_event: element id of a message or signal start event; by default the none start event.
+            scope: of the idempotency key; by default the actor's starts.
+        """
+        scope = scope or f"start:{actor.id}"
+
+        def make(session: Session) -> tuple[Turn, InstanceId]:
+            compiled = self._runtime.definitions.current(session, key, version)
+            at = self._runtime.clock.now()
+            row = self._new_row(compiled, actor, business_key, title, micros(at))
+            turn = Turn(self._runtime, session, compiled, row, actor, at)
+            if idempotency_key is not None:
+                turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, row.id, micros(at)))
+            turn.step(StartInstance(variables=values, business_key=business_key, start_event=start_event))
+            return turn, InstanceId(row.id)
+
+        def made_before() -> InstanceId | None:
+            if idempotency_key is None:
+                return None
+            with self._database.reading() as session:
+                answer = instances.idempotent_answer(session, scope, idempotency_key)
+            return None if answer is None or answer[0] is None else InstanceId(answer[0])
+
+        before = made_before()
+        if before is not None:
+            return before
+        return self._runtime.create(make, made_before)
+
+    def _new_row(self, compiled: Compiled, actor: Actor, business_key: str, title: str, at: int) -> InstanceRow:
+        id = self._runtime.database.new_id()
+        return InstanceRow(
+            id=id,
+            definition_id=compiled.root.id,
+            bundle_id=compiled.bundle_id,
+            key=compiled.root.key,
+            title=title.strip() or business_key.strip() or compiled.root.name,
+            business_key=business_key,
+            status=InstanceStatus.ACTIVE.value,
+            version=0,
+            seq=0,
+            head=history.genesis(id),
+            timers_mark=None,
+            subscriptions_mark=None,
+            started_at=at,
+            started_by=actor.id,
+            ended_at=None,
+            outcome=None,
+            state=None,
+        )
+
+    # -- changing
+    def cancel(self, actor: Actor, id: InstanceId, reason: str) -> None:
+        """End an instance before its time.
+
+        Raises:
+            AccessDenied, NotFound
+            WrongState: it has ended already.
+        """
+        self._command(
+            actor,
+            id,
+            CancelInstance(reason=_given(reason)),
+            (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED),
+            "取消",
+            "cancelled",
+        )
+
+    def suspend(self, actor: Actor, id: InstanceId, reason: str) -> None:
+        """Let an instance stand still: tasks leave the inboxes, timers and handlers wait.
+
+        Raises:
+            AccessDenied, NotFound
+            WrongState: it is not active.
+        """
+        self._command(actor, id, SuspendInstance(reason=_given(reason)), (InstanceStatus.ACTIVE,), "挂起", "suspended")
+
+    def resume(self, actor: Actor, id: InstanceId) -> None:
+        """Let a suspended instance go on; what became due meanwhile fires.
+
+        Raises:
+            AccessDenied, NotFound
+            WrongState: it is not suspended.
+        """
+        self._command(actor, id, ResumeInstance(), (InstanceStatus.SUSPENDED,), "恢复", "resumed")
+
+    def _command(
+        self, actor: Actor, id: InstanceId, command: Command, allowed: tuple[InstanceStatus, ...], zh: str, en: str
+    ) -> None:
+        access.require_cancel(actor)
+
+        def do(turn: Turn) -> None:
+            require_status(turn, allowed, zh, en)
+            turn.step(command)
+
+        self._runtime.command(actor, id, do)
+
+    def set_variables(self, actor: Actor, id: InstanceId, values: Values, reason: str, scope: TokenId | None = None) -> None:
+        """Mend data: write variables of the instance, or of one of its sub-processes or called processes.
+
+        Raises:
+            AccessDenied, NotFound
+            WrongState: it has ended.
+        """
+        access.require(actor, "mend incidents")
+
+        def do(turn: Turn) -> None:
+            require_status(turn, (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED), "修改变量", "changed")
+            turn.record(DataMended(scope=scope, names=tuple(sorted(values)), reason=_given(reason)))
+            turn.step(SetVariables(values=values, scope=scope))
+
+        self._runtime.command(actor, id, do)
+
+    # -- looking
+    def get(self, actor: Actor, id: InstanceId) -> ProcessInstance:
+        """Return an instance.
+
+        Raises:
+            NotFound: there is none of this id, or the actor may not see it.
+        """
+        found = self._get(id)
+        self.require_sight(actor, found)
+        return found
+
+    def _get(self, id: InstanceId) -> ProcessInstance:
+        with self._database.reading() as session:
+            found = instances.get(session, id)
+        if found is None:
+            raise NotFound(what="流程实例 (process instance)", id=id)
+        return found
+
+    def require_sight(self, actor: Actor, instance: ProcessInstance) -> None:
+        """Raise `AccessDenied` unless the actor may see the instance."""
+        if access.may(actor, "see every instance") or instance.started_by == actor.id:
+            return
+        with self._database.reading() as session:
+            people, groups = instances.participants(session, instance.id)
+        if not access.may_see_instance(actor, started_by=instance.started_by, participants=people, groups=groups):
+            raise AccessDenied(action=f"查看“{instance.title}”", reason="您没有参与该流程实例。")
+
+    def list(
+        self, actor: Actor, *, key: str | None = None, status: InstanceStatus | str | None = None, search: str = "", limit: int = 50,
+        before: str | None = None,
+    ) -> Page[ProcessInstance]:  # fmt: skip
+        """Return instances that the actor may see, newest first.
+
+        Args:
+            search: anywhere in title or business key, capitals or not.
+            before: `Page.next` of the page before.
+        """
+        limit = max(1, min(limit, 500))
+        only = None if access.may(actor, "see every instance") else (actor.id, tasks.principals(actor))
+        with self._database.reading() as session:
+            found = instances.find(
+                session,
+                key=key,
+                status=None if status is None else InstanceStatus(status).value,
+                search=search,
+                before=_number(before),
+                limit=limit + 1,
+                only=only,
+            )
+        return Page(items=tuple(found[:limit]), next=str(found[limit - 1].id) if len(found) > limit else None)
+
+    def variables(self, actor: Actor, id: InstanceId, scope: TokenId | None = None) -> Values:
+        """Return what is visible in the instance, or from inside one of its sub-processes or called processes.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        access.require(actor, "see variables")
+        with self._database.reading() as session:
+            row = instances.load(session, id)
+            if row is None:
+                raise NotFound(what="流程实例 (process instance)", id=id)
+            if row.state is not None:
+                return visible_variables(
+                    self._runtime.definitions.compiled(session, row.bundle_id).definition, row.state, scope
+                )
+            view = history.fold(_read(session, id))
+        return view.variables.get(scope, {})
+
+    def history(self, actor: Actor, id: InstanceId, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
+        """Return the events of an instance in their order; data of others' deeds is left out for those who may not see variables.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self.get(actor, id)
+        with self._database.reading() as session:
+            found = tuple(_read(session, id, after=after, limit=limit))
+        if access.may(actor, "see variables"):
+            return found
+        return tuple(r if r.actor == actor.id else replace(r, event=_without_data(r.event)) for r in found)
+
+    def export(self, actor: Actor, id: InstanceId) -> Iterator[bytes]:
+        """Give an instance's history as JSON lines: chain, payload, salts. `docs/verify_export.py` verifies them offline.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        access.require(actor, "see variables")
+        self._get(id)
+
+        def lines() -> Iterator[bytes]:
+            with self._database.snapshot() as session:
+                for instance, seq, head in chain.heads(session, id):
+                    sealed = (history.Sealed(*row) for row in chain.read(session, instance))
+                    yield from history.export(instance, sealed, seq, head)
+
+        return lines()
+
+    def diagrams(self, actor: Actor, id: InstanceId) -> tuple[ProcessDefinition, ...]:
+        """Return the definition of the instance and of the processes that it called, in the order in which they first ran.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        instance = self.get(actor, id)
+        ran: dict[str, None] = {instance.key: None}
+        with self._database.reading() as session:
+            row = instances.load(session, id)
+            assert row is not None
+            processes = self._runtime.definitions.compiled(session, row.bundle_id).processes
+            if len(processes) > 1:
+                for recorded in _read(session, id):
+                    process = getattr(recorded.event, "process", None)
+                    if process is not None:
+                        ran[process] = None
+        return tuple(processes[key] for key in ran if key in processes)
+
+    def documents(self, actor: Actor, id: InstanceId) -> tuple[Document, ...]:
+        """Return the files of an instance, oldest first.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self.get(actor, id)
+        with self._database.reading() as session:
+            return tuple(tasks.documents(session, instance_id=id))
+
+    def timers(self, actor: Actor, id: InstanceId) -> tuple[OpenTimer, ...]:
+        """Return what will fire by itself, the next first.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self.get(actor, id)
+        with self._database.reading() as session:
+            return tuple(jobs.timers(session, id))
+
+    def work(self, actor: Actor, id: InstanceId) -> tuple[WaitingJob, ...]:
+        """Return the machine work that is not done: waiting, running, failed.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self.get(actor, id)
+        with self._database.reading() as session:
+            return tuple(jobs.waiting(session, id))
+
+    def definition(self, actor: Actor, id: InstanceId) -> DefinitionId:
+        """Return the id of the definition that the instance is pinned to."""
+        return self.get(actor, id).definition_id
+
+
+def require_status(turn: Turn, allowed: tuple[InstanceStatus, ...], zh: str, en: str) -> None:
+    """Raise `WrongState` unless the turn's instance is in one of `allowed`."""
+    if turn.status not in allowed:
+        raise WrongState(what="流程实例", id=turn.row.id, state=turn.status.value, action=zh, action_en=en)
+
+
+def _read(session: Session, id: int, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
+    for row in chain.read(session, id, after=after, limit=limit):
+        yield history.unseal(history.Sealed(*row))
+
+
+def _without_data(event: Event) -> Event:
+    hidden: dict[str, Any] = {name: None if name == "result" else {} for name in _DATA if name in event.payload}
+    return replace(event, **hidden) if hidden else event
+
+
+def _given(reason: str) -> str:
+    if not reason.strip():
+        raise ReasonMissing()
+    return reason.strip()
+
+
+class ReasonMissing(EngineError):
+    """A command that is written into the history needs a reason."""
+
+    code = "reason_missing"
+    status = 422
+    zh = "请填写原因,它会记入历史。"
+    en = "Give a reason; it is written into the history."
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None

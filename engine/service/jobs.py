@@ -1,0 +1,404 @@
+"""Machine work: timers fire, handlers run, thrown events and notifications go out, people are reminded, incidents are mended."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from engine import access
+from engine import events as e
+from engine.clock import token
+from engine.errors import AmbiguousReceiver, BpmnError, NotFound, WrongState
+from engine.feel import codec
+from engine.model import (
+    SYSTEM,
+    Actor,
+    FireTimers,
+    Incident,
+    IncidentId,
+    InstanceId,
+    InstanceStatus,
+    JobKind,
+    RetryElement,
+    SetVariables,
+    TaskId,
+    TaskState,
+    TokenId,
+    UserTask,
+    Values,
+)
+from engine.service import outside, reminders
+from engine.service.instances import Instances, require_status
+from engine.service.messages import Messages
+from engine.service.outside import Errands
+from engine.service.retries import Retries
+from engine.service.runtime import Runtime
+from engine.service.turn import Turn
+from engine.store import instances, jobs, people, tasks
+from engine.store.database import Session, instant, micros
+from engine.store.jobs import JobRow
+from engine.store.people import NewNotice
+
+#: A message that was thrown and that nobody waits for yet is kept this long.
+KEEP_THROWN = timedelta(days=30)
+_LEASE = timedelta(minutes=1)
+_LATE = timedelta(minutes=1)
+_QUICK = (JobKind.TIMER.value, JobKind.EVENT.value)
+_SLOW = (JobKind.SERVICE.value, JobKind.NOTIFICATION.value)
+
+
+class _Stale(Exception):
+    """The lease was over and the job is somebody else's now, or it was cancelled: what was done does not count."""
+
+
+class Jobs:
+    """Runs what is due, and lets people mend what failed."""
+
+    def __init__(self, runtime: Runtime, of_instances: Instances, of_messages: Messages) -> None:
+        self._runtime = runtime
+        self._database = runtime.database
+        self._instances = of_instances
+        self._messages = of_messages
+        self._worker = token()[:12]
+
+    # -- the dispatcher's
+    def run_due(self, limit: int = 100) -> int:
+        """Run what is due now: timers and thrown events first, then handlers and notifications, then reminders.
+
+        Safe in any number of threads and processes at once. A failing job is tried again later; nothing is raised for it.
+
+        Returns:
+            How many jobs and reminders ran.
+        """
+        return self.run_quick(limit) + self.run_slow(limit)
+
+    def run_quick(self, limit: int = 100) -> int:
+        """Run what touches nothing outside: timers, thrown events, kept messages, reminders."""
+        self._reap()
+        count = 0
+        for _ in range(limit):
+            claimed = self._claim(_QUICK, min(limit - count, 50))
+            if not claimed:
+                break
+            count += len(claimed)
+            timers = dict.fromkeys(
+                j.instance_id for j in claimed if j.kind == JobKind.TIMER.value and j.instance_id is not None
+            )
+            for instance_id in timers:
+                self._fire(instance_id, [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value])
+            for job in claimed:
+                if job.kind == JobKind.EVENT.value:
+                    self._attempt(job, self._route)
+            if count >= limit:
+                break
+        return count + self._messages.deliver_kept() + self._remind(limit)
+
+    def run_slow(self, limit: int = 100) -> int:
+        """Run handlers and notifications, one after the other; each is claimed just before it runs."""
+        count = 0
+        while count < limit:
+            claimed = self._claim(_SLOW, 1)
+            if not claimed:
+                break
+            count += 1
+            job = claimed[0]
+            if job.kind == JobKind.SERVICE.value:
+                self._work(job)
+            else:
+                self._attempt(job, self._notify)
+        return count
+
+    def next_due_at(self) -> datetime | None:
+        """Return when the next job or reminder becomes due; None when nothing waits."""
+        with self._database.reading() as session:
+            due = [at for at in (jobs.next_due(session), tasks.next_reminder(session)) if at is not None]
+        return instant(min(due)) if due else None
+
+    def _reap(self) -> None:
+        now = micros(self._runtime.clock.now())
+        with self._database.reading() as session:
+            late = jobs.any_expired(session, now)
+        if late:
+            with self._database.writing() as tx:
+                jobs.reap(tx, now)
+
+    def _claim(self, kinds: tuple[str, ...], limit: int) -> list[JobRow]:
+        now = self._runtime.clock.now()
+        with self._database.reading() as session:
+            if not jobs.any_due(session, kinds, micros(now)):
+                return []
+        with self._database.writing() as tx:
+            return jobs.claim(
+                tx, kinds, now=micros(now), lease_until=micros(now + self._lease(kinds)), worker=self._worker, limit=limit
+            )
+
+    def _lease(self, kinds: tuple[str, ...]) -> timedelta:
+        if kinds is _QUICK:
+            return _LEASE
+        return max([_LEASE, *(h.timeout for h in self._runtime.handlers.values())])
+
+    # -- timers
+    def _fire(self, instance_id: int, claimed: list[JobRow]) -> None:
+        def do(turn: Turn) -> None:
+            if turn.status is InstanceStatus.ACTIVE:
+                turn.rewrite_timers()
+                turn.step(FireTimers())
+            else:
+                due = micros(turn.at + _LEASE)
+                turn.also(lambda tx: jobs.release(tx, instance_id, due_at=due))
+
+        try:
+            self._runtime.command(SYSTEM, instance_id, do)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other instances' timers must fire; this one is tried again
+            for job in claimed:
+                self._failed(job, error)
+
+    # -- handlers
+    def _work(self, job: JobRow) -> None:
+        """Run a handler outside every transaction, then let the token go on; the fence keeps a late finish out."""
+        assert job.instance_id is not None and job.body is not None
+        retries = Retries(job.retries, timedelta(microseconds=job.backoff))
+        handler = self._runtime.handlers.get(job.type)
+        errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
+        if handler is None:
+            message = f"没有注册处理程序 (no handler is registered): {job.type}"
+            self._settle(job, lambda turn: turn.job_failed(job, message, Retries(0, retries.backoff)))
+            return
+        given = codec.load(job.body)
+        with self._database.reading() as session:
+            row = instances.load(session, job.instance_id)
+            assert row is not None
+            compiled = self._runtime.definitions.compiled(session, row.bundle_id)
+            turn = Turn(self._runtime, session, compiled, row, SYSTEM, self._runtime.clock.now())
+        seen = turn.job_for(job, given["values"], given["properties"], attempt=job.attempts, errands=errands)
+        try:
+            values = dict(handler.run(seen) or {})
+            codec.dump(values)
+        except BpmnError as error:
+            thrown = error
+            self._settle(job, lambda turn: turn.job_threw(job, thrown, errands))
+        except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it is tried again, then a person looks
+            message = "".join(traceback.format_exception_only(error)).strip()
+            self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands))
+        else:
+            self._settle(job, lambda turn: turn.job_done(job, values, errands))
+
+    def _settle(self, job: JobRow, do: Callable[[Turn], None]) -> None:
+        """Write how a handler's run ended, if the job still is this worker's."""
+
+        def within(turn: Turn) -> None:
+            now = jobs.held(turn.session, job.id, job.fence)
+            if not now:
+                raise _Stale
+            if turn.status is not InstanceStatus.ACTIVE:
+                # done or not, the token cannot go on now; the job is offered again, under the same key, on resuming
+                turn.require(lambda tx: jobs.retry_at(tx, job.id, job.fence, due_at=job.due_at, error="suspended"))
+                return
+            do(turn)
+
+        assert job.instance_id is not None
+        try:
+            self._runtime.command(SYSTEM, job.instance_id, within)
+        except _Stale:
+            return  # the fence has refused a late finish; whoever holds the job now settles it
+        except Exception as error:  # noqa: BLE001  the diagram cannot go on with what the handler gave: tried again, then a person looks
+            self._failed(job, error)
+
+    # -- thrown events and notifications: jobs that no token waits for
+    def _attempt(self, job: JobRow, run: Callable[[JobRow], None]) -> None:
+        try:
+            run(job)
+        except Exception as error:  # noqa: BLE001  the next attempt comes later; after the last one a person looks
+            self._failed(job, error)
+        else:
+            with self._database.writing() as tx:
+                jobs.finish(tx, job.id, job.fence)
+
+    def _route(self, job: JobRow) -> None:
+        assert job.body is not None
+        self._messages.thrown(job.body, job_id=job.id, thrower=job.instance_id, keep_for=KEEP_THROWN)
+
+    def _notify(self, job: JobRow) -> None:
+        assert job.body is not None
+        message = codec.load(job.body)
+        channel, recipients = message["channel"], tuple(message["recipients"])
+        try:
+            outside.deliver(self._runtime.settings, channel, message, f"{job.id}.{message['once']}", instant(job.due_at))
+        except OSError as error:
+            problem = str(error)
+            self._note(job, e.NotificationFailed(
+                process=job.process, element=job.element or None, channel=channel, recipients=recipients, message=problem
+            ))  # fmt: skip
+            raise
+        self._note(job, e.NotificationSent(
+            process=job.process, element=job.element or None, channel=channel, recipients=recipients, subject=message["subject"]
+        ))  # fmt: skip
+
+    def _note(self, job: JobRow, event: e.Event) -> None:
+        if job.instance_id is not None:
+            self._runtime.command(SYSTEM, job.instance_id, lambda turn: turn.record(event))
+
+    def _failed(self, job: JobRow, error: Exception) -> None:
+        """Try again later, or, after the last attempt, open an incident."""
+        message = f"{type(error).__name__}: {error}"
+        patience = Retries(max(job.retries, 8), timedelta(microseconds=job.backoff or 5_000_000))
+        fatal = isinstance(error, AmbiguousReceiver)
+        again = None if fatal else patience.next_at(self._runtime.clock.now(), job.attempts, str(job.id))
+        if again is not None:
+            with self._database.writing() as tx:
+                jobs.retry_at(tx, job.id, job.fence, due_at=micros(again), error=message)
+            return
+        if job.instance_id is None:
+            with self._database.writing() as tx:
+                jobs.fail(tx, job.id, job.fence, message)
+            return
+
+        def do(turn: Turn) -> None:
+            turn.require(lambda tx: jobs.fail(tx, job.id, job.fence, message))
+            at = TokenId(job.token or 0)
+            turn.link_incident(at, job.id)
+            kind = "message" if job.kind == JobKind.EVENT.value else job.kind
+            turn.record(e.IncidentOpened(process=job.process, element=job.element, token=at, kind=kind, message=message))
+
+        self._runtime.command(SYSTEM, job.instance_id, do)
+
+    # -- reminders
+    def _remind(self, limit: int) -> int:
+        """Tell people of tasks that are half-way, due soon or overdue; of several missed reminders only the latest."""
+        now = self._runtime.clock.now()
+        with self._database.reading() as session:
+            due = tasks.due_reminders(session, micros(now), limit)
+        for task, at in due:
+            self._runtime.command(SYSTEM, task.instance_id, partial(self._remind_of, task.id, at))
+        return len(due)
+
+    def _remind_of(self, task_id: TaskId, was: int, turn: Turn) -> None:
+        task = tasks.get(turn.session, task_id)
+        if task is None or task.state is not TaskState.OPEN:
+            return
+        zone = self._runtime.settings.time_zone
+        told = reminders.latest(turn.at, task.created_at, task.due_at, zone)
+        following = reminders.after(turn.at, task.created_at, task.due_at, zone)
+        remind_at = None if following is None else micros(following.at)
+        remind_stage = None if following is None else following.stage
+        turn.require(lambda tx: tasks.set_reminder(tx, task.id, remind_at=remind_at, remind_stage=remind_stage, was=was))
+        if told is None:
+            return
+        recipients = self._recipients(turn.session, task, told.stage)
+        turn.record(
+            e.UserTaskReminded(
+                process=task.process, element=task.element, token=task.token, stage=told.stage,
+                recipients=tuple(sorted(recipients)), late=turn.at - told.at > _LATE,
+            )
+        )  # fmt: skip
+        subject, body = _words(task, told.stage, zone)
+        for user_id in sorted(recipients):
+            notice = NewNotice(
+                id=self._database.new_id(), user_id=user_id, at=micros(turn.at), subject=subject, body=body,
+                link=f"/tasks/{task.id}", instance_id=task.instance_id, once=f"{task.id}.{told.stage}.{was}",
+            )  # fmt: skip
+            turn.also(partial(_tell, notice))
+        addresses = [u.mail for u in people.find(turn.session, users=recipients) if u.mail]
+        if self._runtime.settings.smtp and addresses:
+            link = f"{self._runtime.settings.base_url}/tasks/{task.id}"
+            turn.outbox(
+                JobKind.NOTIFICATION, "mail",
+                codec.dump({
+                    "channel": "mail", "recipients": sorted(recipients), "once": f"{task.id}.{told.stage}.{was}", "to": addresses,
+                    "subject": subject, "body": f"{body}\n\n{link}",
+                }),
+            )  # fmt: skip
+
+    def _recipients(self, session: Session, task: UserTask, stage: str) -> set[str]:
+        if stage == "overdue_owner":
+            return {u.id for u in people.find(session, groups=[reminders.OWNERS])}
+        groups = [] if task.assignee is not None else list(task.candidate_groups)
+        users = [task.assignee] if task.assignee is not None else list(task.candidate_users)
+        if stage == "overdue":
+            groups.append(reminders.SUPERVISORS)
+        return {u.id for u in people.find(session, groups=groups, users=users)}
+
+    # -- incidents
+    def incidents(self, actor: Actor, *, open: bool = True, limit: int = 100) -> tuple[Incident, ...]:
+        """Return failures that wait for a person (or all), newest first.
+
+        Raises:
+            AccessDenied
+        """
+        access.require(actor, "mend incidents")
+        with self._database.reading() as session:
+            return tuple(jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
+
+    def of_instance(self, actor: Actor, id: InstanceId) -> tuple[Incident, ...]:
+        """Return the incidents of an instance, newest first.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self._instances.get(actor, id)
+        with self._database.reading() as session:
+            return tuple(jobs.incidents(session, only_open=False, instance_id=id, limit=500))
+
+    def retry(self, actor: Actor, incident_id: IncidentId, values: Values | None = None, reason: str = "") -> None:
+        """Try again what failed: a handler's job becomes due now, an element of the diagram runs again.
+
+        Args:
+            values: mend data of the instance first.
+
+        Raises:
+            AccessDenied, NotFound
+            WrongState: resolved already, or the instance is not active.
+        """
+        access.require(actor, "mend incidents")
+        with self._database.reading() as session:
+            found = jobs.incident(session, incident_id)
+        if found is None:
+            raise NotFound(what="异常 (incident)", id=incident_id)
+
+        def do(turn: Turn) -> None:
+            incident = jobs.incident(turn.session, incident_id)
+            if incident is None or incident.resolved_at is not None:
+                raise WrongState(what="异常", id=incident_id, state="resolved", action="重试", action_en="retried")
+            require_status(turn, (InstanceStatus.ACTIVE,), "重试", "retried")
+            if values:
+                turn.record(e.DataMended(scope=None, names=tuple(sorted(values)), reason=reason.strip()))
+                turn.step(SetVariables(values=values))
+            if incident.job_id is not None:
+                now, job_id = micros(turn.at), incident.job_id
+                turn.require(lambda tx: jobs.make_due(tx, job_id, now))
+                turn.made_work = True
+                turn.record(
+                    e.IncidentResolved(
+                        process=incident.process, element=incident.element, token=incident.token or TokenId(0), kind=incident.kind,
+                        reason=reason.strip(),
+                    )
+                )  # fmt: skip
+            else:
+                assert incident.token is not None
+                turn.step(RetryElement(token=incident.token))
+                turn.resolve(incident, reason.strip())
+
+        self._runtime.command(actor, found.instance_id, do)
+
+
+def _tell(notice: NewNotice, tx: Session) -> None:
+    people.tell(tx, notice)
+
+
+_STAGES = {
+    "half": ("任务时间已过半", "Half of the time is gone"),
+    "due_soon": ("任务即将到期", "A task is due soon"),
+    "overdue": ("任务已逾期", "A task is overdue"),
+    "overdue_owner": ("任务逾期超过一个工作日", "A task is overdue by a working day"),
+}
+
+
+def _words(task: UserTask, stage: str, zone: str) -> tuple[str, str]:
+    """Return subject and body of a reminder, Chinese first."""
+    zh, en = _STAGES[stage]
+    due = task.due_at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") if task.due_at is not None else "-"
+    subject = f"【{task.title}】{zh}:{task.name}"
+    return subject, f"{zh}:{task.name}({task.process_name}),到期时间 {due}。\n{en}: {task.name}, due {due}."

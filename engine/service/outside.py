@@ -1,0 +1,223 @@
+"""What handlers reach: people, notices, mail, chat robots. Everything sent is recorded in the instance's history.
+
+What a handler did outside cannot be taken back when it fails later. So what was sent is remembered under the job's key even
+then, and its next attempt does not send it again; a mail that was sent by a process that died before it could remember carries
+the same Message-ID when it is sent once more.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import apprise
+
+from engine import events as e
+from engine.events import Event
+from engine.feel import codec
+from engine.handler import Person
+from engine.model import JobKind
+from engine.settings import Settings
+from engine.store import instances, jobs, people
+from engine.store.database import Session, micros
+from engine.store.jobs import JobRow
+from engine.store.people import NewNotice
+
+if TYPE_CHECKING:
+    from engine.service.runtime import Runtime
+
+_TIMEOUT = 20.0  #: seconds to wait for a mail server
+
+
+class NotSent(OSError):
+    """A channel refused; the job is tried again."""
+
+
+class Errands:
+    """The `Outside` of one run of one job. It writes nothing itself: `events` and `writes` go into the turn that follows.
+
+    Args:
+        key: of the job; what was sent under it before is not sent again.
+        inside: the handler runs within a command's transaction; mails and robots become jobs of their own then.
+    """
+
+    def __init__(self, runtime: Runtime, session: Session | None, *, key: str, instance_id: int | None, inside: bool) -> None:
+        self._runtime = runtime
+        self._session = session
+        self._key = key
+        self._instance = instance_id
+        self._inside = inside
+        self._at = runtime.clock.now()
+        self._facts: list[tuple[str, tuple[str, ...], str, str | None]] = []
+        self._writes: list[Callable[[Session], object]] = []
+
+    # -- what a handler calls
+    def people(self, *, groups: Iterable[str] = (), users: Iterable[str] = ()) -> tuple[Person, ...]:
+        """Return the active people who are in one of `groups` or named in `users`, each once, by id."""
+        found = self._read(lambda tx: people.find(tx, groups=groups, users=users))
+        return tuple(Person(id=u.id, name=u.name, mail=u.mail, groups=u.groups) for u in found)
+
+    def notice(self, person: Person, subject: str, body: str, link: str = "") -> None:
+        """Put a notice into the person's list; once per job, person and subject."""
+        new = NewNotice(
+            id=self._runtime.database.new_id(),
+            user_id=person.id,
+            at=micros(self._at),
+            subject=subject,
+            body=body,
+            link=link.removeprefix(self._runtime.settings.base_url),
+            instance_id=self._instance,
+            once=f"{self._key}.{_short(subject)}",
+        )
+        self._writes.append(lambda tx: people.tell(tx, new))
+        self._facts.append(("notice", (person.id,), subject, None))
+
+    def mail(self, people: Iterable[Person], subject: str, body: str) -> None:
+        """Send one mail to everybody who has an address; without a mail server it is recorded as not sent.
+
+        Raises:
+            NotSent: the mail server refused or did not answer.
+        """
+        told = tuple(people)
+        recipients = tuple(p.id for p in told)
+        addresses = tuple(p.mail for p in told if p.mail)
+        if not self._runtime.settings.smtp:
+            self._facts.append(("mail", recipients, subject, "没有配置邮件服务器 (no mail server is configured): PSMFLOW_SMTP"))
+        elif not addresses:
+            self._facts.append(("mail", recipients, subject, "收件人没有邮箱地址 (nobody has a mail address)"))
+        else:
+            self._send("mail", recipients, subject, {"to": list(addresses), "subject": subject, "body": body})
+
+    def robot(self, subject: str, body: str) -> None:
+        """Tell the configured chat robots; without one it is recorded as not sent.
+
+        Raises:
+            NotSent: a robot refused.
+        """
+        if not self._runtime.settings.robots:
+            self._facts.append(("robot", (), subject, "没有配置群机器人 (no chat robot is configured): PSMFLOW_ROBOTS"))
+        else:
+            self._send("robot", (), subject, {"subject": subject, "body": body})
+
+    def link(self, path: str = "") -> str:
+        """Return the address of a page, by default of the job's process instance."""
+        return self._runtime.settings.base_url + (
+            path or (f"/instances/{self._instance}" if self._instance is not None else "/")
+        )
+
+    # -- sending
+    def _send(self, channel: str, recipients: tuple[str, ...], subject: str, message: Mapping[str, object]) -> None:
+        once = f"{channel}.{_short(subject, *sorted(recipients))}"
+        if self._inside:
+            body = codec.dump({"channel": channel, "recipients": list(recipients), "once": once, **message})
+            self._writes.append(lambda tx: jobs.insert(tx, [self._later(channel, body)], held=False))
+            return
+        scope = f"sent:{self._key}"
+        if self._read(lambda tx: instances.idempotent_answer(tx, scope, once)) is not None:
+            return
+        try:
+            deliver(self._runtime.settings, channel, message, f"{self._key}.{once}", self._at)
+        except OSError as error:
+            self._facts.append((channel, recipients, subject, f"{type(error).__name__}: {error}"))
+            raise
+        self._facts.append((channel, recipients, subject, None))
+        at = micros(self._at)
+        self._writes.append(lambda tx: instances.keep_key(tx, scope, once, None, at))
+
+    def _later(self, channel: str, body: bytes) -> JobRow:
+        return JobRow(
+            id=self._runtime.database.new_id(), kind=JobKind.NOTIFICATION.value, instance_id=self._instance, token=None, process="",
+            element="", type=channel, due_at=micros(self._at), attempts=0, retries=8, backoff=30_000_000, fence=0, body=body,
+        )  # fmt: skip
+
+    def _read(self, query: Callable[[Session], object]) -> Any:
+        if self._session is not None:
+            return query(self._session)
+        with self._runtime.database.reading() as session:
+            return query(session)
+
+    # -- for the turn that follows
+    def events(self, process: str, element: str | None) -> list[Event]:
+        """Return what was sent and what was not, as facts of the element's history."""
+        found: list[Event] = []
+        for channel, recipients, subject, problem in self._facts:
+            if problem is None:
+                found.append(
+                    e.NotificationSent(
+                        process=process, element=element, channel=channel, recipients=recipients, subject=subject
+                    )
+                )
+            else:
+                found.append(
+                    e.NotificationFailed(
+                        process=process, element=element, channel=channel, recipients=recipients, message=problem
+                    )
+                )
+        return found
+
+    def writes(self) -> list[Callable[[Session], object]]:
+        """Return the rows to write: notices, and the keys of what was sent."""
+        return self._writes
+
+
+def deliver(settings: Settings, channel: str, message: Mapping[str, object], key: str, at: datetime) -> None:
+    """Send a mail or tell the robots, now.
+
+    Args:
+        key: makes the Message-ID, the same for every attempt.
+
+    Raises:
+        NotSent: refused, or no answer.
+    """
+    if channel == "mail":
+        _mail(settings, message, key, at)
+    else:
+        _robots(settings, message)
+
+
+def _mail(settings: Settings, message: Mapping[str, object], key: str, at: datetime) -> None:
+    mail = EmailMessage()
+    mail["From"] = settings.mail_from
+    mail["To"] = ", ".join(str(a) for a in message["to"])  # type: ignore[attr-defined]
+    mail["Subject"] = " ".join(str(message["subject"]).split())
+    mail["Date"] = format_datetime(at)
+    mail["Message-ID"] = f"<psmflow.{_short(key)}@{settings.mail_from.rpartition('@')[2] or 'localhost'}>"
+    mail.set_content(str(message["body"]))
+    address = urlsplit(settings.smtp)
+    host = address.hostname or "localhost"
+    secure = address.scheme == "smtps"
+    try:
+        if secure:
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                host, address.port or 465, timeout=_TIMEOUT, context=ssl.create_default_context()
+            )
+        else:
+            server = smtplib.SMTP(host, address.port or 25, timeout=_TIMEOUT)
+        with server:
+            if not secure and server.has_extn("starttls"):
+                server.starttls(context=ssl.create_default_context())
+            if address.username:
+                server.login(unquote(address.username), unquote(address.password or ""))
+            server.send_message(mail)
+    except (smtplib.SMTPException, OSError) as error:
+        raise NotSent(f"{host}: {error}") from error
+
+
+def _robots(settings: Settings, message: Mapping[str, object]) -> None:
+    robots = apprise.Apprise()
+    for address in settings.robots:
+        if not robots.add(address):
+            raise NotSent(f"apprise does not understand the address {address.split('://')[0]}://… (PSMFLOW_ROBOTS)")
+    if not robots.notify(title=str(message["subject"]), body=str(message["body"])):
+        raise NotSent("a chat robot refused the message")
+
+
+def _short(*words: str) -> str:
+    return sha256("\0".join(words).encode()).hexdigest()[:24]

@@ -1,0 +1,208 @@
+"""People: who may log in, in which groups they are, what they were told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from engine import access
+from engine.errors import AccessDenied, EngineError, NotFound
+from engine.model import SYSTEM, Actor, Choice, Notice, User
+from engine.service.runtime import Runtime
+from engine.store import people
+from engine.store.database import Session, micros
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHORTEST = 8
+DEMO_PASSWORD = "demo"  # noqa: S105  the point of a demo is that everybody knows it
+
+
+class InvalidPerson(EngineError):
+    code = "invalid_person"
+    status = 422
+    zh = "用户资料不正确:{reason}"
+    en = "The person's data is wrong: {reason_en}"
+
+
+class People:
+    """Commands and queries on users, groups and notices."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._database = runtime.database
+        self._hasher = PasswordHasher()
+        self._nobody = ""
+
+    def authenticate(self, user_id: str, password: str) -> Actor:
+        """Return the person whose password this is.
+
+        Raises:
+            AccessDenied: unknown, not active, or the wrong password; which of them is not told.
+        """
+        with self._database.reading() as session:
+            stored = people.password(session, user_id)
+        if stored is None:
+            if not self._nobody:
+                self._nobody = self._hasher.hash("nobody")
+            stored, known = self._nobody, False  # an unknown user takes as long as a wrong password
+        else:
+            known = True
+        try:
+            right = self._hasher.verify(stored, password) and known
+        except VerifyMismatchError:
+            right = False
+        actor = self.actor(user_id) if right else None
+        if actor is None:
+            raise AccessDenied(action="登录", reason="用户名或密码不正确。")
+        if self._hasher.check_needs_rehash(stored):
+            with self._database.writing() as tx:
+                people.set_password(tx, user_id, self._hasher.hash(password))
+        return actor
+
+    def actor(self, user_id: str) -> Actor | None:
+        """Return an active person as an actor, or None."""
+        with self._database.reading() as session:
+            found = people.get(session, user_id)
+        return None if found is None or not found.active else Actor(id=found.id, name=found.name, groups=found.groups)
+
+    def users(self, actor: Actor) -> tuple[User, ...]:
+        """Return everybody, by id; mail addresses to administrators alone.
+
+        Raises:
+            AccessDenied: the actor has no role.
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            found = people.everybody(session)
+        if access.may(actor, "administer people"):
+            return tuple(found)
+        return tuple(User(id=u.id, name=u.name, mail="", groups=u.groups, active=u.active) for u in found if u.active)
+
+    def groups(self, actor: Actor) -> tuple[Choice, ...]:
+        """Return every role with its names."""
+        return tuple(Choice(id=g.id, zh=g.zh, en=g.en) for g in access.GROUPS.values())
+
+    def add_user(self, actor: Actor, id: str, name: str, password: str, groups: Iterable[str], mail: str = "") -> User:
+        """Let somebody in.
+
+        Raises:
+            AccessDenied
+            InvalidPerson: the id is taken or malformed, a role unknown, the password too short.
+        """
+        access.require(actor, "administer people")
+        if not _ID.fullmatch(id) or id == SYSTEM.id:
+            raise InvalidPerson(
+                reason="用户名须为小写字母、数字、点、横线,64 字以内。",
+                reason_en="an id is small letters, digits, dots, dashes, at most 64.",
+            )
+        user = User(id=id, name=name.strip() or id, mail=_mail(mail), groups=_known(groups), active=True)
+        stored = self._hash(password)
+        with self._database.writing() as tx:
+            if not people.add(tx, user, stored, micros(self._runtime.clock.now())):
+                raise InvalidPerson(reason=f"用户名 {id} 已被使用。", reason_en=f"the id {id} is taken.")
+        return user
+
+    def set_groups(self, actor: Actor, user_id: str, groups: Iterable[str]) -> None:
+        """Give somebody these roles and no others.
+
+        Raises:
+            AccessDenied, NotFound
+            InvalidPerson: a role is unknown.
+        """
+        access.require(actor, "administer people")
+        wanted = _known(groups)
+        with self._database.writing() as tx:
+            _require(tx, user_id)
+            people.set_groups(tx, user_id, wanted)
+
+    def set_password(self, actor: Actor, user_id: str, password: str) -> None:
+        """Set a password: an administrator anybody's, everybody their own.
+
+        Raises:
+            AccessDenied, NotFound
+            InvalidPerson: too short.
+        """
+        if actor.id != user_id:
+            access.require(actor, "administer people")
+        stored = self._hash(password)
+        with self._database.writing() as tx:
+            _require(tx, user_id)
+            people.set_password(tx, user_id, stored)
+
+    def set_active(self, actor: Actor, user_id: str, active: bool) -> None:
+        """Let somebody in again, or out; what they did stays theirs.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        access.require(actor, "administer people")
+        with self._database.writing() as tx:
+            _require(tx, user_id)
+            people.set_active(tx, user_id, active)
+
+    def _hash(self, password: str) -> str:
+        if len(password) < _SHORTEST and not (self._runtime.settings.demo and password == DEMO_PASSWORD):
+            raise InvalidPerson(
+                reason=f"密码至少 {_SHORTEST} 个字符。", reason_en=f"a password has at least {_SHORTEST} characters."
+            )
+        return self._hasher.hash(password)
+
+    def make_demo_users(self) -> int:
+        """Add one user for each role, named like it, password “demo”; only in demo mode. Return how many were new."""
+        if not self._runtime.settings.demo:
+            return 0
+        with self._database.reading() as session:
+            known = {u.id for u in people.everybody(session)}
+        missing = [g for g in access.GROUPS.values() if g.id not in known]
+        if not missing:
+            return 0
+        stored, at = self._hash(DEMO_PASSWORD), micros(self._runtime.clock.now())
+        with self._database.writing() as tx:
+            return sum(
+                people.add(tx, User(id=g.id, name=g.zh, mail="", groups=frozenset({g.id}), active=True), stored, at)
+                for g in missing
+            )
+
+    # -- notices
+    def notices(self, actor: Actor, *, unread: bool = False, limit: int = 50) -> tuple[Notice, ...]:
+        """Return what the actor was told, newest first."""
+        with self._database.reading() as session:
+            return tuple(people.notices(session, actor.id, unread=unread, limit=max(1, min(limit, 500))))
+
+    def unread_count(self, actor: Actor) -> int:
+        """Return how many notices the actor has not read."""
+        with self._database.reading() as session:
+            return people.unread_count(session, actor.id)
+
+    def read_notice(self, actor: Actor, id: int) -> None:
+        """Mark a notice as read.
+
+        Raises:
+            NotFound: it is not the actor's.
+        """
+        with self._database.writing() as tx:
+            if not people.read_notice(tx, id, actor.id, micros(self._runtime.clock.now())):
+                raise NotFound(what="通知 (notice)", id=id)
+
+
+def _require(tx: Session, user_id: str) -> None:
+    if people.get(tx, user_id) is None:
+        raise NotFound(what="用户 (user)", id=user_id)
+
+
+def _known(groups: Iterable[str]) -> frozenset[str]:
+    found = frozenset(groups)
+    unknown = sorted(found - frozenset(access.GROUPS))
+    if unknown:
+        raise InvalidPerson(reason=f"没有角色 {'、'.join(unknown)}。", reason_en=f"there is no role {', '.join(unknown)}.")
+    return found
+
+
+def _mail(mail: str) -> str:
+    mail = mail.strip()
+    if mail and not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", mail):
+        raise InvalidPerson(reason=f"邮箱地址 {mail} 不正确。", reason_en=f"{mail} is no mail address.")
+    return mail

@@ -1,0 +1,212 @@
+"""What every command shares: database, clock, handlers, compiled definitions; and the way one command becomes one transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from engine import clock as house_clock
+from engine.bpmn import Definition, compile_definition
+from engine.bpmn.xml import MODEL, read_diagram
+from engine.clock import Clock
+from engine.errors import Conflict, NotFound
+from engine.handler import HandlerRegistry
+from engine.model import Actor, ProcessDefinition, Source
+from engine.service.turn import Faster, Turn
+from engine.settings import Settings
+from engine.store import definitions, instances
+from engine.store.database import Database, Session
+
+Answer = TypeVar("Answer")
+_ATTEMPTS = 40
+_STRIPES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A run's pinned definitions, ready to step. `processes`: ``{key: definition}`` of the root and everything it calls."""
+
+    bundle_id: int
+    root: ProcessDefinition
+    definition: Definition
+    processes: dict[str, ProcessDefinition]
+    names: dict[tuple[str, str], str]  #: ``{(process, element): label}``
+
+
+class Definitions:
+    """Compiles bundles of pinned versions, each once in this process; definitions never change once deployed."""
+
+    def __init__(self, database: Database, zone: str) -> None:
+        self._database = database
+        self._zone = zone
+        self._lock = threading.Lock()
+        self._compiled: dict[int, Compiled] = {}
+        self._generation = -1
+        self._current: dict[tuple[str, int | None], int] = {}
+
+    def current(self, session: Session, key: str, version: int | None = None) -> Compiled:
+        """Return what a new instance of `key` runs: the version asked for (default: the newest), calling the newest of each.
+
+        Raises:
+            NotFound: no such process or version, or one that it calls is not deployed.
+        """
+        generation = definitions.generation(session)
+        with self._lock:
+            if generation != self._generation:
+                self._current.clear()
+                self._generation = generation
+            known = self._current.get((key, version))
+        if known is not None:
+            return self.compiled(session, known)
+        root = definitions.by_key(session, key, version)
+        if root is None:
+            raise NotFound(what="流程 (process)", id=key if version is None else f"{key} v{version}")
+        processes, wanted = {key: root}, sorted(root.info.calls)
+        while wanted:
+            called = wanted.pop()
+            if called not in processes:
+                found = definitions.by_key(session, called)
+                if found is None:
+                    raise NotFound(what="流程 (process)", id=called)
+                processes[called] = found
+                wanted += sorted(found.info.calls)
+        pinned = {k: d.version for k, d in processes.items()}
+        bundle_id = definitions.find_bundle(session, root.id, pinned)
+        if bundle_id is None:
+            new = self._database.new_id()
+            with self._database.writing() as tx:
+                definitions.insert_bundle(tx, new, root.id, pinned)
+                bundle_id = definitions.find_bundle(tx, root.id, pinned)
+            assert bundle_id is not None
+        with self._lock:
+            if generation == self._generation:
+                self._current[key, version] = bundle_id
+        return self.compiled(session, bundle_id)
+
+    def compiled(self, session: Session, bundle_id: int) -> Compiled:
+        """Return a bundle ready to step."""
+        found = self._compiled.get(bundle_id)
+        if found is None:
+            with self._lock:
+                found = self._compiled.get(bundle_id)
+                if found is None:
+                    found = self._compiled[bundle_id] = self._compile(session, bundle_id)
+        return found
+
+    def _compile(self, session: Session, bundle_id: int) -> Compiled:
+        row = definitions.bundle(session, bundle_id)
+        if row is None:
+            raise NotFound(what="流程版本组合 (bundle)", id=bundle_id)
+        root_id, pinned = row
+        root = definitions.get(session, root_id)
+        assert root is not None
+        processes: dict[str, ProcessDefinition] = {}
+        sources: list[Source] = []
+        decisions: dict[str, bytes] = {}
+        for key, version in pinned.items():
+            found = definitions.by_key(session, key, version)
+            assert found is not None
+            processes[key] = found
+            xml = definitions.xml(session, found.id)
+            assert xml is not None
+            sources.append(Source(key=key, version=version, xml=xml))
+            for decision in found.info.decisions:
+                body = definitions.artifact(session, "decision", decision, found.deployment_id)
+                if body is not None:
+                    decisions[decision] = body
+        return Compiled(
+            bundle_id=bundle_id,
+            root=root,
+            definition=compile_definition(root.key, sources, decisions, self._zone),
+            processes=processes,
+            names={(source.key, id): name for source in sources for id, name in _names(source)},
+        )
+
+
+def _names(source: Source) -> Iterator[tuple[str, str]]:
+    """Give ``(id, label)`` of every flow element of a process as drawn."""
+    for process in read_diagram(source.xml, limit=len(source.xml)).iter(f"{{{MODEL}}}process"):
+        if process.get("id") == source.key:
+            for node in process.iter():
+                if node.get("id") and node.get("name"):
+                    yield node.get("id", ""), " ".join(node.get("name", "").split())
+
+
+class Runtime:
+    """Carries commands out. Every command on an instance goes through `command` or `create`."""
+
+    def __init__(self, settings: Settings, clock: Clock, handlers: HandlerRegistry, database: Database) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.handlers = handlers
+        self.database = database
+        self.definitions = Definitions(database, settings.time_zone)
+        self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
+        self._stripes = [threading.Lock() for _ in range(_STRIPES)]
+
+    def command(self, actor: Actor, instance_id: int, do: Callable[[Turn], Answer]) -> Answer:
+        """Let `do` work on an instance in memory, then write all that followed in one transaction.
+
+        When somebody else changed the instance meanwhile, everything is thrown away and done again on the new state; so `do`
+        may run several times and must touch nothing but its turn.
+
+        Raises:
+            NotFound: no such instance.
+            Conflict: somebody was faster again and again.
+        """
+        # one thread of this process at a time saves most retries; other processes are kept out by the version alone
+        with self._stripes[(instance_id >> 12 ^ instance_id) % _STRIPES]:
+            for attempt in range(_ATTEMPTS):
+                with self.database.reading() as session:
+                    row = instances.load(session, instance_id)
+                    if row is None:
+                        raise NotFound(what="流程实例 (process instance)", id=instance_id)
+                    compiled = self.definitions.compiled(session, row.bundle_id)
+                    turn = Turn(self, session, compiled, row, actor, self.clock.now())
+                    answer = do(turn)
+                    turn.prepare()
+                try:
+                    self._write(turn)
+                except Faster:
+                    house_clock.pause(attempt)
+                    continue
+                break
+            else:
+                raise Conflict()
+        return self._answer(turn, answer)
+
+    def create(self, make: Callable[[Session], tuple[Turn, Answer]], made_before: Callable[[], Answer | None]) -> Answer:
+        """Write a new instance that `make` started in memory.
+
+        Args:
+            made_before: the answer of the same command given before, looked up when the transaction was given up.
+        """
+        for attempt in range(_ATTEMPTS):
+            with self.database.reading() as session:
+                turn, answer = make(session)
+                turn.prepare()
+            try:
+                self._write(turn)
+            except Faster:
+                before = made_before()
+                if before is not None:
+                    return before
+                house_clock.pause(attempt)
+                continue
+            return self._answer(turn, answer)
+        raise Conflict()
+
+    def _write(self, turn: Turn) -> None:
+        if turn.is_empty:
+            return
+        with self.database.writing() as tx:
+            turn.write(tx)
+
+    def _answer(self, turn: Turn, answer: Answer) -> Answer:
+        if turn.made_work:
+            self.wake()
+        if turn.refused is not None:
+            raise turn.refused
+        return answer

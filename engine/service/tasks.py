@@ -1,0 +1,564 @@
+"""User tasks: inbox, claim, release, assign, drafts, files, completion."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, Literal, TypeVar
+
+import orjson
+
+from engine import access
+from engine import events as e
+from engine.bpmn import visible_variables
+from engine.errors import AccessDenied, FileRefused, InvalidValues, NotFound, StalePage, TaskNotOpen, TaskSuspended
+from engine.feel import codec
+from engine.forms import Component, Form
+from engine.model import (
+    Actor,
+    CompleteUserTask,
+    Document,
+    DocumentId,
+    InstanceId,
+    Page,
+    TaskId,
+    TaskState,
+    UserTask,
+    Values,
+)
+from engine.service.forms import form_of, shown_to
+from engine.service.instances import Instances
+from engine.service.runtime import Runtime
+from engine.service.turn import Turn
+from engine.store import instances, people, tasks
+from engine.store.database import Session, micros
+
+Answer = TypeVar("Answer")
+View = Literal["all", "mine", "claimable", "overdue"]
+#: What may be uploaded. Nothing that a browser would run.
+ACCEPTED = frozenset(
+    [
+        ".pdf",
+        ".ofd",
+        ".doc",
+        ".docx",
+        ".docm",
+        ".wps",
+        ".xls",
+        ".xlsx",
+        ".xlsm",
+        ".et",
+        ".ppt",
+        ".pptx",
+        ".dps",
+        ".odt",
+        ".ods",
+        ".odp",
+        ".rtf",
+        ".txt",
+        ".csv",
+        ".md",
+        ".xml",
+        ".json",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".heic",
+        ".dwg",
+        ".dxf",
+        ".vsd",
+        ".vsdx",
+        ".mpp",
+        ".bpmn",
+        ".dmn",
+        ".zip",
+        ".rar",
+        ".7z",
+        ".eml",
+        ".msg",
+        ".mp3",
+        ".m4a",
+        ".wav",
+        ".mp4",
+        ".mov",
+    ]
+)
+_CHUNK = 1 << 20
+_STATE_ZH = {
+    TaskState.COMPLETED: "已完成",
+    TaskState.CANCELLED: "已取消",
+    TaskState.SUSPENDED: "已挂起",
+    TaskState.OPEN: "待办",
+}
+
+
+class SeparationOfDuties(AccessDenied):
+    """A two-person rule keeps this actor from the task; the attempt is in the history."""
+
+    code = "separation_of_duties"
+
+
+class Tasks:
+    """Commands and queries on user tasks."""
+
+    def __init__(self, runtime: Runtime, of_instances: Instances) -> None:
+        self._runtime = runtime
+        self._database = runtime.database
+        self._instances = of_instances
+        self._documents = runtime.settings.data / "documents"
+
+    # -- looking
+    def inbox(
+        self, actor: Actor, view: View = "all", *, search: str = "", limit: int = 50, after: str | None = None
+    ) -> Page[UserTask]:
+        """Return the open tasks of a person, the most urgent first.
+
+        Args:
+            view: ``mine`` claimed by or given to the actor, ``claimable`` offered to them, ``overdue`` of both, ``all`` both.
+            search: anywhere in the names of task and instance or the business key, capitals or not.
+            after: `Page.next` of the page before.
+        """
+        limit = max(1, min(limit, 500))
+        with self._database.reading() as session:
+            found = tasks.inbox(
+                session,
+                actor,
+                mine=view != "claimable",
+                claimable=view != "mine",
+                due_before=micros(self._runtime.clock.now()) if view == "overdue" else None,
+                search=search,
+                limit=limit + 1,
+                after=_place(after),
+            )
+        more = len(found) > limit
+        page = found[:limit]
+        return Page(items=tuple(task for _, task in page), next=f"{page[-1][0]}.{page[-1][1].id}" if more else None)
+
+    def counts(self, actor: Actor) -> dict[str, int]:
+        """Return ``{view: how many tasks}``."""
+        with self._database.reading() as session:
+            return tasks.count(session, actor, now=micros(self._runtime.clock.now()))
+
+    def of_instance(self, actor: Actor, instance_id: InstanceId) -> tuple[UserTask, ...]:
+        """Return every task of an instance, open or not, oldest first.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self._instances.get(actor, instance_id)
+        with self._database.reading() as session:
+            return tuple(tasks.of_instance(session, instance_id))
+
+    def get(self, actor: Actor, id: TaskId) -> UserTask:
+        """Return a task.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        with self._database.reading() as session:
+            return self._seen(session, actor, id)
+
+    def _seen(self, session: Session, actor: Actor, id: int) -> UserTask:
+        task = _found(session, id)[0]
+        if not access.may_see_task(actor, task):
+            instance = instances.get(session, task.instance_id)
+            assert instance is not None
+            self._instances.require_sight(actor, instance)
+        return task
+
+    def form(self, actor: Actor, id: TaskId) -> tuple[Form | None, Values]:
+        """Return the task's form (without what the actor may not see) and the values it starts with: draft over variables.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        with self._database.reading() as session:
+            task = self._seen(session, actor, id)
+            form = shown_to(actor, self._form(session, task))
+            draft = tasks.draft(session, id, actor.id)
+            variables = self._variables(session, task)
+        values: dict[str, Any] = form.initial(variables) if form is not None else {}
+        if draft is not None:
+            values.update(orjson.loads(draft))
+        return form, values
+
+    def context(self, actor: Actor, id: TaskId) -> Values:
+        """Return the variables that the task's form names or shows in tables, for its page.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        with self._database.reading() as session:
+            task = self._seen(session, actor, id)
+            form = shown_to(actor, self._form(session, task))
+            variables = self._variables(session, task)
+        if form is None:
+            return {}
+        names = {c.key or c.source for c in _every(form.components)} | {c.source for c in _every(form.components)}
+        return {name: value for name, value in variables.items() if name in names}
+
+    def _form(self, session: Session, task: UserTask) -> Form | None:
+        if task.form is None:
+            return None
+        row = instances.load(session, task.instance_id)
+        assert row is not None
+        process = self._runtime.definitions.compiled(session, row.bundle_id).processes[task.process]
+        form = form_of(session, task.form, process.deployment_id)
+        if form is None:
+            raise NotFound(what="表单 (form)", id=task.form)
+        return form
+
+    def _variables(self, session: Session, task: UserTask) -> Values:
+        row = instances.load(session, task.instance_id)
+        if row is None or row.state is None or task.state not in (TaskState.OPEN, TaskState.SUSPENDED):
+            return {}
+        compiled = self._runtime.definitions.compiled(session, row.bundle_id)
+        return visible_variables(compiled.definition, row.state, task.token)
+
+    # -- who works on it
+    def claim(self, actor: Actor, id: TaskId) -> None:
+        """Take a task that is offered to the actor; nothing happens when it is the actor's already.
+
+        Raises:
+            NotFound, TaskNotOpen, TaskSuspended
+            AccessDenied: not offered to the actor, or somebody else was faster.
+            SeparationOfDuties: a two-person rule; the attempt is recorded.
+        """
+
+        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+            if task.assignee == actor.id:
+                return
+            access.require_work_on(actor, task)
+            if not self._separated(turn, actor, task, properties):
+                turn.record(e.UserTaskClaimed(process=task.process, element=task.element, token=task.token))
+
+        self._command(actor, id, do)
+
+    def release(self, actor: Actor, id: TaskId) -> None:
+        """Give a task back to those it was offered to.
+
+        Raises:
+            NotFound, TaskNotOpen, TaskSuspended
+            AccessDenied: somebody else's, or offered to nobody so that it would be lost.
+        """
+
+        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+            access.require_release(actor, task)
+            if not task.candidate_groups and not task.candidate_users:
+                raise AccessDenied(action=f"退回任务“{task.name}”", reason="它没有候选人,退回后无人可办;请由主管转派。")
+            if task.assignee is not None:
+                turn.record(e.UserTaskReleased(process=task.process, element=task.element, token=task.token))
+
+        self._command(actor, id, do)
+
+    def assign(self, actor: Actor, id: TaskId, user: str, reason: str) -> None:
+        """Hand a task on to `user`.
+
+        Raises:
+            NotFound: no such task or person.
+            TaskNotOpen, TaskSuspended
+            AccessDenied: not the actor's task and the actor is no supervisor.
+            SeparationOfDuties: a two-person rule keeps `user` from it.
+        """
+
+        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+            access.require_assign(actor, task)
+            found = people.get(turn.session, user)
+            if found is None or not found.active:
+                raise NotFound(what="用户 (user)", id=user)
+            if not self._separated(turn, Actor(id=user, name=found.name, groups=found.groups), task, properties):
+                turn.record(
+                    e.UserTaskAssigned(
+                        process=task.process, element=task.element, token=task.token, assignee=user, reason=reason.strip()
+                    )
+                )
+
+        self._command(actor, id, do)
+
+    def _separated(self, turn: Turn, actor: Actor, task: UserTask, properties: Mapping[str, str]) -> bool:
+        """True if a two-person rule bars the actor: then the turn records it, and the caller is told once it is written."""
+        elements = [w.strip() for w in properties.get("separateFrom", "").split(",") if w.strip()]
+        if not elements or access.is_system(actor):
+            return False
+        who = {actor.id, actor.acting_for or actor.id}
+        performers = tasks.performers(turn.session, task.instance_id)
+        barred = next((element for element in elements if performers.get(element, set()) & who), None)
+        if barred is None:
+            return False
+        rule = properties.get("separationRule", "")
+        turn.record(
+            e.SeparationOfDutiesDenied(process=task.process, element=task.element, token=task.token, rule=rule or barred)
+        )
+        name = turn.element_name(task.process, barred)
+        turn.refused = SeparationOfDuties(
+            action=f"办理任务“{task.name}”", reason=f"职责分离{' ' + rule if rule else ''}:此人已办理“{name}”,须由他人办理。"
+        )
+        return True
+
+    # -- completing
+    def save_draft(self, actor: Actor, id: TaskId, raw: Mapping[str, Any]) -> None:
+        """Keep what the actor typed so far; nothing is checked yet.
+
+        Raises:
+            NotFound, TaskNotOpen
+            AccessDenied: the actor may not work on the task.
+        """
+        body = orjson.dumps(dict(raw), default=str)
+        with self._database.writing() as tx:
+            task, _ = _found(tx, id)
+            access.require_work_on(actor, task)
+            _require_open(task)
+            tasks.save_draft(tx, id, actor.id, body, micros(self._runtime.clock.now()))
+
+    def complete(
+        self, actor: Actor, id: TaskId, raw: Mapping[str, Any] | None = None, *, version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:  # fmt: skip
+        """Complete a task with what its form accepts; an unclaimed one is claimed by doing so.
+
+        Args:
+            raw: ``{field: value as typed, or as JSON}``; a task without a form takes any values. File fields take the files
+                attached to the task.
+            version: of the task as the page showed it; refused when it changed since.
+            idempotency_key: a second call of the same actor with the same key does nothing more.
+
+        Raises:
+            NotFound
+            TaskNotOpen, TaskTooLate, TaskSuspended
+            AccessDenied, SeparationOfDuties
+            StalePage: `version` is old.
+            InvalidValues: the form refuses `raw`.
+        """
+        scope = f"complete:{actor.id}"
+        given = dict(raw or {})
+
+        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+            if idempotency_key is not None and instances.idempotent_answer(turn.session, scope, idempotency_key) is not None:
+                return
+            if version is not None and version != task.version:
+                raise StalePage(what=f"任务“{task.name}”")
+            access.require_work_on(actor, task)
+            if self._separated(turn, actor, task, properties):
+                return
+            values = self._accepted(turn, actor, task, given)
+            if task.assignee is None and not access.is_system(actor):
+                turn.record(e.UserTaskClaimed(process=task.process, element=task.element, token=task.token))
+            if idempotency_key is not None:
+                at = micros(turn.at)
+                turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, id, at))
+            turn.step(CompleteUserTask(token=task.token, values=values))
+
+        def done_before() -> bool:
+            if idempotency_key is None:
+                return False
+            with self._database.reading() as session:
+                return instances.idempotent_answer(session, scope, idempotency_key) is not None
+
+        try:
+            self._command(actor, id, do)
+        except TaskNotOpen:
+            if not done_before():
+                raise
+
+    def _accepted(self, turn: Turn, actor: Actor, task: UserTask, raw: Mapping[str, Any]) -> Values:
+        form = shown_to(actor, self._form(turn.session, task))
+        files = tasks.documents(turn.session, instance_id=task.instance_id, task_id=task.id)
+        if form is None:
+            values = dict(raw)
+            for file in files:
+                values[file.field] = [_file_value(f) for f in files if f.field == file.field]
+            try:
+                codec.dump(values)
+            except (TypeError, ValueError) as error:
+                raise InvalidValues({"": ("填写的内容含有无法保存的值。", f"a value cannot be stored: {error}")}) from error
+            return values
+        compiled, state = turn.compiled, turn.state
+        assert state is not None
+        variables = visible_variables(compiled.definition, state, task.token)
+        return form.accept(raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone)
+
+    # -- files
+    def attach(self, actor: Actor, id: TaskId, field: str, name: str, media_type: str, stream: BinaryIO | bytes) -> Document:
+        """Keep a file under a field of the task's form; its bytes lie outside the database, under their hash.
+
+        Raises:
+            NotFound, TaskNotOpen, TaskSuspended
+            AccessDenied: the actor may not work on the task.
+            FileRefused: empty, too large, of a type that is not accepted, or the form has no such file field.
+        """
+        name = PurePath(name.replace("\\", "/")).name.strip()[:200] or "file"
+        with self._database.reading() as session:
+            task, _ = _found(session, id)
+            access.require_work_on(actor, task)
+            _require_open(task)
+            self._require_accepted(name, field, shown_to(actor, self._form(session, task)))
+        size, digest = self._keep(name, BytesIO(stream) if isinstance(stream, bytes) else stream)
+        document_id = DocumentId(self._database.new_id())
+
+        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> Document:
+            access.require_work_on(actor, task)
+            document = Document(
+                id=document_id, instance_id=task.instance_id, task_id=task.id, field=field, name=name, media_type=media_type[:200],
+                size=size, sha256=digest, uploaded_at=turn.at, uploaded_by=actor.id,
+            )  # fmt: skip
+            turn.record(
+                e.DocumentAttached(
+                    process=task.process, element=task.element, token=task.token, document=document_id, field=field, name=name,
+                    size=size, sha256=digest,
+                )
+            )  # fmt: skip
+            turn.also(lambda tx: tasks.insert_document(tx, document))
+            return document
+
+        return self._command(actor, id, do)
+
+    def detach(self, actor: Actor, id: TaskId, document_id: DocumentId) -> None:
+        """Take a file off a task again, before its completion. The bytes stay: the history names them.
+
+        Raises:
+            NotFound, TaskNotOpen, TaskSuspended, AccessDenied
+        """
+
+        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+            access.require_work_on(actor, task)
+            document = tasks.document(turn.session, document_id)
+            if document is None or document.task_id != task.id:
+                raise NotFound(what="文件 (document)", id=document_id)
+            turn.record(
+                e.DocumentDetached(
+                    process=task.process, element=task.element, token=task.token, document=document_id, field=document.field
+                )
+            )
+            turn.also(lambda tx: tasks.delete_document(tx, document_id))
+
+        self._command(actor, id, do)
+
+    def documents(self, actor: Actor, id: TaskId) -> tuple[Document, ...]:
+        """Return the files attached to a task, oldest first.
+
+        Raises:
+            NotFound, AccessDenied
+        """
+        with self._database.reading() as session:
+            task = self._seen(session, actor, id)
+            return tuple(tasks.documents(session, instance_id=task.instance_id, task_id=id))
+
+    def open_document(self, actor: Actor, document_id: DocumentId) -> tuple[Document, BinaryIO]:
+        """Return a file and its bytes, open for reading.
+
+        Raises:
+            NotFound
+            AccessDenied: the actor may not see the instance.
+        """
+        with self._database.reading() as session:
+            document = tasks.document(session, document_id)
+        if document is None:
+            raise NotFound(what="文件 (document)", id=document_id)
+        self._instances.get(actor, document.instance_id)
+        try:
+            return document, self._path(document.sha256).open("rb")
+        except FileNotFoundError as error:
+            raise NotFound(what="文件内容 (bytes of document)", id=document_id) from error
+
+    def _path(self, digest: str) -> Path:
+        return self._documents / digest[:2] / digest
+
+    def _require_accepted(self, name: str, field: str, form: Form | None) -> None:
+        suffix = PurePath(name).suffix.lower()
+        accepted: tuple[str, ...] | frozenset[str] = ACCEPTED
+        if form is not None:
+            component = next((c for c in _every(form.components) if c.type == "filepicker" and field.endswith(c.key)), None)
+            if component is None:
+                raise FileRefused(
+                    name=name, reason=f"表单中没有文件字段 {field}。", reason_en=f"the form has no file field {field}."
+                )
+            accepted = component.accept or ACCEPTED
+        if suffix not in accepted or suffix not in ACCEPTED:
+            shown = " ".join(sorted(set(accepted) & ACCEPTED))
+            raise FileRefused(
+                name=name,
+                reason=f"不接受此类型。可以上传:{shown}",
+                reason_en=f"this type is not accepted; accepted are {shown}",
+            )
+
+    def _keep(self, name: str, stream: BinaryIO) -> tuple[int, str]:
+        """Write a file under its hash, whole or not at all; return its size and hash."""
+        limit = self._runtime.settings.upload_limit
+        self._documents.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self._documents, prefix="upload-")
+        try:
+            size, digest = 0, sha256()
+            with os.fdopen(handle, "wb") as file:
+                while chunk := stream.read(_CHUNK):
+                    size += len(chunk)
+                    if size > limit:
+                        megabytes = limit // (1 << 20)
+                        raise FileRefused(
+                            name=name, reason=f"超过 {megabytes} MB。", reason_en=f"it is larger than {megabytes} MB."
+                        )
+                    digest.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            if not size:
+                raise FileRefused(name=name, reason="文件是空的。", reason_en="it is empty.")
+            path = self._path(digest.hexdigest())
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            os.replace(temporary, path)
+            return size, digest.hexdigest()
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    # -- all of them
+    def _command(self, actor: Actor, id: TaskId, do: Callable[[Turn, UserTask, Mapping[str, str]], Answer]) -> Answer:
+        """Carry out a command on an open task."""
+        with self._database.reading() as session:
+            instance_id = _found(session, id)[0].instance_id
+
+        def within(turn: Turn) -> Answer:
+            task, properties = _found(turn.session, id)
+            _require_open(task)
+            return do(turn, task, properties)
+
+        return self._runtime.command(actor, instance_id, within)
+
+
+def _found(session: Session, id: int) -> tuple[UserTask, Mapping[str, str]]:
+    found = tasks.get_with_properties(session, id)
+    if found is None:
+        raise NotFound(what="任务 (task)", id=id)
+    return found
+
+
+def _require_open(task: UserTask) -> None:
+    if task.state is TaskState.SUSPENDED:
+        raise TaskSuspended(name=task.name, state=_STATE_ZH[task.state])
+    if task.state is not TaskState.OPEN:
+        raise TaskNotOpen(name=task.name, state=_STATE_ZH[task.state])
+
+
+def _file_value(d: Document) -> dict[str, Any]:
+    return {"id": str(d.id), "name": d.name, "sha256": d.sha256, "size": d.size}
+
+
+def _every(components: tuple[Component, ...]) -> list[Component]:
+    found: list[Component] = []
+    for component in components:
+        found += [component, *_every(component.components)]
+    return found
+
+
+def _place(after: str | None) -> tuple[int, int] | None:
+    if after is None:
+        return None
+    sort_at, _, id = after.partition(".")
+    return (int(sort_at), int(id)) if sort_at.isdecimal() and id.isdecimal() else None

@@ -1,0 +1,549 @@
+"""One command on one process instance: the core steps in memory, the service adds its own facts, the rows follow from both.
+
+User tasks, incidents, jobs, timers and subscriptions are written from the same events and lists that the core gave, in the one
+transaction whose first statement is the version check. Nothing here asks the clock: a turn has one instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from engine import events as e
+from engine import history
+from engine.bpmn import advance
+from engine.errors import BpmnError
+from engine.events import Event
+from engine.feel import codec
+from engine.handler import Handler, Job
+from engine.model import (
+    SYSTEM,
+    Actor,
+    Command,
+    CompleteJob,
+    CorrelateMessage,
+    Incident,
+    InstanceStatus,
+    JobKind,
+    JobState,
+    NewJob,
+    Step,
+    Subscription,
+    SubscriptionKind,
+    TaskState,
+    ThrowBpmnError,
+    Timer,
+    TokenId,
+)
+from engine.service import reminders
+from engine.service.outside import Errands
+from engine.service.retries import Retries, retries_of
+from engine.store import chain, instances, jobs, messages, tasks
+from engine.store.database import Session, instant_or_none, micros, micros_or_none
+from engine.store.instances import InstanceRow
+from engine.store.jobs import JobRow, NewIncident
+from engine.store.tasks import NewTask
+
+if TYPE_CHECKING:
+    from engine.service.runtime import Compiled, Runtime
+
+_ENDED = (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
+_INLINE = ("none", "database")
+#: A timer that a step did not fire though it was due is looked at again after this.
+_UNFIRED = timedelta(seconds=30)
+
+
+class Faster(Exception):
+    """Somebody else changed what this turn was built on: throw it away and begin again."""
+
+
+class Turn:
+    """The work of one command on one instance.
+
+    Attributes:
+        at: the turn's instant.
+        refused: what the caller is told although the turn is written (a deadline was faster).
+        made_work: jobs are due at once.
+    """
+
+    def __init__(
+        self, runtime: Runtime, session: Session, compiled: Compiled, row: InstanceRow, actor: Actor, at: datetime
+    ) -> None:
+        self.session = session
+        self.compiled = compiled
+        self.row = row
+        self.actor = actor
+        self.at = at
+        self.refused: Exception | None = None
+        self.made_work = False
+        self._runtime = runtime
+        self._new = row.version == 0
+        self._state = row.state
+        self._status = InstanceStatus(row.status)
+        self._outcome = row.outcome
+        self._events: list[tuple[Event, Actor]] = []
+        self._jobs: list[JobRow] = []
+        self._failed_jobs: list[tuple[JobRow, str]] = []
+        self._timers: tuple[Timer, ...] | None = None
+        self._subscriptions: tuple[Subscription, ...] | None = None
+        self._waiting: set[tuple[int, str, str]] | None = None
+        self._checks: list[Callable[[Session], bool]] = []
+        self._writes: list[Callable[[Session], object]] = []
+        self._touched_timers = False
+        self._incident_jobs: dict[int, int] = {}
+        self._sealed: list[history.Sealed] = []
+        self._after = row
+
+    # -- what a command does
+    @property
+    def status(self) -> InstanceStatus:
+        return self._status
+
+    @property
+    def state(self) -> bytes | None:
+        """The core's state as of now; None before the start and after the end."""
+        return self._state
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing would be written."""
+        return not (self._events or self._writes or self._checks or self._state is not self.row.state)
+
+    def record(self, event: Event, actor: Actor | None = None) -> None:
+        """Add a fact of the service's own."""
+        self._events.append((event, actor or self.actor))
+
+    def require(self, check: Callable[[Session], bool]) -> None:
+        """Let the transaction be given up (and the turn begun again) unless `check` holds within it."""
+        self._checks.append(check)
+
+    def also(self, write: Callable[[Session], object]) -> None:
+        """Write something more in the same transaction."""
+        self._writes.append(write)
+
+    def step(self, command: Command) -> Step:
+        """Advance the core, run handlers that belong into the transaction, deliver messages that were kept for it."""
+        step = self._advance(command)
+        self._deliver_kept()
+        return step
+
+    def resolve(self, incident: Incident, reason: str) -> None:
+        """Note why a person retried; unless the core has said so itself."""
+        if not any(isinstance(event, e.IncidentResolved) and event.token == incident.token for event, _ in self._events):
+            self.record(
+                e.IncidentResolved(
+                    process=incident.process,
+                    element=incident.element,
+                    token=incident.token or TokenId(0),
+                    kind=incident.kind,
+                    reason=reason,
+                )
+            )
+
+    def link_incident(self, token: TokenId, job_id: int) -> None:
+        """The incident that opens at `token` is about this job."""
+        self._incident_jobs[token] = job_id
+
+    def rewrite_timers(self) -> None:
+        """Look at the timer rows even though the list of timers is unchanged: some of them are leased."""
+        self._touched_timers = True
+
+    # -- the core
+    def _advance(self, command: Command) -> Step:
+        step = advance(self.compiled.definition, self._state, command, self.at)
+        actor = SYSTEM if step.refused is not None else self.actor
+        self._events += [(event, actor) for event in step.events if isinstance(event, Event)]
+        self._status, self._outcome = step.status, step.outcome
+        self._state = None if step.status in _ENDED else step.state
+        self._timers, self._subscriptions = tuple(step.timers), tuple(step.subscriptions)
+        self.refused = self.refused or step.refused
+        for thrown in step.thrown:
+            body = codec.dump(
+                {"kind": thrown.kind.value, "name": thrown.name, "key": thrown.correlation_key, "payload": dict(thrown.payload)}
+            )
+            self.outbox(JobKind.EVENT, thrown.name, body)
+        for new in step.jobs:
+            self._new_job(new)
+        return step
+
+    def _new_job(self, new: NewJob) -> None:
+        handler = self._runtime.handlers.get(new.type)
+        retries = retries_of(new.retries, handler)
+        row = JobRow(
+            id=self._runtime.database.new_id(),
+            kind=JobKind.SERVICE.value,
+            instance_id=self.row.id,
+            token=new.token,
+            process=new.process,
+            element=new.element,
+            type=new.type,
+            due_at=micros(self.at),
+            attempts=0,
+            retries=retries.count,
+            backoff=retries.backoff // timedelta(microseconds=1),
+            fence=0,
+            body=codec.dump({"values": dict(new.values), "properties": dict(new.properties)}),
+        )
+        if handler is not None and handler.effect in _INLINE:
+            self._run_inline(handler, row, new, retries)
+        else:
+            self._jobs.append(row)
+            self.made_work = True
+
+    def _run_inline(self, handler: Handler, row: JobRow, new: NewJob, retries: Retries) -> None:
+        """Run a handler whose effect is nothing outside, as a part of this turn: exactly once, as the turn is."""
+        errands = Errands(self._runtime, self.session, key=str(row.id), instance_id=self.row.id, inside=True)
+        job = self.job_for(row, new.values, new.properties, attempt=1, errands=errands)
+        try:
+            values = handler.run(job) or {}
+        except BpmnError as error:
+            self._take_errands(errands, row)
+            self._advance(ThrowBpmnError(token=new.token, code=error.code, message=error.message))
+            return
+        except (
+            Exception
+        ) as error:  # a handler's author may raise anything; it becomes a job that is tried again, then an incident
+            self.job_failed(replace(row, attempts=1), f"{type(error).__name__}: {error}", retries)
+            return
+        self._take_errands(errands, row)
+        self.record(
+            e.JobCompleted(
+                process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=dict(values)
+            ),
+            SYSTEM,
+        )
+        self._advance(CompleteJob(token=new.token, values=dict(values)))
+
+    def job_for(self, row: JobRow, values: Any, properties: Any, *, attempt: int, errands: Errands) -> Job:
+        """Return what a handler sees of a job."""
+        return Job(
+            key=str(row.id),
+            type=row.type,
+            attempt=attempt,
+            instance_id=self.row.id,
+            business_key=self.row.business_key,
+            title=self.row.title,
+            process=row.process,
+            element=row.element,
+            element_name=self.element_name(row.process, row.element),
+            values=values,
+            properties=properties,
+            at=self.at,
+            outside=errands,
+        )
+
+    def element_name(self, process: str, element: str) -> str:
+        """Return the label of an element as drawn, or its id."""
+        return self.compiled.names.get((process, element)) or element
+
+    def _take_errands(self, errands: Errands, row: JobRow) -> None:
+        for event in errands.events(row.process, row.element):
+            self.record(event, SYSTEM)
+        for write in errands.writes():
+            self.also(write)
+
+    def job_done(self, row: JobRow, values: dict[str, Any], errands: Errands) -> None:
+        """A worker finished a job that it holds: the token goes on, and the row goes."""
+        assert row.token is not None
+        self.require(lambda tx: jobs.finish(tx, row.id, row.fence))
+        self._take_errands(errands, row)
+        self.record(
+            e.JobCompleted(
+                process=row.process,
+                element=row.element,
+                token=TokenId(row.token),
+                job_type=row.type,
+                attempt=row.attempts,
+                values=values,
+            )
+        )
+        self.step(CompleteJob(token=TokenId(row.token), values=values))
+
+    def job_threw(self, row: JobRow, error: BpmnError, errands: Errands) -> None:
+        """A handler raised a BPMN error: the diagram catches it, or an incident opens."""
+        assert row.token is not None
+        self.require(lambda tx: jobs.finish(tx, row.id, row.fence))
+        self._take_errands(errands, row)
+        self.step(ThrowBpmnError(token=TokenId(row.token), code=error.code, message=error.message))
+
+    def job_failed(self, row: JobRow, message: str, retries: Retries, errands: Errands | None = None) -> None:
+        """A handler raised anything else: it is tried again later, or becomes an incident. `row.attempts` counts this one."""
+        assert row.token is not None
+        if errands is not None:
+            self._take_errands(errands, row)
+        again = retries.next_at(self.at, row.attempts, key=str(row.id))
+        place: dict[str, Any] = {"process": row.process, "element": row.element, "token": TokenId(row.token)}
+        self.record(e.JobFailed(**place, job_type=row.type, attempt=row.attempts, message=message, retry_at=again), SYSTEM)
+        if row.fence == 0:  # failed within the turn that made it: the row is written now
+            if again is not None:
+                self._jobs.append(replace(row, due_at=micros(again)))
+            else:
+                self._failed_jobs.append((row, message))
+        elif again is not None:
+            due_at = micros(again)
+            self.require(lambda tx: jobs.retry_at(tx, row.id, row.fence, due_at=due_at, error=message))
+        else:
+            self.require(lambda tx: jobs.fail(tx, row.id, row.fence, message))
+        if again is None:
+            self.link_incident(TokenId(row.token), row.id)
+            self.record(e.IncidentOpened(**place, kind="handler", message=message), SYSTEM)
+
+    def outbox(self, kind: JobKind, type: str, body: bytes) -> None:
+        """Write a job that no token waits for: an event on its way to others, or something to tell people."""
+        self._jobs.append(
+            JobRow(
+                id=self._runtime.database.new_id(),
+                kind=kind.value,
+                instance_id=self.row.id,
+                token=None,
+                process=self.row.key,
+                element="",
+                type=type,
+                due_at=micros(self.at),
+                attempts=0,
+                retries=8,
+                backoff=30_000_000,
+                fence=0,
+                body=body,
+            )
+        )
+        self.made_work = True
+
+    def _deliver_kept(self) -> None:
+        """Give the tokens that wait for a message since this turn what was kept for them."""
+        while self._subscriptions and self._status is InstanceStatus.ACTIVE:
+            if self._waiting is None:
+                before = (
+                    [] if self._new or self.row.subscriptions_mark is None else messages.of_instance(self.session, self.row.id)
+                )
+                self._waiting = {(s.token, s.name, s.correlation_key) for s in before}
+            fresh = [
+                s
+                for s in self._subscriptions
+                if s.kind is SubscriptionKind.MESSAGE and (s.token, s.name, s.correlation_key) not in self._waiting
+            ]
+            if not fresh:
+                return
+            s = fresh[0]
+            self._waiting.add((s.token, s.name, s.correlation_key))
+            now = micros(self.at)
+            found = messages.kept(self.session, s.name, s.correlation_key, now)
+            if found is None:
+                # one that arrives before this turn is written must not be missed
+                self.require(lambda tx, s=s: messages.kept(tx, s.name, s.correlation_key, now) is None)  # type: ignore[misc]
+                continue
+            self.require(lambda tx, id=found.id: messages.take(tx, id))  # type: ignore[misc]
+            self._advance(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(found.body)))
+
+    # -- writing
+    def prepare(self) -> None:
+        """Seal the events and compute the new row, before the transaction begins."""
+        row = self.row
+        seq, head = row.seq, row.head
+        for event, actor in self._events:
+            seq += 1
+            sealed = history.seal(
+                event, instance_id=row.id, seq=seq, at=self.at, actor=actor.id, acting_for=actor.acting_for, head=head
+            )
+            head = sealed.hash
+            self._sealed.append(sealed)
+        ended = self._status in _ENDED
+        timers_mark = subscriptions_mark = None
+        if not ended:
+            timers_mark = row.timers_mark if self._timers is None else _mark([(t.token, t.due_at) for t in self._timers])
+            subscriptions_mark = (
+                row.subscriptions_mark
+                if self._subscriptions is None
+                else _mark(
+                    [
+                        (s.token, s.kind.value, s.name, s.correlation_key, s.form, sorted(s.candidate_groups))
+                        for s in self._subscriptions
+                    ]
+                )
+            )
+        self._after = replace(
+            row,
+            status=self._status.value,
+            version=row.version + 1,
+            seq=seq,
+            head=head,
+            timers_mark=timers_mark,
+            subscriptions_mark=subscriptions_mark,
+            ended_at=micros(self.at) if ended and row.ended_at is None else row.ended_at,
+            outcome=self._outcome if ended else None,
+            state=self._state,
+        )
+
+    def write(self, tx: Session) -> None:
+        """Write everything that followed.
+
+        Raises:
+            Faster: the instance, or something that `require` named, has changed.
+        """
+        row = self._after
+        if self._new:
+            instances.insert(tx, row)
+        else:
+            if not instances.update(tx, row, was=self.row.version):
+                raise Faster
+            if self._state is not self.row.state:
+                instances.update_state(tx, row.id, self._state)
+        for check in self._checks:
+            if not check(tx):
+                raise Faster
+        if self._sealed:
+            chain.append(
+                tx,
+                [(row.id, s.seq, s.body, s.hash) for s in self._sealed],
+                [(row.id, s.seq, s.salt, s.payload) for s in self._sealed if s.payload is not None],
+            )
+        suspended = self._status is InstanceStatus.SUSPENDED
+        jobs.insert(tx, self._jobs, held=suspended)
+        for failed, message in self._failed_jobs:
+            jobs.insert(tx, [failed], held=suspended, state=JobState.FAILED, error=message)
+        for event, actor in self._events:
+            apply = _APPLIERS.get(type(event))
+            if apply is not None:
+                apply(self, tx, event, actor)
+        if row.timers_mark != self.row.timers_mark or self._touched_timers:
+            timers = [(t.token, t.process, t.element, micros(t.due_at)) for t in self._timers or ()]
+            new_id = self._runtime.database.new_id
+            jobs.replace_timers(tx, row.id, timers, held=suspended, ids=[new_id() for _ in timers])
+            if self._touched_timers:
+                jobs.release(tx, row.id, due_at=micros(self.at + _UNFIRED))
+        if row.subscriptions_mark != self.row.subscriptions_mark:
+            waiting = self._subscriptions or ()
+            messages.replace(tx, row.id, waiting, [self._runtime.database.new_id() for _ in waiting])
+        if self._status is not InstanceStatus(self.row.status):
+            self._status_changed(tx)
+        for write in self._writes:
+            write(tx)
+
+    def _status_changed(self, tx: Session) -> None:
+        id = self.row.id
+        if self._status is InstanceStatus.SUSPENDED:
+            tasks.suspend(tx, id)
+            jobs.hold(tx, id, True)
+        elif self._status is InstanceStatus.ACTIVE:
+            tasks.resume(tx, id)
+            jobs.hold(tx, id, False)
+        else:
+            now = micros(self.at)
+            for task_id in tasks.open_task_ids(tx, id):
+                tasks.end(tx, task_id, state=TaskState.CANCELLED, at=now, by=None)
+            jobs.cancel_all(tx, id)
+            jobs.resolve_incidents(tx, id, None, at=now, by=self.actor.id)
+
+    # -- rows that follow from one event
+    def _task_created(self, tx: Session, event: e.UserTaskCreated, actor: Actor) -> None:
+        zone = self._runtime.settings.time_zone
+        first = reminders.first(self.at, event.due_at, zone)
+        process = self.compiled.processes.get(event.process)
+        tasks.insert(
+            tx,
+            NewTask(
+                id=self._runtime.database.new_id(),
+                instance_id=self.row.id,
+                token=event.token,
+                process=event.process,
+                process_name=process.name if process is not None else event.process,
+                element=event.element,
+                name=event.name,
+                form=event.form,
+                assignee=event.assignee,
+                candidate_groups=event.candidate_groups,
+                candidate_users=event.candidate_users,
+                properties=event.properties,
+                priority=event.priority,
+                created_at=micros(self.at),
+                due_at=micros_or_none(event.due_at),
+                deadline_at=micros_or_none(event.deadline_at),
+                remind_at=None if first is None else micros(first.at),
+                remind_stage=None if first is None else first.stage,
+            ),
+        )
+
+    def _task_rescheduled(self, tx: Session, event: e.UserTaskRescheduled, actor: Actor) -> None:
+        task = self._task(tx, event.token)
+        if task is not None:
+            created = instant_or_none(tasks.created_at(tx, task)) or self.at
+            first = reminders.after(self.at, created, event.due_at, self._runtime.settings.time_zone)
+            tasks.reschedule(
+                tx,
+                task,
+                due_at=micros_or_none(event.due_at),
+                deadline_at=micros_or_none(event.deadline_at),
+                remind_at=None if first is None else micros(first.at),
+                remind_stage=None if first is None else first.stage,
+            )
+
+    def _task_given(
+        self, tx: Session, event: e.UserTaskClaimed | e.UserTaskAssigned | e.UserTaskReleased, actor: Actor
+    ) -> None:
+        task = self._task(tx, event.token)
+        if task is not None:
+            match event:
+                case e.UserTaskAssigned():
+                    tasks.give(tx, task, event.assignee)
+                case e.UserTaskClaimed():
+                    tasks.give(tx, task, actor.id)
+                case _:
+                    tasks.give(tx, task, None)
+
+    def _task_ended(self, tx: Session, event: e.UserTaskCompleted | e.UserTaskCancelled, actor: Actor) -> None:
+        task = self._task(tx, event.token)
+        if task is not None:
+            completed = isinstance(event, e.UserTaskCompleted)
+            state = TaskState.COMPLETED if completed else TaskState.CANCELLED
+            tasks.end(tx, task, state=state, at=micros(self.at), by=actor.id if completed else None)
+
+    def _task(self, tx: Session, token: int) -> int | None:
+        return tasks.open_task_id(tx, self.row.id, token)
+
+    def _job_cancelled(self, tx: Session, event: e.JobCancelled, actor: Actor) -> None:
+        jobs.cancel(tx, self.row.id, event.token)
+
+    def _incident_opened(self, tx: Session, event: e.IncidentOpened, actor: Actor) -> None:
+        jobs.open_incident(
+            tx,
+            NewIncident(
+                id=self._runtime.database.new_id(),
+                instance_id=self.row.id,
+                token=event.token,
+                job_id=self._incident_jobs.get(event.token),
+                process=event.process,
+                element=event.element,
+                element_name=self.element_name(event.process, event.element),
+                kind=event.kind,
+                message=event.message,
+                opened_at=micros(self.at),
+            ),
+        )
+
+    def _incident_resolved(self, tx: Session, event: e.IncidentResolved, actor: Actor) -> None:
+        jobs.resolve_incidents(tx, self.row.id, event.token, at=micros(self.at), by=actor.id)
+
+
+#: Which events write rows; the others are history alone.
+_APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
+    e.UserTaskCreated: Turn._task_created,
+    e.UserTaskRescheduled: Turn._task_rescheduled,
+    e.UserTaskClaimed: Turn._task_given,
+    e.UserTaskAssigned: Turn._task_given,
+    e.UserTaskReleased: Turn._task_given,
+    e.UserTaskCompleted: Turn._task_ended,
+    e.UserTaskCancelled: Turn._task_ended,
+    e.JobCancelled: Turn._job_cancelled,
+    e.IncidentOpened: Turn._incident_opened,
+    e.IncidentResolved: Turn._incident_resolved,
+}
+
+
+def _mark(waiting: Any) -> int | None:
+    """Return a digest of what waits, as a signed 63-bit number; None for nothing."""
+    if not waiting:
+        return None
+    return int.from_bytes(blake2b(repr(sorted(waiting, key=repr)).encode(), digest_size=8).digest(), "big") >> 1

@@ -1,0 +1,250 @@
+"""Connections and transactions: SQLAlchemy's pool and dialect, statements as text on the driver's connection.
+
+SQLite runs in WAL; a writing transaction begins with BEGIN IMMEDIATE, because one that turns from reading to writing fails at
+once with "database is locked" whatever the busy timeout says. Writers of this process queue at a lock, those of other
+processes in the kernel (flock), as SQLite's own waiting polls and is unfair.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from engine.clock import Clock, IdIssuer, token
+from engine.errors import Conflict
+from engine.settings import Settings
+from engine.store.migrations import migrate
+
+Row = tuple[Any, ...]
+_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+#: `sort_at` of what has no due date.
+END_OF_TIME = 1 << 62
+_LEASE = timedelta(days=1)
+_NODES = 1024
+
+
+def micros(at: datetime) -> int:
+    """Return an aware instant as the tables hold it: microseconds since 1970 UTC."""
+    return (at - _UNIX) // _MICROSECOND
+
+
+def micros_or_none(at: datetime | None) -> int | None:
+    return None if at is None else (at - _UNIX) // _MICROSECOND
+
+
+def instant(value: int) -> datetime:
+    """Return the aware UTC instant that a table holds as microseconds."""
+    return _UNIX + timedelta(microseconds=value)
+
+
+def instant_or_none(value: int | None) -> datetime | None:
+    return None if value is None else _UNIX + timedelta(microseconds=value)
+
+
+class Session:
+    """One connection, for the length of one `Database.reading` or `Database.writing`."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Execute a statement and return how many rows it changed."""
+        return self._connection.execute(sql, values).rowcount
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement once for each of `rows`."""
+        self._connection.executemany(sql, rows)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        return cast("Row | None", self._connection.execute(sql, values).fetchone())
+
+    def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Return the first column of the first row, or None."""
+        row = self.row(sql, values)
+        return None if row is None else row[0]
+
+
+class Database:
+    """The SQLite file of an installation, migrated to the newest schema."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.database.parent.mkdir(parents=True, exist_ok=True)
+        self.path = settings.database
+        self._clock = clock
+        self._synchronous = settings.synchronous
+        self._engine = self._connect()
+        migrate(self._engine)
+        self._writers = threading.Lock()
+        self._queue = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._leasing = threading.Lock()
+        self._owner = token()
+        self._pid = -1
+        self._renew_at = _UNIX
+        self._ids: IdIssuer | None = None
+
+    def _connect(self) -> Engine:
+        engine = create_engine(
+            f"sqlite:///{self.path}",
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=56,
+            pool_timeout=60,
+            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 30.0, "cached_statements": 512},
+        )
+
+        @event.listens_for(engine, "connect")
+        def _set_up(connection: sqlite3.Connection, _: object) -> None:
+            for pragma in (
+                "journal_mode=wal",
+                f"synchronous={self._synchronous}",
+                "foreign_keys=on",
+                "busy_timeout=30000",
+                "cache_size=-32768",
+                "wal_autocheckpoint=4000",
+                "temp_store=memory",
+            ):
+                connection.execute("pragma " + pragma)
+
+        return engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Give a session for queries; each statement sees what is committed when it begins."""
+        self._after_fork()
+        pooled = self._engine.raw_connection()
+        try:
+            yield Session(cast(sqlite3.Connection, pooled.driver_connection))
+        finally:
+            pooled.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Give a session in which every query sees the same moment."""
+        self._after_fork()
+        pooled = self._engine.raw_connection()
+        try:
+            connection = cast(sqlite3.Connection, pooled.driver_connection)
+            connection.execute("begin")
+            try:
+                yield Session(connection)
+            finally:
+                connection.execute("rollback")
+        finally:
+            pooled.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Give a session whose statements are committed together at the end, or not at all when the block raises.
+
+        Raises:
+            Conflict: another process held the database for half a minute.
+        """
+        self._after_fork()
+        if self._ids is None or self._clock.now() >= self._renew_at:
+            self._lease()
+        with self._transaction() as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        pooled = self._engine.raw_connection()
+        try:
+            connection = cast(sqlite3.Connection, pooled.driver_connection)
+            with self._writers:
+                fcntl.flock(self._queue, fcntl.LOCK_EX)
+                try:
+                    try:
+                        connection.execute("begin immediate")
+                    except sqlite3.OperationalError as error:
+                        raise Conflict() from error
+                    try:
+                        yield Session(connection)
+                    except BaseException:
+                        connection.execute("rollback")
+                        raise
+                    connection.execute("commit")
+                finally:
+                    fcntl.flock(self._queue, fcntl.LOCK_UN)
+        finally:
+            pooled.close()
+
+    def new_id(self) -> int:
+        """Return a new 63-bit id; its node part is leased by this process alone, and renewed before transactions."""
+        self._after_fork()
+        ids = self._ids
+        if ids is None:
+            self._lease()
+            ids = self._ids
+            assert ids is not None
+        return ids.next()
+
+    def _lease(self) -> None:
+        """Lease a node number: the lowest never used, else the one whose lease ran out longest ago.
+
+        A number is not used again as long as there are fresh ones, so that a restart at the same instant repeats no id.
+        """
+        with self._leasing:
+            now = self._clock.now()
+            if self._ids is not None and now < self._renew_at:
+                return
+            until, expired = micros(now + _LEASE), "select node from node_lease where leased_until < ? order by leased_until limit 1"
+            with self._transaction() as tx:
+                if self._ids is None or not tx.run("update node_lease set leased_until = ? where owner = ?", (until, self._owner)):
+                    node = tx.value("select coalesce(max(node) + 1, 0) from node_lease")
+                    if node >= _NODES:
+                        node = tx.value(expired, (micros(now),))
+                        if node is None:
+                            raise Conflict()
+                        tx.run("delete from node_lease where node = ?", (node,))
+                    tx.run("insert into node_lease (node, owner, leased_until) values (?, ?, ?)", (node, self._owner, until))
+                    self._ids = IdIssuer(self._clock, node)
+            self._renew_at = now + _LEASE / 2
+
+    def _after_fork(self) -> None:
+        """A forked process inherits neither connections nor its parent's node number."""
+        if self._pid == os.getpid():
+            return
+        if self._pid != -1:
+            self._engine.dispose(close=False)
+            self._writers, self._leasing = threading.Lock(), threading.Lock()
+            self._queue = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._pid, self._ids, self._owner = os.getpid(), None, token()
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy to `path` while others go on working (SQLite's online backup)."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = sqlite3.connect(path)
+        try:
+            pooled = self._engine.raw_connection()
+            try:
+                cast(sqlite3.Connection, pooled.driver_connection).backup(target)
+            finally:
+                pooled.close()
+        finally:
+            target.close()
+        path.chmod(0o600)
+
+    def close(self) -> None:
+        """Give up the node number and close every connection."""
+        if self._ids is not None and self._pid == os.getpid():
+            with self.writing() as tx:
+                tx.run("update node_lease set leased_until = 0 where owner = ?", (self._owner,))
+        self._engine.dispose()
+        os.close(self._queue)

@@ -1,0 +1,219 @@
+"""The rows of process instances: the ten or so statements of a command, and what pages list."""
+
+# ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.model import DefinitionId, InstanceId, InstanceStatus, ProcessInstance
+from engine.store.database import Session, instant, instant_or_none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRow:
+    """An instance as a command reads it. Instants are microseconds; `state` is None once it has ended."""
+
+    id: int
+    definition_id: int
+    bundle_id: int
+    key: str
+    title: str
+    business_key: str
+    status: str
+    version: int
+    seq: int
+    head: bytes
+    timers_mark: int | None
+    subscriptions_mark: int | None
+    started_at: int
+    started_by: str
+    ended_at: int | None
+    outcome: str | None
+    state: bytes | None
+
+    def changed(self, **changes: Any) -> InstanceRow:
+        return replace(self, **changes)
+
+
+_COLUMNS = (
+    "i.id, i.definition_id, i.bundle_id, i.key, i.title, i.business_key, i.status, i.version, i.seq, i.head,"
+    " i.timers_mark, i.subscriptions_mark, i.started_at, i.started_by, i.ended_at, i.outcome"
+)
+_LOAD = f"select {_COLUMNS}, s.body from instance i left join instance_state s on s.instance_id = i.id where i.id = ?"
+
+
+def load(tx: Session, instance_id: int) -> InstanceRow | None:
+    """Return the instance with its state, or None."""
+    row = tx.row(_LOAD, (instance_id,))
+    if row is None:
+        return None
+    return _row(row)
+
+
+def _row(row: Sequence[Any]) -> InstanceRow:
+    (
+        id,
+        definition_id,
+        bundle_id,
+        key,
+        title,
+        business_key,
+        status,
+        version,
+        seq,
+        head,
+        timers,
+        subscriptions,
+        at,
+        by,
+        ended,
+        outcome,
+        body,
+    ) = row
+    return InstanceRow(
+        id=id, definition_id=definition_id, bundle_id=bundle_id, key=key, title=title, business_key=business_key, status=status,
+        version=version, seq=seq, head=head, timers_mark=timers, subscriptions_mark=subscriptions, started_at=at, started_by=by,
+        ended_at=ended, outcome=outcome, state=None if body is None else zlib.decompress(body),
+    )  # fmt: skip
+
+
+_INSERT = (
+    "insert into instance (id, definition_id, bundle_id, key, title, business_key, status, version, seq, head, timers_mark,"
+    " subscriptions_mark, started_at, started_by, ended_at, outcome) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE = (
+    "update instance set status = ?, version = ?, seq = ?, head = ?, timers_mark = ?, subscriptions_mark = ?, ended_at = ?, outcome = ?"
+    " where id = ? and version = ?"
+)
+
+
+def insert(tx: Session, row: InstanceRow) -> None:
+    """Write a new instance and its state."""
+    tx.run(_INSERT, (
+        row.id, row.definition_id, row.bundle_id, row.key, row.title, row.business_key, row.status, row.version, row.seq, row.head,
+        row.timers_mark, row.subscriptions_mark, row.started_at, row.started_by, row.ended_at, row.outcome,
+    ))  # fmt: skip
+    if row.state is not None:
+        tx.run("insert into instance_state (instance_id, body) values (?, ?)", (row.id, zlib.compress(row.state, 1)))
+
+
+def update(tx: Session, row: InstanceRow, *, was: int) -> bool:
+    """Write an instance if its version is still `was`: the first statement of every command. False: somebody was faster."""
+    return bool(tx.run(_UPDATE, (
+        row.status, row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.ended_at, row.outcome, row.id, was,
+    )))  # fmt: skip
+
+
+def update_state(tx: Session, instance_id: int, state: bytes | None) -> None:
+    """Write the new state; None: the instance has ended."""
+    if state is None:
+        tx.run("delete from instance_state where instance_id = ?", (instance_id,))
+    else:
+        tx.run("update instance_state set body = ? where instance_id = ?", (zlib.compress(state, 1), instance_id))
+
+
+# ---------------------------------------------------------------------------------------------------------------- what pages list
+_LIST = (
+    "select i.id, i.definition_id, i.key, d.version, d.name, i.title, i.business_key, i.status, i.version, i.started_at, i.started_by,"
+    " i.ended_at, i.outcome, (select count(*) from incident c where c.instance_id = i.id and c.resolved_at is null)"
+    " from instance i join process_definition d on d.id = i.definition_id"
+)
+
+
+def _instance(row: Sequence[Any]) -> ProcessInstance:
+    (id, definition, key, number, name, title, business_key, status, version, at, by, ended, outcome, incidents) = row
+    return ProcessInstance(
+        id=InstanceId(id), definition_id=DefinitionId(definition), key=key, definition_version=number, name=name, title=title,
+        business_key=business_key, status=InstanceStatus(status), version=version, started_at=instant(at), started_by=by,
+        ended_at=instant_or_none(ended), outcome=outcome, open_incident_count=incidents,
+    )  # fmt: skip
+
+
+def get(tx: Session, instance_id: int) -> ProcessInstance | None:
+    row = tx.row(_LIST + " where i.id = ?", (instance_id,))
+    return None if row is None else _instance(row)
+
+
+def find(
+    tx: Session,
+    *,
+    key: str | None,
+    status: str | None,
+    search: str,
+    before: int | None,
+    limit: int,
+    only: tuple[str, Iterable[str]] | None,
+) -> list[ProcessInstance]:
+    """Return instances, newest first; served by the primary key, `ix_instance_key`, `ix_instance_status`.
+
+    Args:
+        only: ``(user id, principals)``: instances that this person started, worked in, or is a candidate in.
+    """
+    where, values = ["1 = 1"], list[Any]()
+    for column, value in (("i.key = ?", key), ("i.status = ?", status), ("i.id < ?", before)):
+        if value is not None:
+            where.append(column)
+            values.append(value)
+    if search:
+        where.append("(lower(i.title) like ? escape '\\' or lower(i.business_key) like ? escape '\\')")
+        values += [like(search)] * 2
+    if only is not None:
+        user, principals = only[0], list(only[1])
+        marks = ", ".join("?" * len(principals)) or "''"
+        where.append(
+            "(i.started_by = ? or i.id in (select instance_id from user_task where ended_by = ?)"
+            " or i.id in (select instance_id from user_task where assignee = ? and state = 'open')"
+            f" or i.id in (select t.instance_id from user_task_candidate c join user_task t on t.id = c.task_id where c.principal in ({marks})))"
+        )
+        values += [user, user, user, *principals]
+    sql = f"{_LIST} where {' and '.join(where)} order by i.id desc limit ?"
+    return [_instance(row) for row in tx.rows(sql, (*values, limit))]
+
+
+def like(search: str) -> str:
+    """Return the LIKE pattern (escape ``\\``) that finds `search` anywhere, in small letters."""
+    escaped = search.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def participants(tx: Session, instance_id: int) -> tuple[set[str], set[str]]:
+    """Return who worked in the instance, and the candidate groups of its user tasks."""
+    people, groups = set[str](), set[str]()
+    for assignee, ended_by, offered in tx.rows(
+        "select assignee, ended_by, candidate_groups from user_task where instance_id = ?", (instance_id,)
+    ):
+        people.update(p for p in (assignee, ended_by) if p)
+        groups.update(g for g in offered.split(",") if g)
+    return people, groups
+
+
+def idempotent_answer(tx: Session, scope: str, key: str) -> tuple[int | None] | None:
+    """Return ``(answer,)`` of the command that used this key before, or None."""
+    row = tx.row("select answer from idempotency_key where scope = ? and key = ?", (scope, key))
+    return None if row is None else (row[0],)
+
+
+def keep_key(tx: Session, scope: str, key: str, answer: int | None, at: int) -> bool:
+    """Remember that a command was carried out under this key. False: it was before."""
+    sql = "insert into idempotency_key (scope, key, answer, at) values (?, ?, ?, ?) on conflict do nothing"
+    return bool(tx.run(sql, (scope, key, answer, at)))
+
+
+def active_count(tx: Session) -> int:
+    found: int = tx.value("select count(*) from instance where status = 'active'")
+    return found
+
+
+def counts(tx: Session) -> list[tuple[str, int, int, int]]:
+    """Return ``(process key, running, ended, with open incidents)`` of every process that was ever started."""
+    sql = (
+        'select i."key", sum(case when i.status in (\'active\', \'suspended\') then 1 else 0 end), '
+        "sum(case when i.status in ('completed', 'cancelled') then 1 else 0 end), "
+        "(select count(distinct c.instance_id) from incident c join instance o on o.id = c.instance_id "
+        'where c.resolved_at is null and o."key" = i."key") from instance i group by i."key"'
+    )
+    return [(key, running, ended, stuck) for key, running, ended, stuck in tx.rows(sql)]

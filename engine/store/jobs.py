@@ -1,0 +1,293 @@
+"""Jobs: timers, service work, thrown events, notifications; and incidents.
+
+A worker claims a due row with a lease and a new fence; what it finishes later counts only if the fence still is its own.
+"""
+
+# ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.model import Incident, IncidentId, InstanceId, JobId, JobKind, JobState, OpenTimer, TokenId, WaitingJob
+from engine.store.database import Session, instant, instant_or_none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job as the tables hold it; instants and `backoff` in microseconds, `body` is the kind's own JSON."""
+
+    id: int
+    kind: str
+    instance_id: int | None
+    token: int | None
+    process: str
+    element: str
+    type: str
+    due_at: int
+    attempts: int
+    retries: int
+    backoff: int
+    fence: int
+    body: bytes | None
+
+
+_COLUMNS = "id, kind, instance_id, token, process, element, type, due_at, attempts, retries, backoff, fence, body"
+_INSERT = (
+    "insert into job (id, kind, state, held, instance_id, token, process, element, type, due_at, attempts, retries, backoff, fence, body,"
+    " error) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"
+)
+
+
+def _job(row: Sequence[Any]) -> JobRow:
+    id, kind, instance, token, process, element, type, due, attempts, retries, backoff, fence, body = row
+    return JobRow(
+        id=id, kind=kind, instance_id=instance, token=token, process=process, element=element, type=type, due_at=due, attempts=attempts,
+        retries=retries, backoff=backoff, fence=fence, body=body,
+    )  # fmt: skip
+
+
+def insert(
+    tx: Session, jobs: Iterable[JobRow], *, held: bool, state: JobState = JobState.WAITING, error: str | None = None
+) -> None:
+    for j in jobs:
+        tx.run(_INSERT, (
+            j.id, j.kind, state.value, int(held), j.instance_id, j.token, j.process, j.element, j.type, j.due_at, j.attempts, j.retries,
+            j.backoff, j.body, error,
+        ))  # fmt: skip
+
+
+def get(tx: Session, job_id: int) -> JobRow | None:
+    row = tx.row(f"select {_COLUMNS} from job where id = ?", (job_id,))
+    return None if row is None else _job(row)
+
+
+def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, worker: str, limit: int) -> list[JobRow]:
+    """Lease due jobs (`ix_job_due`), the oldest first; nobody else gets them until the lease is over."""
+    marks = ", ".join("?" * len(kinds))
+    rows = tx.rows(
+        "update job set state = 'running', lease_until = ?, worker = ?, fence = fence + 1, attempts = attempts + 1 where id in"
+        f" (select id from job where state = 'waiting' and held = 0 and due_at <= ? and kind in ({marks}) order by due_at, id limit ?)"
+        f" returning {_COLUMNS}",
+        (lease_until, worker, now, *kinds, limit),
+    )
+    return sorted((_job(row) for row in rows), key=lambda j: (j.due_at, j.id))
+
+
+def any_due(tx: Session, kinds: Sequence[str], now: int) -> bool:
+    """True if there is something to claim; asked first, so that an idle dispatcher writes nothing."""
+    marks = ", ".join("?" * len(kinds))
+    sql = f"select 1 from job where state = 'waiting' and held = 0 and due_at <= ? and kind in ({marks}) limit 1"
+    return tx.value(sql, (now, *kinds)) is not None
+
+
+def any_expired(tx: Session, now: int) -> bool:
+    """True if a lease is over (`ix_job_lease`)."""
+    return tx.value("select 1 from job where state = 'running' and lease_until < ? limit 1", (now,)) is not None
+
+
+def held(tx: Session, job_id: int, fence: int) -> bool:
+    """True if the job is leased under this fence."""
+    return tx.value("select 1 from job where id = ? and fence = ? and state = 'running'", (job_id, fence)) is not None
+
+
+def reap(tx: Session, now: int) -> int:
+    """Offer again what workers that died had leased (`ix_job_lease`); return how many."""
+    return tx.run("update job set state = 'waiting', lease_until = null where state = 'running' and lease_until < ?", (now,))
+
+
+def finish(tx: Session, job_id: int, fence: int) -> bool:
+    """Delete a job that is done. False: the lease was over and somebody else has it, or it was cancelled."""
+    return bool(tx.run("delete from job where id = ? and fence = ? and state = 'running'", (job_id, fence)))
+
+
+def retry_at(tx: Session, job_id: int, fence: int, *, due_at: int, error: str) -> bool:
+    """Give a failed job back for a later attempt. False: as in `finish`."""
+    return bool(tx.run(
+        "update job set state = 'waiting', lease_until = null, due_at = ?, error = ? where id = ? and fence = ? and state = 'running'",
+        (due_at, error, job_id, fence),
+    ))  # fmt: skip
+
+
+def fail(tx: Session, job_id: int, fence: int, error: str) -> bool:
+    """No attempts are left: a person has to look. False: as in `finish`."""
+    return bool(tx.run(
+        "update job set state = 'failed', lease_until = null, error = ? where id = ? and fence = ? and state = 'running'",
+        (error, job_id, fence),
+    ))  # fmt: skip
+
+
+def make_due(tx: Session, job_id: int, now: int) -> bool:
+    """Give a failed job all its attempts again, from now."""
+    return bool(
+        tx.run("update job set state = 'waiting', attempts = 0, due_at = ? where id = ? and state = 'failed'", (now, job_id))
+    )
+
+
+def release(tx: Session, instance_id: int, *, due_at: int) -> None:
+    """Give back leased timers of an instance that the step did not fire; a little later, so that nothing turns in circles."""
+    tx.run(
+        "update job set state = 'waiting', lease_until = null, due_at = case when due_at > ? then due_at else ? end"
+        " where instance_id = ? and kind = 'timer' and state = 'running'",
+        (due_at, due_at, instance_id),
+    )
+
+
+def cancel(tx: Session, instance_id: int, token: int) -> None:
+    """Delete the service work of a token that was cancelled; a worker that is at it is refused by the missing row."""
+    tx.run("delete from job where instance_id = ? and token = ? and kind = 'service'", (instance_id, token))
+
+
+def cancel_all(tx: Session, instance_id: int) -> None:
+    """The instance has ended: nothing of it is left to do, except telling others."""
+    tx.run("delete from job where instance_id = ? and kind in ('timer', 'service')", (instance_id,))
+
+
+def hold(tx: Session, instance_id: int, held: bool) -> None:
+    tx.run("update job set held = ? where instance_id = ? and kind in ('timer', 'service')", (int(held), instance_id))
+
+
+def set_held(tx: Session, instance_id: int, token: int, held: bool) -> None:
+    sql = "update job set held = ? where instance_id = ? and token = ? and kind = 'service'"
+    tx.run(sql, (int(held), instance_id, token))
+
+
+def replace_timers(
+    tx: Session, instance_id: int, timers: Sequence[tuple[int, str, str, int]], *, held: bool, ids: Sequence[int]
+) -> None:
+    """Make the timer rows of an instance equal to `timers`: ``(token, process, element, due_at)``.
+
+    Args:
+        ids: as many new ids as there are timers.
+    """
+    known = {token: (id, due, state) for id, token, due, state in tx.rows(
+        "select id, token, due_at, state from job where instance_id = ? and kind = 'timer'", (instance_id,)
+    )}  # fmt: skip
+    for (token, process, element, due_at), id in zip(timers, ids, strict=True):
+        row = known.pop(token, None)
+        if row is None:
+            tx.run(_INSERT, (
+                id, JobKind.TIMER.value, JobState.WAITING.value, int(held), instance_id, token, process, element, "", due_at, 0, 0, 0,
+                None, None,
+            ))  # fmt: skip
+        elif row[1] != due_at or row[2] == JobState.FAILED.value:
+            tx.run(
+                "update job set due_at = ?, state = 'waiting', attempts = 0, lease_until = null, error = null where id = ?",
+                (due_at, row[0]),
+            )
+    tx.run_many("delete from job where id = ?", [(id,) for id, _, _ in known.values()])
+
+
+def next_due(tx: Session) -> int | None:
+    found: int | None = tx.value("select due_at from job where state = 'waiting' and held = 0 order by due_at limit 1")
+    return found
+
+
+def timers(tx: Session, instance_id: int) -> list[OpenTimer]:
+    return [
+        OpenTimer(token=TokenId(token), process=process, element=element, due_at=instant(due))
+        for token, process, element, due in tx.rows(
+            "select token, process, element, due_at from job where instance_id = ? and kind = 'timer' order by due_at",
+            (instance_id,),
+        )
+    ]
+
+
+def waiting(tx: Session, instance_id: int) -> list[WaitingJob]:
+    """Return the machine work of an instance that is not done, timers left out."""
+    return [
+        WaitingJob(
+            id=JobId(id), kind=JobKind(kind), state=JobState(state), type=type, process=process, element=element, due_at=instant(due),
+            attempt_count=attempts, error=error,
+        )
+        for id, kind, state, type, process, element, due, attempts, error in tx.rows(
+            "select id, kind, state, type, process, element, due_at, attempts, error from job where instance_id = ? and kind != 'timer'"
+            " order by id",
+            (instance_id,),
+        )
+    ]  # fmt: skip
+
+
+def lags(tx: Session, now: int) -> tuple[int, int, int, int]:
+    """Return the wait of the oldest due timer and of the oldest other due job, how many jobs wait, how many failed."""
+    oldest: dict[int, int] = dict(tx.rows(
+        "select kind = 'timer', min(due_at) from job where state = 'waiting' and held = 0 and due_at <= ? group by kind = 'timer'", (now,)
+    ))  # fmt: skip
+    waiting_count, failed_count = tx.row(
+        "select coalesce(sum(case when state in ('waiting', 'running') then 1 else 0 end), 0),"
+        " coalesce(sum(case when state = 'failed' then 1 else 0 end), 0) from job"
+    ) or (0, 0)
+    return max(0, now - oldest.get(1, now)), max(0, now - oldest.get(0, now)), waiting_count, failed_count
+
+
+# ------------------------------------------------------------------------------------------------------------------------ incidents
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIncident:
+    id: int
+    instance_id: int
+    token: int | None
+    job_id: int | None
+    process: str
+    element: str
+    element_name: str
+    kind: str
+    message: str
+    opened_at: int
+
+
+_INCIDENT = (
+    "select c.id, c.instance_id, i.title, c.token, c.job_id, c.process, c.element, c.element_name, c.kind, c.message, c.opened_at,"
+    " c.resolved_at, c.resolved_by from incident c join instance i on i.id = c.instance_id"
+)
+
+
+def _incident(row: Sequence[Any]) -> Incident:
+    id, instance, title, token, job, process, element, element_name, kind, message, opened, resolved, by = row
+    return Incident(
+        id=IncidentId(id), instance_id=InstanceId(instance), title=title, token=None if token is None else TokenId(token),
+        job_id=None if job is None else JobId(job), process=process, element=element, element_name=element_name, kind=kind, message=message,
+        opened_at=instant(opened), resolved_at=instant_or_none(resolved), resolved_by=by,
+    )  # fmt: skip
+
+
+def open_incident(tx: Session, n: NewIncident) -> None:
+    tx.run(
+        "insert into incident (id, instance_id, token, job_id, process, element, element_name, kind, message, opened_at, resolved_at,"
+        " resolved_by) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, null)",
+        (n.id, n.instance_id, n.token, n.job_id, n.process, n.element, n.element_name, n.kind, n.message, n.opened_at),
+    )
+
+
+def resolve_incidents(tx: Session, instance_id: int, token: int | None, *, at: int, by: str) -> None:
+    """Resolve the open incidents of a token (`ix_incident_open`), or, with None, of the whole instance."""
+    if token is None:
+        sql, values = "where instance_id = ? and resolved_at is null", [instance_id]
+    else:
+        sql, values = "where instance_id = ? and token = ? and resolved_at is null", [instance_id, token]
+    tx.run(f"update incident set resolved_at = ?, resolved_by = ? {sql}", (at, by, *values))
+
+
+def incident(tx: Session, incident_id: int) -> Incident | None:
+    row = tx.row(_INCIDENT + " where c.id = ?", (incident_id,))
+    return None if row is None else _incident(row)
+
+
+def incidents(tx: Session, *, only_open: bool, instance_id: int | None, limit: int) -> list[Incident]:
+    """Return incidents, newest first."""
+    where, values = ["1 = 1"], list[Any]()
+    if only_open:
+        where.append("c.resolved_at is null")
+    if instance_id is not None:
+        where.append("c.instance_id = ?")
+        values.append(instance_id)
+    return [
+        _incident(row)
+        for row in tx.rows(f"{_INCIDENT} where {' and '.join(where)} order by c.id desc limit ?", (*values, limit))
+    ]
+
+
+def open_incident_count(tx: Session) -> int:
+    found: int = tx.value("select count(*) from incident where resolved_at is null")
+    return found

@@ -1,0 +1,360 @@
+"""User tasks: rows that follow from the events, the inbox, documents and drafts.
+
+The inbox asks each principal (``u:<user>``, ``g:<group>``) on its own, limited, and merges: the same with ``IN (…)`` reads
+every task of every group first.
+"""
+
+# ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from engine.model import Actor, Document, DocumentId, InstanceId, TaskId, TaskState, TokenId, UserTask
+from engine.store.database import END_OF_TIME, Session, instant, instant_or_none, micros
+from engine.store.instances import like
+
+_COLUMNS = (
+    "t.id, t.instance_id, t.token, t.process, t.process_name, t.element, t.name, i.title, i.business_key, t.form, t.state, t.assignee,"
+    " t.candidate_groups, t.candidate_users, t.priority, t.created_at, t.due_at, t.deadline_at, t.ended_at, t.ended_by, t.version"
+)
+_FROM = " from user_task t join instance i on i.id = t.instance_id"
+
+
+def _task(row: Sequence[Any]) -> UserTask:
+    (
+        id,
+        instance,
+        token,
+        process,
+        process_name,
+        element,
+        name,
+        title,
+        business_key,
+        form,
+        state,
+        assignee,
+        groups,
+        users,
+        priority,
+        created,
+        due,
+        deadline,
+        ended,
+        ended_by,
+        version,
+    ) = row[:21]
+    return UserTask(
+        id=TaskId(id), instance_id=InstanceId(instance), token=TokenId(token), process=process, process_name=process_name, element=element,
+        name=name, title=title, business_key=business_key, form=form, state=TaskState(state), assignee=assignee,
+        candidate_groups=_words(groups), candidate_users=_words(users), priority=priority, created_at=instant(created),
+        due_at=instant_or_none(due), deadline_at=instant_or_none(deadline), ended_at=instant_or_none(ended), ended_by=ended_by,
+        version=version,
+    )  # fmt: skip
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split(",")) if text else frozenset()
+
+
+def get(tx: Session, task_id: int) -> UserTask | None:
+    row = tx.row(f"select {_COLUMNS}{_FROM} where t.id = ?", (task_id,))
+    return None if row is None else _task(row)
+
+
+def get_with_properties(tx: Session, task_id: int) -> tuple[UserTask, Mapping[str, str]] | None:
+    """Return a task and the `camunda:properties` of its element, or None."""
+    row = tx.row(f"select {_COLUMNS}, t.properties{_FROM} where t.id = ?", (task_id,))
+    return None if row is None else (_task(row), orjson.loads(row[21]))
+
+
+def of_instance(tx: Session, instance_id: int) -> list[UserTask]:
+    """Return every task of an instance, oldest first (`ix_user_task_instance`)."""
+    return [_task(row) for row in tx.rows(f"select {_COLUMNS}{_FROM} where t.instance_id = ? order by t.id", (instance_id,))]
+
+
+def performers(tx: Session, instance_id: int) -> dict[str, set[str]]:
+    """Return ``{element: everybody who completed its user task}`` in an instance."""
+    found: dict[str, set[str]] = {}
+    sql = "select element, ended_by from user_task where instance_id = ? and state = 'completed'"
+    for element, person in tx.rows(sql, (instance_id,)):
+        found.setdefault(element, set()).add(person)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ written by a command
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    id: int
+    instance_id: int
+    token: int
+    process: str
+    process_name: str
+    element: str
+    name: str
+    form: str | None
+    assignee: str | None
+    candidate_groups: tuple[str, ...]
+    candidate_users: tuple[str, ...]
+    properties: Mapping[str, str]
+    priority: int
+    created_at: int
+    due_at: int | None
+    deadline_at: int | None
+    remind_at: int | None
+    remind_stage: str | None
+
+
+_INSERT = (
+    "insert into user_task (id, instance_id, token, process, process_name, element, name, form, state, assignee, candidate_groups,"
+    " candidate_users, properties, priority, created_at, due_at, sort_at, deadline_at, ended_at, ended_by, version, remind_at,"
+    " remind_stage) values (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, null, null, 1, ?, ?)"
+)
+_OFFER = "insert into user_task_candidate (principal, sort_at, task_id) values (?, ?, ?) on conflict do nothing"
+
+
+def insert(tx: Session, t: NewTask) -> None:
+    """Write a new open task and whom it is offered to."""
+    sort_at = END_OF_TIME if t.due_at is None else t.due_at
+    properties = orjson.dumps(dict(t.properties), default=str).decode() if t.properties else "{}"
+    tx.run(_INSERT, (
+        t.id, t.instance_id, t.token, t.process, t.process_name, t.element, t.name, t.form, t.assignee, ",".join(t.candidate_groups),
+        ",".join(t.candidate_users), properties, t.priority, t.created_at, t.due_at, sort_at, t.deadline_at, t.remind_at, t.remind_stage,
+    ))  # fmt: skip
+    if t.assignee is None:
+        offers = [(f"g:{g}", sort_at, t.id) for g in t.candidate_groups] + [
+            (f"u:{u}", sort_at, t.id) for u in t.candidate_users
+        ]
+        for offer in offers:
+            tx.run(_OFFER, offer)
+
+
+def open_task_id(tx: Session, instance_id: int, token: int) -> int | None:
+    """Return the task that `token` stands in, or None (`ix_user_task_token`)."""
+    found: int | None = tx.value(
+        "select id from user_task where instance_id = ? and token = ? and ended_at is null", (instance_id, token)
+    )
+    return found
+
+
+def open_task_ids(tx: Session, instance_id: int) -> list[int]:
+    sql = "select id from user_task where instance_id = ? and ended_at is null"
+    return [row[0] for row in tx.rows(sql, (instance_id,))]
+
+
+def created_at(tx: Session, task_id: int) -> int | None:
+    found: int | None = tx.value("select created_at from user_task where id = ?", (task_id,))
+    return found
+
+
+def end(tx: Session, task_id: int, *, state: TaskState, at: int, by: str | None) -> None:
+    """Close a task; it leaves every inbox, and its drafts go."""
+    tx.run(
+        "update user_task set state = ?, ended_at = ?, ended_by = ?, version = version + 1, remind_at = null where id = ?",
+        (state.value, at, by, task_id),
+    )
+    tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
+    tx.run("delete from draft where task_id = ?", (task_id,))
+
+
+def give(tx: Session, task_id: int, assignee: str | None) -> None:
+    """Put a task into one person's hands, or (None) back to its candidates."""
+    tx.run("update user_task set assignee = ?, version = version + 1 where id = ?", (assignee, task_id))
+    if assignee is None:
+        _offer_again(tx, "t.id = ?", task_id)
+    else:
+        tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
+
+
+def reschedule(
+    tx: Session, task_id: int, *, due_at: int | None, deadline_at: int | None, remind_at: int | None, remind_stage: str | None
+) -> None:
+    sort_at = END_OF_TIME if due_at is None else due_at
+    tx.run(
+        "update user_task set due_at = ?, sort_at = ?, deadline_at = ?, remind_at = ?, remind_stage = ?, version = version + 1 where id = ?",
+        (due_at, sort_at, deadline_at, remind_at, remind_stage, task_id),
+    )
+    tx.run("update user_task_candidate set sort_at = ? where task_id = ?", (sort_at, task_id))
+
+
+def suspend(tx: Session, instance_id: int) -> None:
+    """Take an instance's open tasks out of every inbox."""
+    tx.run(
+        "delete from user_task_candidate where task_id in (select id from user_task where instance_id = ? and ended_at is null)",
+        (instance_id,),
+    )
+    tx.run(
+        "update user_task set state = 'suspended', version = version + 1 where instance_id = ? and state = 'open'",
+        (instance_id,),
+    )
+
+
+def resume(tx: Session, instance_id: int) -> None:
+    """Put them back."""
+    tx.run(
+        "update user_task set state = 'open', version = version + 1 where instance_id = ? and state = 'suspended'",
+        (instance_id,),
+    )
+    _offer_again(tx, "t.instance_id = ?", instance_id)
+
+
+def set_suspended(tx: Session, task_id: int, suspended: bool) -> None:
+    """One task alone: its scope is suspended by an event sub-process, or goes on."""
+    if suspended:
+        tx.run("update user_task set state = 'suspended', version = version + 1 where id = ? and state = 'open'", (task_id,))
+        tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
+    else:
+        tx.run("update user_task set state = 'open', version = version + 1 where id = ? and state = 'suspended'", (task_id,))
+        _offer_again(tx, "t.id = ?", task_id)
+
+
+def _offer_again(tx: Session, where: str, value: int) -> None:
+    offers = list[tuple[str, int, int]]()
+    for id, sort_at, groups, users in tx.rows(
+        f"select t.id, t.sort_at, t.candidate_groups, t.candidate_users from user_task t where {where} and t.state = 'open'"
+        " and t.assignee is null",
+        (value,),
+    ):
+        offers += [(f"g:{g}", sort_at, id) for g in _words(groups)] + [(f"u:{u}", sort_at, id) for u in _words(users)]
+    tx.run_many(_OFFER, offers)
+
+
+# ----------------------------------------------------------------------------------------------------------------------- the inbox
+def principals(actor: Actor) -> list[str]:
+    """Return what a task may be offered to for this person to see it."""
+    return [f"u:{actor.id}", *sorted(f"g:{g}" for g in actor.groups)]
+
+
+def inbox(
+    tx: Session, actor: Actor, *, mine: bool, claimable: bool, due_before: int | None, search: str, limit: int,
+    after: tuple[int, int] | None,
+) -> list[tuple[int, UserTask]]:  # fmt: skip
+    """Return ``[(sort_at, task)]``, the most urgent first, each once.
+
+    Each arm reads at most `limit` entries of `ix_user_task_assignee` or of the candidates' primary key.
+    """
+    arms, values = list[str](), list[Any]()
+    page, page_values = "", list[Any]()
+    if after is not None:
+        page += " and (x.sort_at > ? or (x.sort_at = ? and x.{id} > ?))"
+        page_values += [after[0], after[0], after[1]]
+    if due_before is not None:
+        page += " and x.sort_at < ?"
+        page_values.append(due_before)
+    found, found_values = "", list[Any]()
+    if search:
+        found = (
+            " and x.{id} in (select q.id from user_task q join instance j on j.id = q.instance_id where q.ended_at is null and"
+            " (lower(q.name) like ? escape '\\' or lower(j.title) like ? escape '\\' or lower(j.business_key) like ? escape '\\'))"
+        )
+        found_values = [like(search)] * 3
+    if mine:
+        arms.append(
+            "select * from (select x.sort_at, x.id as id from user_task x where x.assignee = ? and x.state = 'open'"
+            f"{(page + found).format(id='id')} order by x.sort_at, x.id limit ?)"
+        )
+        values += [actor.id, *page_values, *found_values, limit]
+    if claimable:
+        for principal in principals(actor):
+            arms.append(
+                "select * from (select x.sort_at, x.task_id as id from user_task_candidate x where x.principal = ?"
+                f"{(page + found).format(id='task_id')} order by x.sort_at, x.task_id limit ?)"
+            )
+            values += [principal, *page_values, *found_values, limit]
+    sql = (
+        f"select {_COLUMNS}, t.sort_at from (select distinct sort_at, id from ({' union all '.join(arms)}) a order by sort_at, id limit ?) p"
+        " join user_task t on t.id = p.id join instance i on i.id = t.instance_id order by t.sort_at, t.id"
+    )
+    return [(row[21], _task(row)) for row in tx.rows(sql, (*values, limit))]
+
+
+def count(tx: Session, actor: Actor, *, now: int) -> dict[str, int]:
+    """Return ``{view: how many}`` of the inbox."""
+    wanted = principals(actor)
+    marks = ", ".join("?" * len(wanted))
+    own, own_late = tx.row(
+        "select count(*), coalesce(sum(case when sort_at < ? then 1 else 0 end), 0) from user_task where assignee = ? and state = 'open'",
+        (now, actor.id),
+    ) or (0, 0)
+    offered, offered_late = tx.row(
+        f"select count(distinct task_id), count(distinct case when sort_at < ? then task_id end) from user_task_candidate"
+        f" where principal in ({marks})",
+        (now, *wanted),
+    ) or (0, 0)
+    return {"all": own + offered, "mine": own, "claimable": offered, "overdue": own_late + offered_late}
+
+
+# ---------------------------------------------------------------------------------------------------------------------- reminders
+def due_reminders(tx: Session, now: int, limit: int) -> list[tuple[UserTask, int]]:
+    """Return ``[(task, its time)]`` of tasks whose next reminder is due (`ix_user_task_remind`)."""
+    sql = (
+        f"select {_COLUMNS}, t.remind_at{_FROM} where t.state = 'open' and t.remind_at is not null and t.remind_at <= ?"
+        " order by t.remind_at limit ?"
+    )
+    return [(_task(row), row[21]) for row in tx.rows(sql, (now, limit))]
+
+
+def next_reminder(tx: Session) -> int | None:
+    found: int | None = tx.value("select min(remind_at) from user_task where state = 'open' and remind_at is not null")
+    return found
+
+
+def set_reminder(tx: Session, task_id: int, *, remind_at: int | None, remind_stage: str | None, was: int) -> bool:
+    """Move on to the next reminder. False: another process did."""
+    sql = "update user_task set remind_at = ?, remind_stage = ? where id = ? and remind_at = ?"
+    return bool(tx.run(sql, (remind_at, remind_stage, task_id, was)))
+
+
+# --------------------------------------------------------------------------------------------------------- drafts and documents
+def draft(tx: Session, task_id: int, user: str) -> bytes | None:
+    found: bytes | None = tx.value("select body from draft where task_id = ? and user_id = ?", (task_id, user))
+    return found
+
+
+def save_draft(tx: Session, task_id: int, user: str, body: bytes, at: int) -> None:
+    tx.run(
+        "insert into draft (task_id, user_id, body, saved_at) values (?, ?, ?, ?)"
+        " on conflict (task_id, user_id) do update set body = excluded.body, saved_at = excluded.saved_at",
+        (task_id, user, body, at),
+    )
+
+
+_DOCUMENT = "select id, instance_id, task_id, field, name, media_type, size, sha256, uploaded_at, uploaded_by from document"
+
+
+def _document(row: Sequence[Any]) -> Document:
+    id, instance, task, field, name, media_type, size, sha256, at, by = row
+    return Document(
+        id=DocumentId(id), instance_id=InstanceId(instance), task_id=None if task is None else TaskId(task), field=field, name=name,
+        media_type=media_type, size=size, sha256=sha256, uploaded_at=instant(at), uploaded_by=by,
+    )  # fmt: skip
+
+
+def document(tx: Session, document_id: int) -> Document | None:
+    row = tx.row(_DOCUMENT + " where id = ?", (document_id,))
+    return None if row is None else _document(row)
+
+
+def documents(tx: Session, *, instance_id: int, task_id: int | None = None) -> list[Document]:
+    """Return the files of an instance, or of one of its tasks, oldest first (`ix_document_instance`)."""
+    where, values = " where instance_id = ?", [instance_id]
+    if task_id is not None:
+        where, values = where + " and task_id = ?", [instance_id, task_id]
+    return [_document(row) for row in tx.rows(_DOCUMENT + where + " order by id", values)]
+
+
+def insert_document(tx: Session, d: Document) -> None:
+    tx.run(
+        "insert into document (id, instance_id, task_id, field, name, media_type, size, sha256, uploaded_at, uploaded_by)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (d.id, d.instance_id, d.task_id, d.field, d.name, d.media_type, d.size, d.sha256, micros(d.uploaded_at), d.uploaded_by),
+    )
+
+
+def delete_document(tx: Session, document_id: int) -> None:
+    tx.run("delete from document where id = ?", (document_id,))

@@ -1,0 +1,95 @@
+"""How drawings turn out: without faults, the main path straight to the right, and no random process breaks that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.layout import faults, lay_out, measures
+from tests.layout.cases import CASES
+from tests.layout.sketch import Sketch
+
+_FILES = Path(__file__).parents[2].parent / "shared" / "conformance" / "files"
+_FAULTY_FILES = 18  #: of the conformance files, all of which BPMN itself refuses; may sink, not rise
+_CROSSINGS = {"presale": 4, "preparation": 0, "watch": 1, "bidding": 0, "wide_sub": 3}  #: as measured; may sink, not rise
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_processes_like_ours_are_drawn_without_faults(case: Callable[[], Sketch]) -> None:
+    drawn = lay_out(case().xml(), 10)
+
+    assert faults(drawn) == ()
+    assert measures(drawn).crossings <= _CROSSINGS[case.__name__] + 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_flow_reads_to_the_right_with_few_bends(name: str) -> None:
+    measured = measures(lay_out(CASES[name]().xml(), 10))
+
+    assert measured.rightward_share > 0.8
+    assert measured.bends_per_flow < 0.8
+    assert measured.straight_share > 0.5
+
+
+def test_the_conformance_files_are_drawn() -> None:
+    faulty = []
+    for path in sorted(_FILES.rglob("*.bpmn*")):
+        if path.name == "EXT002_1_Fail_duplicate_ID.bpmn":
+            continue
+        drawn = lay_out(path.read_bytes(), 0)
+        if faults(drawn):
+            faulty.append(path.name)
+
+    assert len(faulty) <= _FAULTY_FILES, faulty
+
+
+_KINDS = ["user", "service", "call", "xor", "and", "catch!timer", "end"]
+_NAMES = (
+    st.text(alphabet="编制投标文件并复核 abcXYZ、(9)", min_size=0, max_size=24)
+    .map(str.strip)
+    .map(lambda s: s.replace(" ", "_"))
+)
+
+
+@st.composite
+def _processes(draw: st.DrawFn, depth: int = 0, prefix: str = "n") -> Sketch:
+    lanes = draw(st.lists(st.sampled_from(["甲", "乙", "丙"]), unique=True, max_size=3)) if depth == 0 else []
+    process = Sketch("随机", lanes)
+    count = draw(st.integers(1, 9))
+    ids: list[str] = []
+    for k in range(count):
+        id_ = f"{prefix}{k}"
+        lane = f" @{draw(st.sampled_from(lanes))}" if lanes else ""
+        kind = draw(st.sampled_from(_KINDS))
+        hosts = [one for one in ids if one.startswith("task")]
+        shape = draw(st.integers(0, 9))
+        if shape == 0 and depth < 2:
+            inside = draw(_processes(depth=depth + 1, prefix=f"{prefix}{k}_"))
+            process.sub(id_, draw(_NAMES), inside, lane.strip(" @"), event=draw(st.booleans()))
+        elif shape == 1 and hosts:
+            process.nodes(
+                f"boundary!timer?{draw(st.sampled_from(['', '~']))}{draw(st.sampled_from(hosts))} {id_} {draw(_NAMES)}{lane}"
+            )
+        else:
+            id_ = f"task{id_}" if kind in ("user", "service", "call") else id_
+            process.nodes(f"{kind} {id_} {draw(_NAMES)}{lane}")
+        ids.append(id_)
+    pairs = st.tuples(st.sampled_from(ids), st.sampled_from(ids))
+    for a, b in draw(st.lists(pairs, max_size=count + 3, unique=True)):
+        name = draw(_NAMES)
+        process.flows(f"{a} > {b} : {name}" if name else f"{a} > {b}")
+    return process
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_processes())
+def test_any_process_is_drawn_without_overlap_and_again_the_same(process: Sketch) -> None:
+    drawn = lay_out(process.xml(), 2)
+
+    kinds = {fault.kind for fault in faults(drawn)}
+    assert not kinds & {"shape_overlap", "outside_lane", "outside_parent", "not_drawn", "edge_slanted", "boundary_off_host"}
+    assert lay_out(drawn, 2) == drawn

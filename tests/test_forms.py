@@ -1,0 +1,221 @@
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import InvalidValues
+from engine.forms import InvalidForm, read_form
+from engine.model import Document, DocumentId, InstanceId, TaskId
+
+NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+SHANGHAI = timezone(timedelta(hours=8))
+
+
+def form(*components, **more):
+    return read_form(json.dumps({"id": "p.e", "components": list(components), **more}).encode())
+
+
+def accept(raw, *components, variables=None, documents=()):
+    return form(*components).accept(raw, variables=variables or {}, now=NOW, documents=documents)
+
+
+def problems(raw, *components, **more):
+    with pytest.raises(InvalidValues) as caught:
+        accept(raw, *components, **more)
+    return caught.value.problems
+
+
+def number(key="n", **more):
+    return {"type": "number", "key": key, "label": key, **more}
+
+
+def text(key="t", **more):
+    return {"type": "textfield", "key": key, "label": key, **more}
+
+
+def test_numbers_as_people_type_them_are_exact():
+    assert accept({"n": "1,200.50"}, number()) == {"n": Decimal("1200.50")}
+    assert accept({"n": " 7 "}, number()) == {"n": 7}
+
+
+@pytest.mark.parametrize("typed", ["七", "1e400", "NaN", "Infinity", "1.2.3", True, "0x10", {}, []])
+def test_what_is_no_number_is_told_so(typed):
+    assert problems({"n": typed}, number())["n"][0].startswith("请填写数字")
+
+
+def test_too_many_decimals_and_bounds_are_told():
+    assert problems({"n": "1.234"}, number(decimalDigits=2))["n"] == ("最多 2 位小数。", "At most 2 decimals.")
+    assert problems({"n": "-1"}, number(validate={"min": 0}))["n"][0] == "不得小于 0。"
+    assert problems({"n": "101"}, number(validate={"max": 100}))["n"][0] == "不得大于 100。"
+
+
+def test_every_problem_is_told_at_once():
+    found = problems({"n": "x"}, number(), text(validate={"required": True}))
+
+    assert set(found) == {"n", "t"}
+
+
+def test_a_local_date_time_is_the_houses():
+    typed = accept({"d": "2026-12-01 09:30"}, {"type": "datetime", "key": "d", "subtype": "datetime"})
+
+    assert typed["d"] == datetime(2026, 12, 1, 9, 30, tzinfo=SHANGHAI)
+
+
+def test_a_date_time_with_a_zone_keeps_its_instant():
+    typed = accept({"d": "2026-12-01T09:30:00+09:00"}, {"type": "datetime", "key": "d", "subtype": "datetime"})
+
+    assert typed["d"] == datetime(2026, 12, 1, 0, 30, tzinfo=UTC)
+
+
+def test_a_date_is_a_date():
+    assert accept({"d": "2026-12-01"}, {"type": "datetime", "key": "d", "subtype": "date"}) == {"d": date(2026, 12, 1)}
+    assert "d" in problems({"d": "12/01"}, {"type": "datetime", "key": "d", "subtype": "date"})
+
+
+def test_an_answer_that_was_not_offered_is_refused():
+    choice = {"type": "select", "key": "s", "values": [{"label": "通过", "value": "pass"}]}
+
+    assert accept({"s": "pass"}, choice) == {"s": "pass"}
+    assert "可选:通过(pass)" in problems({"s": "fail"}, choice)["s"][0]
+
+
+def test_a_required_confirmation_must_be_ticked():
+    tick = {"type": "checkbox", "key": "c", "validate": {"required": True}}
+
+    assert accept({"c": "on"}, tick) == {"c": True}
+    assert problems({}, tick)["c"][0] == "请勾选确认。"
+
+
+def test_a_field_that_the_form_does_not_have_is_told():
+    assert problems({"other": 1}, text())["other"][1] == "The form has no such field."
+
+
+def test_a_read_only_field_takes_nothing_from_the_page():
+    assert accept({}, text("project", readonly=True)) == {}
+
+
+def test_a_comment_is_required_only_when_the_answer_is_no():
+    decision = {"type": "radio", "key": "decision", "values": [{"value": "approve"}, {"value": "return"}]}
+    comment = text("comment", properties={"requiredIf": 'decision != "approve"'})
+
+    assert accept({"decision": "approve"}, decision, comment) == {"decision": "approve", "comment": None}
+    assert set(problems({"decision": "return"}, decision, comment)) == {"comment"}
+
+
+def test_a_rule_reads_the_process_variables():
+    arrival = {
+        "type": "datetime", "key": "arrival", "subtype": "datetime",
+        "properties": {"rule": 'arrival <= submission_deadline - duration("PT2H")', "ruleMessage": "须早于截止 2 小时到达。"},
+    }
+    deadline = {"submission_deadline": datetime(2026, 3, 20, 9, 30, tzinfo=SHANGHAI)}
+
+    assert accept({"arrival": "2026-03-20 07:30"}, arrival, variables=deadline)
+    assert problems({"arrival": "2026-03-20 07:31"}, arrival, variables=deadline) == {
+        "arrival": ("须早于截止 2 小时到达。", 'Breaks the rule: arrival <= submission_deadline - duration("PT2H")')
+    }
+
+
+LINES = {
+    "type": "dynamiclist", "path": "lines", "label": "明细",
+    "components": [text("item", validate={"required": True}), number("qty", validate={"min": 1})],
+}
+
+
+def test_rows_are_read_and_a_blank_row_is_dropped():
+    assert accept({"lines": [{"item": "服务器", "qty": "2"}, {"item": "", "qty": ""}]}, LINES) == {
+        "lines": [{"item": "服务器", "qty": 2}]
+    }
+
+
+def test_a_problem_in_a_row_names_the_row():
+    assert set(problems({"lines": [{"item": "a", "qty": "2"}, {"item": "", "qty": "0"}]}, LINES)) == {"lines.1.item", "lines.1.qty"}
+
+
+def test_a_flat_html_post_becomes_rows():
+    flat = {"lines.0.item": ["a"], "lines.0.qty": ["1"], "lines.2.item": ["b"], "t": ["x"], "_csrf": ["…"]}
+
+    assert form(LINES, text()).from_flat(flat) == {"lines": [{"item": "a", "qty": "1"}, {"item": "b"}], "t": "x"}
+
+
+def document(field, name="回执.pdf"):
+    return Document(
+        id=DocumentId(5), instance_id=InstanceId(1), task_id=TaskId(2), field=field, name=name, media_type="application/pdf", size=9,
+        sha256="ab", uploaded_at=NOW, uploaded_by="wang",
+    )
+
+
+def test_the_attached_files_are_the_value_of_a_file_field():
+    upload = {"type": "filepicker", "key": "receipt", "validate": {"required": True}}
+
+    assert accept({}, upload, documents=[document("receipt")])["receipt"][0]["name"] == "回执.pdf"
+    assert problems({}, upload, documents=[document("other")])["receipt"][0] == "请上传文件。"
+
+
+def test_a_pattern_that_could_hang_gives_up():
+    slow = text(validate={"pattern": "(a+)+$"})
+
+    assert "t" in problems({"t": "a" * 40 + "b"}, slow)
+
+
+def test_people_without_a_price_role_do_not_get_price_fields():
+    priced = form(number("total", properties={"priceField": "true"}), text())
+
+    assert [c.key for c in priced.without_prices().inputs()] == ["t"]
+
+
+def test_a_form_starts_with_what_the_process_knows():
+    given_form = form(text("project"), number("copies", defaultValue=3))
+
+    assert given_form.initial({"project": "政务云"}) == {"project": "政务云", "copies": 3}
+
+
+@pytest.mark.parametrize(
+    ("component", "said"),
+    [
+        ({"type": "html", "key": "h"}, "not supported"),
+        (text(conditional={"hide": "=x"}), "conditional"),
+        (text(""), "has no key"),
+        ({"type": "select", "key": "s"}, "no values"),
+        (text(validate={"pattern": "("}), "bad pattern"),
+        (text(properties={"rule": "a >"}), "not understood"),
+        (text(properties={"rulez": "a"}), "unknown property"),
+        ({"type": "datetime", "key": "d", "subtype": "week"}, "subtype"),
+        ({"type": "dynamiclist", "path": "l", "components": []}, "empty"),
+    ],
+)
+def test_a_form_that_cannot_be_drawn_as_asked_is_refused(component, said):
+    with pytest.raises(InvalidForm) as caught:
+        form(component)
+
+    assert any(said in en for _, en in caught.value.problems)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b'{"id": "x"}', b'{"id": "x", "components": [1]}'])
+def test_a_file_that_is_no_form_is_refused(data):
+    with pytest.raises(InvalidForm):
+        read_form(data, "x.form")
+
+
+def test_two_fields_of_one_name_are_refused():
+    with pytest.raises(InvalidForm, match="used twice"):
+        form(text(), text())
+
+
+RAW = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.decimals(), lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=4), v, max_size=3)
+)
+
+
+@given(st.dictionaries(st.sampled_from(["n", "t", "d", "s", "c", "lines", "x"]), RAW))
+def test_whatever_is_sent_is_accepted_or_refused_never_an_accident(raw):
+    everything = form(
+        number(), text(), {"type": "datetime", "key": "d"}, {"type": "select", "key": "s", "values": [{"value": "1"}]},
+        {"type": "checkbox", "key": "c"}, LINES,
+    )
+    values, found = everything.read(raw, variables={}, now=NOW)
+
+    assert set(values) == {"n", "t", "d", "s", "c", "lines"}
+    assert all(zh and en for zh, en in found.values())

@@ -1,0 +1,286 @@
+"""Pages around diagrams: process definitions, their pictures and differences, and the modeler with its drafts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from engine import access, events
+from engine.errors import NotFound, StalePage
+from engine.events import Recorded
+from engine.model import DefinitionId, Incident, ProcessDefinition
+from web.context import actor, engine, known_names
+from web.difference import Change, differences, parse
+from web.guard import drawing_board, engine_problem, finding_json, takes_diagram
+from web.language import gettext
+
+bp = Blueprint("diagrams", __name__)
+
+#: A deployed diagram never changes, its hash names it: ``{sha256: {element id: label}}``.
+_LABELS: dict[str, Mapping[str, str]] = {}
+_LABELS_KEPT = 500
+_KEY = re.compile(r"[a-z][a-z0-9_]{1,59}")
+
+
+# ------------------------------------------------------------------------------------------------ what other pages need
+def names(definitions: Iterable[ProcessDefinition]) -> dict[tuple[str, str], str]:
+    """Return ``{(process key, element id): label}`` of every named element of these definitions."""
+    return {(d.key, element): label for d in definitions for element, label in _labels(d).items()}
+
+
+def _labels(definition: ProcessDefinition) -> Mapping[str, str]:
+    found = _LABELS.get(definition.sha256)
+    if found is None:
+        root = parse(engine().deployments.diagram(actor(), definition.id))
+        found = {str(e.get("id")): str(e.get("name")) for e in root.iter() if e.get("id") and e.get("name")}
+        if len(_LABELS) >= _LABELS_KEPT:
+            _LABELS.clear()
+        _LABELS[definition.sha256] = found
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where an instance stands. Both: ``{(process key, element id): count}``."""
+
+    tokens: Mapping[tuple[str, str], int]
+    done: Mapping[tuple[str, str], int]
+
+
+def standing(history: Iterable[Recorded]) -> Standing:
+    """Fold the history into the tokens on each element and how often each was completed."""
+    where: dict[int, tuple[str, str]] = {}
+    done: dict[tuple[str, str], int] = {}
+    for recorded in history:
+        match recorded.event:
+            case events.ActivityStarted(token=token, process=process, element=element):
+                where[token] = (process, element)
+            case events.ActivityCompleted(token=token, process=process, element=element):
+                where.pop(token, None)
+                done[process, element] = done.get((process, element), 0) + 1
+            case events.ActivityCancelled(token=token) | events.TokenJoined(token=token):
+                where.pop(token, None)
+    tokens: dict[tuple[str, str], int] = {}
+    for place in where.values():
+        tokens[place] = tokens.get(place, 0) + 1
+    return Standing(tokens=tokens, done=done)
+
+
+def by_process(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Return ``{process key: {element id: count}}``, as the scripts want it."""
+    found: dict[str, dict[str, int]] = {}
+    for (process, element), count in counts.items():
+        found.setdefault(process, {})[element] = count
+    return found
+
+
+def viewer_config(
+    definitions: Sequence[ProcessDefinition], history: Iterable[Recorded] = (), incidents: Iterable[Incident] = (), *,
+    show: str | None = None,
+) -> dict[str, Any]:
+    """Return what the viewer script draws: the diagrams, the tokens, what is done and what is stuck."""
+    stands = standing(history)
+    stuck: dict[tuple[str, str], int] = {}
+    for incident in incidents:
+        stuck[incident.process, incident.element] = stuck.get((incident.process, incident.element), 0) + 1
+    config: dict[str, Any] = {
+        "diagrams": diagrams_config(definitions), "tokens": by_process(stands.tokens), "incidents": by_process(stuck),
+        "done": by_process(stands.done),
+    }
+    if show in {d.key for d in definitions}:
+        config["show"] = show
+    return config
+
+
+def diagrams_config(definitions: Iterable[ProcessDefinition]) -> list[dict[str, Any]]:
+    """Return the diagrams as every script names them."""
+    return [{"key": d.key, "name": d.name, "version": d.version, "xmlUrl": url_for("diagrams.xml", id=d.id)} for d in definitions]
+
+
+# -------------------------------------------------------------------------------------------------------- definitions
+@bp.get("/definitions")
+def definitions() -> ResponseReturnValue:
+    found = engine().deployments.definitions(actor())
+    counts = engine().deployments.counts(actor())
+    return render_template("definitions.html", definitions=found, counts=counts, may_draw=access.may(actor(), "draw"))
+
+
+@bp.get("/definitions/<key>", defaults={"version": None})
+@bp.get("/definitions/<key>/<int:version>")
+def definition(key: str, version: int | None) -> ResponseReturnValue:
+    versions = _versions(key)
+    chosen = _version(versions, key, version)
+    known_names(v.deployed_by for v in versions)
+    return render_template(
+        "definition.html", definition=chosen, versions=versions, viewer=viewer_config([chosen]), may_draw=access.may(actor(), "draw"),
+    )
+
+
+def _versions(key: str) -> tuple[ProcessDefinition, ...]:
+    return tuple(sorted(engine().deployments.versions(actor(), key), key=lambda v: -v.version))
+
+
+def _version(versions: Sequence[ProcessDefinition], key: str, version: int | None) -> ProcessDefinition:
+    chosen = versions[0] if version is None else next((v for v in versions if v.version == version), None)
+    if chosen is None:
+        raise NotFound(what=gettext("流程版本"), id=f"{key} {version}")
+    return chosen
+
+
+@bp.get("/api/diagrams/<id:id>")
+def xml(id: DefinitionId) -> ResponseReturnValue:
+    response = _xml(engine().deployments.diagram(actor(), id))
+    response.headers["Cache-Control"] = "private, max-age=86400, immutable"
+    return response
+
+
+def _xml(data: bytes, sha256: str | None = None) -> Response:
+    response = Response(data, mimetype="application/xml")
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    if sha256 is not None:
+        response.set_etag(sha256)
+    return response
+
+
+# --------------------------------------------------------------------------------------------------------- differences
+@bp.get("/diff/<key>")
+def diff(key: str) -> ResponseReturnValue:
+    """Compare two versions; ``draft`` names the draft."""
+    versions = _versions(key)
+    before = request.args.get("a") or str(versions[min(1, len(versions) - 1)].version)
+    after = request.args.get("b") or str(versions[0].version)
+    (old, old_url), (new, new_url) = _side(versions, key, before), _side(versions, key, after)
+    changes = differences(old, new)
+    offered = [str(v.version) for v in versions] + (["draft"] if access.may(actor(), "draw") else [])
+    config = {
+        "a": {"title": _side_title(before), "xmlUrl": old_url}, "b": {"title": _side_title(after), "xmlUrl": new_url},
+        "changes": [_change_json(c) for c in changes],
+    }
+    return render_template(
+        "diff.html", key=key, name=versions[0].name, a=before, b=after, offered=offered, changes=changes, config=config,
+        side_title=_side_title, type_name=type_name,
+    )
+
+
+def _side_title(side: str) -> str:
+    return gettext("草稿") if side == "draft" else gettext("版本 %(version)s", version=side)
+
+
+def type_name(type: str) -> str:
+    """Return the kind of a BPMN element in words."""
+    return {
+        "process": gettext("流程"), "collaboration": gettext("协作"), "participant": gettext("泳池"), "lane": gettext("泳道"),
+        "sequenceFlow": gettext("顺序流"), "messageFlow": gettext("消息流"), "association": gettext("关联"),
+        "textAnnotation": gettext("注释"), "userTask": gettext("用户任务"), "manualTask": gettext("人工任务"),
+        "serviceTask": gettext("服务任务"), "sendTask": gettext("发送任务"), "receiveTask": gettext("接收任务"),
+        "scriptTask": gettext("脚本任务"), "businessRuleTask": gettext("业务规则任务"), "task": gettext("任务"),
+        "startEvent": gettext("开始事件"), "endEvent": gettext("结束事件"), "boundaryEvent": gettext("边界事件"),
+        "intermediateCatchEvent": gettext("中间捕获事件"), "intermediateThrowEvent": gettext("中间抛出事件"),
+        "exclusiveGateway": gettext("排他网关"), "parallelGateway": gettext("并行网关"), "inclusiveGateway": gettext("包容网关"),
+        "eventBasedGateway": gettext("事件网关"), "complexGateway": gettext("复杂网关"), "callActivity": gettext("调用活动"),
+        "subProcess": gettext("子流程"), "transaction": gettext("事务子流程"), "message": gettext("消息"), "signal": gettext("信号"),
+        "error": gettext("错误"), "escalation": gettext("升级"), "group": gettext("分组"), "dataObject": gettext("数据对象"),
+        "dataObjectReference": gettext("数据对象"), "dataStoreReference": gettext("数据存储"),
+    }.get(type, type)
+
+
+def _side(versions: Sequence[ProcessDefinition], key: str, side: str) -> tuple[bytes, str]:
+    if side == "draft":
+        return engine().deployments.draft(actor(), key).xml, url_for(".draft", key=key)
+    chosen = _version(versions, key, int(side) if side.isdecimal() and len(side) < 9 else -1)
+    return engine().deployments.diagram(actor(), chosen.id), url_for(".xml", id=chosen.id)
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "kind": change.kind.value, "id": change.id, "name": change.name, "type": change.type,
+        "attrs": [{"key": a.path, "old": a.old, "new": a.new} for a in change.attributes],
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------- modeler
+@bp.route("/modeler/new", methods=["GET", "POST"])
+def new_process() -> ResponseReturnValue:
+    access.require(actor(), "draw")
+    key, error = request.form.get("key", "").strip(), ""
+    if request.method == "POST":
+        if _KEY.fullmatch(key):
+            return redirect(url_for(".modeler", key=key), 303)
+        error = gettext("流程标识须以小写字母开头，只含小写字母、数字和下划线，最多 60 个。")
+    return render_template("modeler_new.html", typed=request.form, error=error), 422 if error else 200
+
+
+@bp.get("/modeler/<key>")
+@drawing_board
+def modeler(key: str) -> ResponseReturnValue:
+    access.require(actor(), "draw")
+    found = engine().deployments.draft(actor(), key)
+    catalogue = engine().deployments.catalogue(actor())
+    versions = engine().deployments.versions(actor(), key)
+    config = {
+        "key": key, "version": found.based_on, "name": versions[-1].name if versions else key, "sha256": found.sha256,
+        "fields": engine().deployments.fields(),
+        "catalogue": {
+            "forms": _choices(catalogue.forms), "groups": _choices(catalogue.groups), "jobTypes": _choices(catalogue.job_types),
+            "decisions": _choices(catalogue.decisions), "processes": _choices(catalogue.processes), "users": _choices(catalogue.users),
+        },
+        "draftUrl": url_for(".draft", key=key), "checkUrl": url_for(".check"), "layoutUrl": url_for(".layout"),
+        "deployUrl": url_for(".deploy", key=key) if access.may(actor(), "deploy") else None,
+        "diffUrl": url_for(".diff", key=key, b="draft") if versions else None, "findings": [finding_json(f) for f in found.findings],
+    }
+    return render_template("modeler.html", key=key, config=config)
+
+
+def _choices(choices: Iterable[Any]) -> list[dict[str, str]]:
+    return [{"id": c.id, "zh": c.zh, "en": c.en} for c in choices]
+
+
+def _posted_diagram() -> bytes:
+    access.require(actor(), "draw")
+    return request.get_data(cache=False)
+
+
+@bp.route("/api/draft/<key>", methods=["GET", "PUT"])
+@takes_diagram
+def draft(key: str) -> ResponseReturnValue:
+    if request.method == "GET":
+        found = engine().deployments.draft(actor(), key)
+        return _xml(found.xml, found.sha256)
+    posted = _posted_diagram()
+    # Without If-Match nobody has seen a draft: right for a new process, refused as stale for any other.
+    base = next(iter(request.if_match.as_set(include_weak=True)), None)
+    try:
+        saved = engine().deployments.save_draft(actor(), key, posted, base)
+    except StalePage as error:
+        return engine_problem(error, 412)
+    response = jsonify(sha256=saved.sha256, savedAt=saved.saved_at.isoformat(), findings=[finding_json(f) for f in saved.findings])
+    response.set_etag(saved.sha256)
+    return response
+
+
+@bp.post("/api/check")
+@takes_diagram
+def check() -> ResponseReturnValue:
+    posted = _posted_diagram()
+    found = engine().deployments.check({f"{request.args.get('key') or 'diagram'}.bpmn": posted})
+    return jsonify(findings=[finding_json(f) for f in found])
+
+
+@bp.post("/api/layout")
+@takes_diagram
+def layout() -> ResponseReturnValue:
+    return _xml(engine().deployments.lay_out(_posted_diagram()))
+
+
+@bp.post("/api/deploy/<key>")
+@takes_diagram
+def deploy(key: str) -> ResponseReturnValue:
+    posted = _posted_diagram()
+    made = engine().deployments.deploy(actor(), {f"{key}.bpmn": posted}, request.args.get("name") or key)
+    version = next((d.version for d in made.definitions if d.key == key), None)
+    return jsonify(deployment=str(made.id), version=version, findings=[finding_json(f) for f in made.findings])

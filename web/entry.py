@@ -1,0 +1,67 @@
+"""Logging in and out, and the language switch."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import refresh
+from flask_login import current_user, login_user, logout_user
+
+from engine import SYSTEM, EngineError
+from web.context import engine, settings
+from web.guard import Person, authenticate, forget_session, open_to_all, safe_next
+from web.language import LANGUAGES, gettext, language
+
+bp = Blueprint("entry", __name__)
+
+#: Of every demo user; demo mode is served to this machine alone.
+_DEMO_PASSWORD = "demo"  # noqa: S105
+
+
+@bp.get("/login")
+@open_to_all
+def login() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(safe_next(request.args.get("next")), 303)
+    return _login_page(request.args.get("user", ""))
+
+
+def _login_page(user_id: str, error: str = "", status: int = 200) -> ResponseReturnValue:
+    demo = [u for u in engine().people.users(SYSTEM) if u.active] if settings().demo else []
+    password = _DEMO_PASSWORD if not error and any(u.id == user_id for u in demo) else ""
+    return render_template(
+        "login.html", user_id=user_id, error=error, demo=demo, password=password,
+        next=request.values.get("next", ""),
+    ), status
+
+
+@bp.post("/login")
+@open_to_all
+def log_in() -> ResponseReturnValue:
+    user_id = request.form.get("user", "").strip()
+    try:
+        who = authenticate(user_id, request.form.get("password", ""))
+    except EngineError as error:
+        return _login_page(user_id, error.text(language()), error.status if error.status >= 400 else 401)
+    forget_session()
+    login_user(Person(who))
+    session.permanent = True
+    return redirect(safe_next(request.form.get("next")), 303)
+
+
+@bp.post("/logout")
+def log_out() -> ResponseReturnValue:
+    logout_user()
+    forget_session()
+    flash(gettext("您已退出。"))
+    return redirect(url_for("entry.login"), 303)
+
+
+@bp.post("/language")
+@open_to_all
+def choose_language() -> ResponseReturnValue:
+    chosen = request.form.get("language", "")
+    if chosen in LANGUAGES:
+        session["language"] = chosen
+        refresh()
+    return redirect(safe_next(request.form.get("next")), 303)

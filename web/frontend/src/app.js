@@ -1,0 +1,141 @@
+/** Comfort for staff pages; each works without it. The hooks are listed at the top of site.css. */
+import { countdownText } from './time.js';
+import { say } from './words/index.js';
+
+const DAY = 86_400_000;
+
+/** How far this machine's clock is ahead of the server's, in ms. */
+function clockSkew() {
+  const served = Date.parse(document.documentElement.dataset.now ?? '');
+  if (Number.isNaN(served)) return 0;
+  // the page was made before it was read: count from when the answer began to arrive
+  const [navigation] = performance.getEntriesByType('navigation');
+  return performance.timeOrigin + (navigation?.responseStart ?? performance.now()) - served;
+}
+
+const skew = clockSkew();
+
+function showCountdowns() {
+  const now = Date.now() - skew;
+  for (const time of document.querySelectorAll('time[data-deadline]')) {
+    const left = Date.parse(time.dataset.deadline || time.dateTime) - now;
+    if (Number.isNaN(left)) continue;
+    time.title ||= time.textContent.trim();
+    time.textContent = countdownText(left, time.dataset.countdown === 'short');
+    time.classList.toggle('is-soon', left >= 0 && left < DAY);
+    time.classList.toggle('is-late', left < 0);
+  }
+}
+if (document.querySelector('time[data-deadline]')) {
+  showCountdowns();
+  setInterval(showCountdowns, 20_000);
+  document.addEventListener('visibilitychange', showCountdowns);
+}
+
+// --------------------------------------------------------------------------------------------------------------- forms
+const unsaved = new Set();
+
+for (const form of document.querySelectorAll('form')) {
+  let sentAt = -Infinity;
+  form.addEventListener('submit', event => {
+    const question = event.submitter?.dataset.confirm ?? form.dataset.confirm;
+    if (question && !confirm(question)) return event.preventDefault();
+    if (!('many' in form.dataset) && performance.now() - sentAt < 4000) return event.preventDefault();
+    sentAt = performance.now();
+    unsaved.delete(form);
+  });
+  if ('warnUnsaved' in form.dataset) {
+    form.addEventListener('input', () => unsaved.add(form));
+    form.addEventListener('change', () => unsaved.add(form));
+  }
+}
+addEventListener('beforeunload', event => {
+  if (unsaved.size) event.preventDefault();
+});
+
+// a failed form: go to the summary, so that a screen reader begins there
+document.querySelector('.error-summary[tabindex]')?.focus();
+
+// ---------------------------------------------------------------------------------------------------------------- rows
+const NUMBERED = ['name', 'id', 'for', 'aria-describedby', 'aria-labelledby', 'aria-label', 'list'];
+
+/** Give the rows of a list the indexes 0, 1, 2 … in their names and ids, and 1, 2, 3 … in what people read. */
+function renumber(list) {
+  const path = list.dataset.rows;
+  const rows = [...list.querySelectorAll(':scope > .row-item')];
+  rows.forEach((row, index) => {
+    for (const node of [row, ...row.querySelectorAll('*')]) {
+      for (const attribute of NUMBERED) {
+        const value = node.getAttribute(attribute);
+        if (value?.includes(`${path}.`)) node.setAttribute(attribute, value.replaceAll(new RegExp(`${path.replaceAll('.', '\\.')}\\.(\\d+|__i__)\\.`, 'g'), `${path}.${index}.`));
+      }
+    }
+    const remove = row.querySelector(':scope > [data-remove-row]');
+    if (remove?.value.startsWith(`${path}.`)) remove.value = `${path}.${index}`;
+    remove?.setAttribute('aria-label', (remove.getAttribute('aria-label') ?? remove.textContent).replace(/\d+/, index + 1));
+    const legend = row.querySelector(':scope > legend');
+    if (legend) legend.textContent = legend.textContent.replace(/\d+/, index + 1);
+  });
+  const count = list.querySelector(':scope > [data-row-count]');
+  if (count) count.value = rows.length;
+  for (const button of list.querySelectorAll(':scope > .row-item > [data-remove-row]')) button.disabled = rows.length <= Number(list.dataset.min ?? 0);
+  for (const button of list.querySelectorAll('[data-add-row]')) button.disabled = rows.length >= Number(list.dataset.max ?? Infinity);
+}
+
+document.addEventListener('click', event => {
+  const button = event.target.closest('button');
+  if (!button) return;
+  const list = button.closest('[data-rows]');
+  if (list && 'addRow' in button.dataset) {
+    const template = list.querySelector(':scope > template[data-row]');
+    if (!template) return; // the server adds the row
+    event.preventDefault();
+    const row = template.content.cloneNode(true).querySelector('.row-item');
+    const rows = list.querySelectorAll(':scope > .row-item');
+    if (rows.length) rows[rows.length - 1].after(row);
+    else template.before(row);
+    renumber(list);
+    row.querySelector('input:not([type=hidden]), select, textarea')?.focus();
+    list.dispatchEvent(new Event('change', { bubbles: true }));
+  } else if (list && 'removeRow' in button.dataset) {
+    event.preventDefault();
+    const row = button.closest('.row-item');
+    const next = row.nextElementSibling?.matches('.row-item') ? row.nextElementSibling : row.previousElementSibling;
+    row.remove();
+    renumber(list);
+    (next?.querySelector?.('input, select, textarea') ?? list.querySelector('[data-add-row]'))?.focus();
+    list.dispatchEvent(new Event('change', { bubbles: true }));
+  } else if ('copy' in button.dataset || 'copyFrom' in button.dataset) {
+    event.preventDefault();
+    copy(button);
+  } else if ('print' in button.dataset) {
+    event.preventDefault();
+    print();
+  } else if ('open' in button.dataset) {
+    const dialog = document.getElementById(button.dataset.open);
+    if (!dialog?.showModal) return;
+    event.preventDefault();
+    dialog.showModal();
+  } else if ('close' in button.dataset) {
+    const dialog = button.closest('dialog');
+    if (!dialog) return;
+    event.preventDefault();
+    dialog.close();
+  }
+});
+
+async function copy(button) {
+  const text = button.dataset.copy || document.querySelector(button.dataset.copyFrom)?.textContent.trim() || '';
+  const before = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = say('copied');
+  } catch {
+    // no permission, or a page without https: show it, so that it can be copied by hand
+    prompt(say('copy.by.hand'), text);
+  }
+  setTimeout(() => { button.textContent = before; }, 2000);
+}
+
+for (const select of document.querySelectorAll('select[data-submit]')) select.addEventListener('change', () => select.form?.requestSubmit());
+for (const node of document.querySelectorAll('[data-needs-script]')) node.hidden = false;

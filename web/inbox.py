@@ -1,0 +1,321 @@
+"""What staff live in: the inbox, the page of a task, starting a process, notices and documents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
+from flask.typing import ResponseReturnValue
+
+from engine import EngineError, access
+from engine.clock import token
+from engine.errors import FileRefused, InvalidValues, NotFound, StalePage
+from engine.forms import Form
+from engine.model import DocumentId, ProcessDefinition, TaskId, UserTask, Values
+from web import diagrams
+from web.context import actor, engine, known_names, person
+from web.fields import Problems, draw, shown
+from web.guard import takes_files
+from web.language import gettext, language
+from web.sentences import tell
+
+bp = Blueprint("inbox", __name__)
+
+VIEWS = ("all", "mine", "claimable", "overdue")
+#: A page of the inbox.
+_PAGE = 30
+_LATEST = 8
+
+
+# -------------------------------------------------------------------------------------------------------------------- inbox
+@bp.get("/")
+def inbox() -> ResponseReturnValue:
+    view = request.args.get("view", "all")
+    if view not in VIEWS:
+        view = "all"
+    search = request.args.get("q", "").strip()
+    page = engine().tasks.inbox(actor(), view, search=search, limit=_PAGE, after=request.args.get("after") or None)
+    known_names(t.assignee for t in page.items)
+    return render_template("inbox.html", page=page, view=view, search=search, counts=engine().tasks.counts(actor()))
+
+
+# --------------------------------------------------------------------------------------------------------------- one task
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Typed:
+    """What stands in the form of a post, files already attached."""
+
+    raw: dict[str, Any]
+    problems: dict[str, tuple[str, str]]
+    changed_rows: bool
+
+
+@bp.get("/task/<id:id>")
+def task(id: TaskId) -> ResponseReturnValue:
+    shown_task = engine().tasks.get(actor(), id)
+    form, values = _form(shown_task)
+    return _task_page(shown_task, form, values)
+
+
+def _form(shown_task: UserTask) -> tuple[Form | None, Values]:
+    """Return the form as the actor may see it, and what it starts with: tables and read-only fields, draft, variables."""
+    if shown_task.ended_at is not None:
+        return None, {}
+    form, values = engine().tasks.form(actor(), shown_task.id)
+    return form, {**engine().tasks.context(actor(), shown_task.id), **values}
+
+
+def _task_page(
+    shown_task: UserTask, form: Form | None, values: Values, *, problems: Problems | None = None, alert: str = "", status: int = 200,
+) -> ResponseReturnValue:
+    who = actor()
+    documents = engine().instances.documents(who, shown_task.instance_id)
+    history = engine().instances.history(who, shown_task.instance_id)
+    definitions = engine().instances.diagrams(who, shown_task.instance_id)
+    mine = tuple(d for d in documents if d.task_id == shown_task.id)
+    known_names((shown_task.assignee, shown_task.ended_by, *(r.actor for r in history[-_LATEST * 4:])))
+    timeline = tell(history, diagrams.names(definitions), person, newest_first=True)
+    working = access.may_work_on(who, shown_task) and access.is_open(shown_task)
+    return render_template(
+        "task.html", task=shown_task, drawing=draw(form, values, problems=problems, documents=mine), has_form=form is not None,
+        documents=documents, timeline=timeline[:_LATEST], alert=alert, working=working, once=_once(),
+        may_claim=working and shown_task.assignee is None,
+        may_release=shown_task.assignee is not None and access.is_open(shown_task) and _allowed(access.require_release, shown_task),
+        may_assign=access.is_open(shown_task) and _allowed(access.require_assign, shown_task),
+        viewer=diagrams.viewer_config(definitions, history, show=shown_task.process),
+    ), status
+
+
+def _allowed(rule: Any, shown_task: UserTask) -> bool:
+    try:
+        rule(actor(), shown_task)
+    except EngineError:
+        return False
+    return True
+
+
+@bp.post("/task/<id:id>")
+@takes_files
+def work_on(id: TaskId) -> ResponseReturnValue:
+    """Take what was typed: files first, for a browser never fills a file field again; then the button that was pressed."""
+    form: Form | None = None
+    try:
+        shown_task = engine().tasks.get(actor(), id)
+        form, values = _form(shown_task)
+        typed = _read(form, id)
+        values = {**values, **typed.raw}
+        if typed.changed_rows:
+            return _task_page(shown_task, form, values, problems=typed.problems)
+        if "_draft" in request.form:
+            engine().tasks.save_draft(actor(), id, typed.raw)
+            flash(gettext("草稿已保存。"))
+            if not typed.problems:
+                return redirect(url_for(".task", id=id), 303)
+        if typed.problems:
+            raise InvalidValues(typed.problems)
+        engine().tasks.complete(
+            actor(), id, typed.raw, version=_whole(request.form.get("_version")), idempotency_key=_key(typed.raw),
+        )
+    except InvalidValues as error:
+        return _task_page(shown_task, form, values, problems=error.problems, status=error.status)
+    except StalePage as error:
+        fresh = engine().tasks.get(actor(), id)
+        return _task_page(fresh, form, values, alert=error.text(language()), status=error.status)
+    except EngineError as error:
+        return _closed_page(id, form, error)
+    flash(gettext("“%(name)s”已提交。", name=shown_task.name))
+    return redirect(url_for(".inbox"), 303)
+
+
+def _closed_page(id: TaskId, form: Form | None, error: EngineError) -> ResponseReturnValue:
+    """Say why a task cannot be worked on, what to do, and give back what was typed."""
+    try:
+        closed: UserTask | None = engine().tasks.get(actor(), id)
+    except EngineError:
+        closed = None
+    labels = {c.key: c.label for c in form.inputs()} if form else {}
+    raw = form.from_flat(request.form.to_dict(flat=False)) if form else _plain()
+    typed = tuple((labels.get(k) or k, shown(v)) for k, v in raw.items() if v not in (None, "", [], False))
+    if closed is not None:
+        known_names((closed.ended_by, closed.assignee))
+    return render_template("task_closed.html", task=closed, error=error, text=error.text(language()), typed=typed), error.status
+
+
+def _plain() -> dict[str, Any]:
+    return {k: "、".join(v) for k, v in request.form.to_dict(flat=False).items() if not k.startswith("_") and k != "csrf_token"}
+
+
+def _read(form: Form | None, id: TaskId) -> _Typed:
+    """Return the typed values; files are attached and rows added or removed as the pressed button says."""
+    problems: dict[str, tuple[str, str]] = {}
+    for field, file in request.files.items(multi=True):
+        if not file.filename:
+            continue
+        try:
+            engine().tasks.attach(actor(), id, field, file.filename, file.mimetype, file.stream)
+        except FileRefused as error:
+            problems[field] = (error.text("zh"), error.text("en"))
+    detach = _whole(request.form.get("_detach"))
+    if detach is not None:
+        engine().tasks.detach(actor(), id, DocumentId(detach))
+    raw = form.from_flat(request.form.to_dict(flat=False)) if form else {}
+    changed = change_rows(raw)
+    return _Typed(raw=raw, problems=problems, changed_rows=changed or detach is not None)
+
+
+def change_rows(raw: dict[str, Any]) -> bool:
+    """Add or remove the row that a button of the form names; False if none was pressed."""
+    path, number = request.form.get("_add"), None
+    if path is None and "_remove" in request.form:
+        path, _, last = request.form["_remove"].rpartition(".")
+        number = _whole(last)
+    if path is None:
+        return False
+    *steps, name = path.split(".")
+    scope: Any = raw
+    for step in steps:
+        if isinstance(scope, dict):
+            scope = scope.get(step)
+        elif isinstance(scope, list) and step.isdecimal() and int(step) < len(scope):
+            scope = scope[int(step)]
+    rows = scope.get(name) if isinstance(scope, dict) else None
+    if isinstance(rows, list):
+        if number is None:
+            rows.append({})
+        elif number < len(rows):
+            del rows[number]
+    return True
+
+
+def _once() -> str:
+    """Return a word that names this copy of a page; a page drawn again keeps its own."""
+    return request.form.get("_once") or token()
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 19 else None
+
+
+def _key(raw: dict[str, Any]) -> str | None:
+    """Return a key that a double click repeats and a changed second try does not."""
+    once = request.form.get("_once", "")
+    if not once:
+        return None
+    typed = json.dumps(raw, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(f"{once}\n{typed}".encode()).hexdigest()
+
+
+@bp.post("/task/<id:id>/claim")
+def claim(id: TaskId) -> ResponseReturnValue:
+    engine().tasks.claim(actor(), id)
+    flash(gettext("已领取，请办理。"))
+    return redirect(url_for(".task", id=id), 303)
+
+
+@bp.post("/task/<id:id>/release")
+def release(id: TaskId) -> ResponseReturnValue:
+    engine().tasks.release(actor(), id)
+    flash(gettext("已退回，其他人可以领取。"))
+    return redirect(url_for(".inbox"), 303)
+
+
+@bp.route("/task/<id:id>/assign", methods=["GET", "POST"])
+def assign(id: TaskId) -> ResponseReturnValue:
+    shown_task = engine().tasks.get(actor(), id)
+    if request.method == "POST":
+        user, reason = request.form.get("user", "").strip(), request.form.get("reason", "").strip()
+        if user and reason:
+            engine().tasks.assign(actor(), id, user, reason)
+            flash(gettext("已转派给%(name)s。", name=person(user)))
+            return redirect(url_for(".inbox"), 303)
+        return _assign_page(shown_task, missing=(not user, not reason), status=422)
+    access.require_assign(actor(), shown_task)
+    return _assign_page(shown_task)
+
+
+def _assign_page(shown_task: UserTask, missing: tuple[bool, bool] = (False, False), status: int = 200) -> ResponseReturnValue:
+    people = [u for u in engine().people.users(actor()) if u.active and u.id != shown_task.assignee]
+    return render_template("assign.html", task=shown_task, people=people, missing=missing, typed=request.form), status
+
+
+# -------------------------------------------------------------------------------------------------------------------- start
+@bp.get("/start")
+def start_list() -> ResponseReturnValue:
+    definitions = engine().instances.startable(actor())
+    return render_template("start.html", stages=_by_stage(definitions))
+
+
+def _by_stage(definitions: Iterable[ProcessDefinition]) -> list[tuple[str, list[ProcessDefinition]]]:
+    """Return ``[(stage, definitions), …]``: the stages PSM010 to PSM080 are read from the process keys."""
+    stages: dict[str, list[ProcessDefinition]] = {}
+    for definition in definitions:
+        head = definition.key.split("_")[0]
+        stage = head.upper() if head[:3] == "psm" else head
+        stages.setdefault(stage, []).append(definition)
+    return sorted(stages.items(), key=lambda s: (not s[0].startswith("PSM"), s[0]))
+
+
+@bp.get("/start/<key>")
+def start(key: str) -> ResponseReturnValue:
+    definition, form, values = _start_form(key)
+    return _start_page(definition, form, values)
+
+
+def _start_form(key: str) -> tuple[ProcessDefinition, Form | None, Values]:
+    form, values = engine().instances.start_form(actor(), key)
+    definition = next((d for d in engine().instances.startable(actor()) if d.key == key), None)
+    if definition is None:
+        raise NotFound(what=gettext("可发起的流程"), id=key)
+    return definition, form, values
+
+
+def _start_page(
+    definition: ProcessDefinition, form: Form | None, values: Values, problems: Problems | None = None, status: int = 200,
+) -> ResponseReturnValue:
+    return render_template(
+        "start_one.html", definition=definition, drawing=draw(form, values, problems=problems), typed=request.form, once=_once(),
+    ), status
+
+
+@bp.post("/start/<key>")
+def start_now(key: str) -> ResponseReturnValue:
+    definition, form, _ = _start_form(key)
+    raw = form.from_flat(request.form.to_dict(flat=False)) if form else {}
+    if change_rows(raw):
+        return _start_page(definition, form, raw)
+    try:
+        instance = engine().instances.start(
+            actor(), key, raw, title=request.form.get("_title", "").strip(), business_key=request.form.get("_business_key", "").strip(),
+            idempotency_key=_key(raw),
+        )
+    except InvalidValues as error:
+        return _start_page(definition, form, raw, error.problems, error.status)
+    flash(gettext("“%(name)s”已发起。", name=instance.title or instance.name))
+    return redirect(url_for("instances.instance", id=instance.id), 303)
+
+
+# --------------------------------------------------------------------------------------------------- documents and notices
+@bp.get("/document/<id:id>")
+def document(id: DocumentId) -> ResponseReturnValue:
+    found, stream = engine().tasks.open_document(actor(), id)
+    # Never shown inside the page: a file somebody uploaded must not run with our origin.
+    response = send_file(stream, mimetype="application/octet-stream", as_attachment=True, download_name=found.name)
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
+
+
+@bp.get("/notices")
+def notices() -> ResponseReturnValue:
+    unread = request.args.get("unread") == "1"
+    return render_template("notices.html", notices=engine().people.notices(actor(), unread=unread, limit=100), only_unread=unread)
+
+
+@bp.post("/notices/<id:id>/read")
+def read_notice(id: int) -> ResponseReturnValue:
+    engine().people.read_notice(actor(), id)
+    return redirect(url_for(".notices"), 303)
+
+

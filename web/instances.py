@@ -1,0 +1,256 @@
+"""Pages of process instances: the list, one instance with all that belongs to it, its replay and its printed report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from engine import access, events
+from engine.errors import InvalidValues, NotFound
+from engine.events import Event, Recorded
+from engine.forms import Form
+from engine.model import InstanceId, InstanceStatus, ProcessInstance, TokenId, UserTask
+from web import diagrams
+from web.context import actor, engine, known_names, now, person
+from web.fields import draw, shown
+from web.inbox import change_rows
+from web.language import gettext
+from web.sentences import sentence, tell
+
+bp = Blueprint("instances", __name__)
+
+_PAGE = 30
+#: Lines of the timeline that the page of an instance opens with.
+_LINES = 60
+
+
+@bp.get("/instances")
+def instances() -> ResponseReturnValue:
+    search, key = request.args.get("q", "").strip(), request.args.get("key") or None
+    asked = request.args.get("status", "")
+    status = InstanceStatus(asked) if asked in set(InstanceStatus) else None
+    page = engine().instances.list(actor(), key=key, status=status, search=search, limit=_PAGE, before=request.args.get("before") or None)
+    known_names(i.started_by for i in page.items)
+    return render_template(
+        "instances.html", page=page, search=search, key=key, status=status, statuses=tuple(InstanceStatus),
+        definitions=engine().deployments.definitions(actor()),
+    )
+
+
+@bp.get("/instance/<id:id>")
+def instance(id: InstanceId) -> ResponseReturnValue:
+    who = actor()
+    found = engine().instances.get(who, id)
+    history = engine().instances.history(who, id)
+    definitions = engine().instances.diagrams(who, id)
+    tasks = engine().tasks.of_instance(who, id)
+    incidents = [i for i in engine().jobs.of_instance(who, id) if i.resolved_at is None]
+    open_tasks = [t for t in tasks if t.ended_at is None]
+    known_names([found.started_by, *(t.assignee for t in tasks), *(r.actor for r in history)])
+    labels = diagrams.names(definitions)
+    lines = tell(history, labels, person, newest_first=True)
+    everything = request.args.get("all") == "1"
+    return render_template(
+        "instance.html", instance=found, tasks=open_tasks, incidents=incidents, documents=engine().instances.documents(who, id),
+        expected=engine().messages.expected(who, id), labels=labels, lines=lines if everything else lines[:_LINES],
+        hidden_lines=0 if everything else max(0, len(lines) - _LINES), viewer=diagrams.viewer_config(definitions, history, incidents),
+        deadline=nearest_deadline(open_tasks), variables=_variables(id), may_change=bool(who.groups & access.CANCELLERS),
+        may_mend=access.may(who, "mend incidents"),
+    )
+
+
+def nearest_deadline(tasks: Sequence[UserTask]) -> datetime | None:
+    """Return the first instant at which something of the instance is too late, else its first due date."""
+    hard = [t.deadline_at for t in tasks if t.deadline_at]
+    soft = [t.due_at for t in tasks if t.due_at]
+    return min(hard or soft, default=None)
+
+
+def _variables(id: InstanceId) -> list[tuple[str, str]] | None:
+    """Return the variables for those who may see them, else None."""
+    if not access.may(actor(), "see variables"):
+        return None
+    return [(name, shown(value)) for name, value in sorted(engine().instances.variables(actor(), id).items())]
+
+
+# ------------------------------------------------------------------------------------------------- commands with a reason
+@bp.post("/instance/<id:id>/<any(cancel, suspend):what>")
+def stop(id: InstanceId, what: str) -> ResponseReturnValue:
+    reason = request.form.get("reason", "").strip()
+    if not reason:
+        flash(gettext("请填写理由后再提交。"), "bad")
+    elif what == "cancel":
+        engine().instances.cancel(actor(), id, reason)
+        flash(gettext("流程已取消。"))
+    else:
+        engine().instances.suspend(actor(), id, reason)
+        flash(gettext("流程已挂起，恢复前不能办理。"))
+    return redirect(url_for(".instance", id=id), 303)
+
+
+@bp.post("/instance/<id:id>/resume")
+def resume(id: InstanceId) -> ResponseReturnValue:
+    engine().instances.resume(actor(), id)
+    flash(gettext("流程已恢复。"))
+    return redirect(url_for(".instance", id=id), 303)
+
+
+# -------------------------------------------------------------------------------------------------- events people register
+@bp.get("/instance/<id:id>/event/<int:token>")
+def event(id: InstanceId, token: TokenId) -> ResponseReturnValue:
+    subscription, form = _expected(id, token)
+    return _event_page(id, subscription, form, form.initial({}) if form else {})
+
+
+def _expected(id: InstanceId, token: TokenId) -> tuple[Any, Form | None]:
+    found = next((s for s in engine().messages.expected(actor(), id) if s.token == token), None)
+    if found is None:
+        raise NotFound(what=gettext("可登记的事件"), id=token)
+    return found, engine().messages.form(actor(), id, token)
+
+
+def _event_page(
+    id: InstanceId, subscription: Any, form: Form | None, values: Any, problems: dict[str, tuple[str, str]] | None = None,
+    status: int = 200,
+) -> ResponseReturnValue:
+    labels = diagrams.names(engine().instances.diagrams(actor(), id))
+    name = labels.get((subscription.process, subscription.element)) or subscription.name
+    return render_template(
+        "event.html", instance=engine().instances.get(actor(), id), subscription=subscription, name=name,
+        drawing=draw(form, values, problems=problems),
+    ), status
+
+
+@bp.post("/instance/<id:id>/event/<int:token>")
+def register_event(id: InstanceId, token: TokenId) -> ResponseReturnValue:
+    subscription, form = _expected(id, token)
+    raw = form.from_flat(request.form.to_dict(flat=False)) if form else {}
+    if change_rows(raw):
+        return _event_page(id, subscription, form, raw)
+    try:
+        engine().messages.send(actor(), id, token, raw)
+    except InvalidValues as error:
+        return _event_page(id, subscription, form, raw, error.problems, error.status)
+    flash(gettext("已登记，流程继续。"))
+    return redirect(url_for(".instance", id=id), 303)
+
+
+# ----------------------------------------------------------------------------------------------------------------- replay
+@bp.get("/instance/<id:id>/replay")
+def replay(id: InstanceId) -> ResponseReturnValue:
+    found = engine().instances.get(actor(), id)
+    tasks = engine().tasks.of_instance(actor(), id)
+    deadline = nearest_deadline(tasks)
+    config = {
+        "diagrams": diagrams.diagrams_config(engine().instances.diagrams(actor(), id)), "eventsUrl": url_for(".events_json", id=id),
+        "deadline": deadline.isoformat() if deadline else None, "title": found.title or found.name, "subtitle": _chain_words(id),
+        "back": {"url": url_for(".instance", id=id), "label": gettext("返回实例")},
+    }
+    return render_template("replay.html", config=config)
+
+
+def _chain_words(id: InstanceId) -> str:
+    """Say in one line whether the history is what was written."""
+    breaks = engine().audit.verify(id)
+    if breaks:
+        return gettext("链校验未通过：第 %(seq)s 条（详见审计报告）", seq=breaks[0].seq)
+    head = _head(id)
+    return gettext("链校验通过 · 链头 %(head)s", head=str(head)[:16]) if head else gettext("链校验通过")
+
+
+def _head(id: InstanceId) -> str:
+    return engine().audit.head(id)
+
+
+@bp.get("/api/instance/<id:id>/events")
+def events_json(id: InstanceId) -> ResponseReturnValue:
+    """Return the history as the replay plays it; what an event means is said here, in the reader's language."""
+    history = engine().instances.history(actor(), id)
+    known_names(r.actor for r in history)
+    labels = diagrams.names(engine().instances.diagrams(actor(), id))
+    return jsonify(events=[_event_json(r, labels) for r in history])
+
+
+def _event_json(recorded: Recorded, labels: Any) -> dict[str, Any]:
+    event = recorded.event
+    told = sentence(event, labels, person)
+    fact: dict[str, Any] = {
+        "seq": recorded.seq, "at": recorded.at.isoformat(), "type": type(event).__name__, "actor": person(recorded.actor),
+        "text": told.text if told else "", "tone": told.tone if told else "", "said": told.said if told else "",
+    }
+    for name in ("process", "element", "token", "flow", "to_token", "into", "scope", "host", "kind", "by"):
+        value = getattr(event, name, None)
+        if value is not None:
+            fact[name] = value
+    return fact
+
+
+@bp.get("/instance/<id:id>/export")
+def export(id: InstanceId) -> ResponseReturnValue:
+    """Hand out the history for checking it elsewhere: one JSON line for each record."""
+    lines = engine().instances.export(actor(), id)
+    response = Response(lines, mimetype="application/x-ndjson")
+    response.headers["Content-Disposition"] = f"attachment; filename=psmflow-{id}.jsonl"
+    return response
+
+
+# ----------------------------------------------------------------------------------------------------------------- report
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One run of a user task on the report's time line; `left` and `width` in thousandths of it."""
+
+    name: str
+    who: str
+    started_at: datetime
+    ended_at: datetime | None
+    left: float
+    width: float
+    late: bool
+
+
+@bp.get("/instance/<id:id>/report")
+def report(id: InstanceId) -> ResponseReturnValue:
+    who = actor()
+    found = engine().instances.get(who, id)
+    history = engine().instances.history(who, id)
+    tasks = engine().tasks.of_instance(who, id)
+    known_names([found.started_by, *(t.assignee for t in tasks), *(t.ended_by for t in tasks), *(r.actor for r in history)])
+    labels = diagrams.names(engine().instances.diagrams(who, id))
+    deadline = nearest_deadline(tasks)
+    bars, deadline_at = time_line(found, tasks, deadline, now())
+    return render_template(
+        "report.html", instance=found, lines=tell(history, labels, person), bars=bars, deadline=deadline, deadline_at=deadline_at,
+        documents=engine().instances.documents(who, id), breaks=engine().audit.verify(id), head=_head(id), count=len(history),
+        decisions=_told(history, labels, events.DecisionEvaluated),
+    )
+
+
+def _told(history: Sequence[Recorded], labels: Any, kind: type[Event]) -> list[Any]:
+    return list(tell([r for r in history if isinstance(r.event, kind)], labels, person))
+
+
+def time_line(
+    found: ProcessInstance, tasks: Sequence[UserTask], deadline: datetime | None, at: datetime,
+) -> tuple[list[Bar], float | None]:
+    """Return the bars of the report's chart and the place of the deadline on it, in thousandths; open tasks reach to `at`."""
+    ends = [t.ended_at or at for t in tasks] + [e for e in (found.ended_at, deadline) if e]
+    start, end = found.started_at, max(ends, default=found.started_at)
+    span = max((end - start).total_seconds(), 1.0)
+
+    def place(at: datetime) -> float:
+        return round((at - start).total_seconds() / span * 1000, 1)
+
+    bars = [
+        Bar(
+            name=t.name, who=person(t.ended_by or t.assignee), started_at=t.created_at, ended_at=t.ended_at, left=place(t.created_at),
+            width=round(max(3.0, place(t.ended_at or at) - place(t.created_at)), 1),
+            late=bool(t.due_at and (t.ended_at or at) > t.due_at),
+        )
+        for t in sorted(tasks, key=lambda t: (t.created_at, t.id))
+    ]
+    return bars, place(deadline) if deadline else None

@@ -1,0 +1,155 @@
+"""Tells the history of a process instance in sentences: one line for each fact that means something to a person.
+
+Token movement and data writes are left to the replay; what a person wrote (a reason) is quoted, form values never are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine import events
+from engine.events import Event, Recorded
+from web.language import gettext, when
+
+#: ``{(process key, element id): name}``
+Names = Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry of a timeline. `tone`: ``ok``, ``warn``, ``bad``, ``muted`` or empty; `said`: a person's own words."""
+
+    seq: int
+    at: datetime
+    text: str
+    who: str = ""
+    said: str = ""
+    tone: str = ""
+    element: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What an event says: text, tone, and the words of a person."""
+
+    text: str
+    tone: str = ""
+    said: str = ""
+
+
+def tell(history: Iterable[Recorded], names: Names, person: Callable[[str], str], *, newest_first: bool = False) -> tuple[Line, ...]:
+    """Return the lines of a timeline.
+
+    Args:
+        person: gives the name of a user id.
+    """
+    lines = []
+    for recorded in history:
+        told = sentence(recorded.event, names, person)
+        if told is not None:
+            who = person(recorded.actor)
+            if recorded.acting_for:
+                who = gettext("%(who)s（代%(whom)s）", who=who, whom=person(recorded.acting_for))
+            lines.append(Line(seq=recorded.seq, at=recorded.at, text=told.text, tone=told.tone, said=told.said, who=who,
+                              element=getattr(recorded.event, "element", None) or ""))
+    return tuple(reversed(lines)) if newest_first else tuple(lines)
+
+
+def element_name(event: Event, names: Names) -> str:
+    """Return the label of the element an event is about, else its id."""
+    element = getattr(event, "element", None) or ""
+    return names.get((getattr(event, "process", ""), element)) or element
+
+
+_REMINDERS = {
+    "half": lambda: gettext("时限过半"),
+    "due_soon": lambda: gettext("即将到期"),
+    "overdue": lambda: gettext("已逾期"),
+    "overdue_owner": lambda: gettext("逾期上报"),
+}
+
+
+def sentence(event: Event, names: Names, person: Callable[[str], str]) -> Told | None:
+    """Return what an event says to a person, None if nothing."""
+    name = element_name(event, names)
+    match event:
+        case events.InstanceStarted():
+            return Told(text=gettext("发起流程"), tone="ok")
+        case events.InstanceCompleted(outcome=outcome):
+            return Told(text=gettext("流程结束：%(outcome)s", outcome=outcome) if outcome else gettext("流程结束"), tone="ok")
+        case events.InstanceCancelled(reason=reason):
+            return Told(text=gettext("取消流程"), tone="bad", said=reason)
+        case events.InstanceSuspended(reason=reason):
+            return Told(text=gettext("挂起流程"), tone="warn", said=reason)
+        case events.InstanceResumed():
+            return Told(text=gettext("恢复流程"), tone="ok")
+        case events.UserTaskCreated(due_at=due):
+            text = gettext("“%(name)s”待办理，到期 %(due)s", name=event.name, due=when(due)) if due else gettext("“%(name)s”待办理", name=event.name)
+            return Told(text=text, tone="muted")
+        case events.UserTaskRescheduled(due_at=due, deadline_at=deadline):
+            return Told(text=gettext("“%(name)s”的期限改为 %(due)s", name=name, due=when(deadline or due) or gettext("无")), tone="warn")
+        case events.UserTaskClaimed():
+            return Told(text=gettext("领取“%(name)s”", name=name))
+        case events.UserTaskReleased():
+            return Told(text=gettext("退回“%(name)s”", name=name), tone="muted")
+        case events.UserTaskAssigned(assignee=assignee, reason=reason):
+            return Told(text=gettext("把“%(name)s”转派给%(whom)s", name=name, whom=person(assignee)), said=reason)
+        case events.UserTaskCompleted():
+            return Told(text=gettext("完成“%(name)s”", name=name), tone="ok")
+        case events.UserTaskCancelled():
+            return Told(text=gettext("“%(name)s”不再需要办理", name=name), tone="muted")
+        case events.UserTaskReminded(stage=stage, recipients=recipients):
+            whom = "、".join(person(r) for r in recipients)
+            what = _REMINDERS[stage]() if stage in _REMINDERS else stage
+            return Told(text=gettext("提醒“%(name)s”%(stage)s：%(whom)s", name=name, stage=what, whom=whom), tone="warn")
+        case events.DocumentAttached():
+            return Told(text=gettext("在“%(name)s”上传文件 %(file)s", name=name, file=event.name), tone="muted")
+        case events.DocumentDetached():
+            return Told(text=gettext("在“%(name)s”移除文件", name=name), tone="muted")
+        case events.SeparationOfDutiesDenied(rule=rule):
+            return Told(text=gettext("办理“%(name)s”被拒绝：职责分离规则 %(rule)s", name=name, rule=rule), tone="bad")
+        case events.JobCompleted():
+            return Told(text=gettext("系统完成“%(name)s”", name=name), tone="ok")
+        case events.JobFailed(message=message, retry_at=retry_at, attempt=attempt):
+            if retry_at:
+                return Told(text=gettext("“%(name)s”第 %(attempt)s 次失败，将于 %(at)s 重试", name=name, attempt=attempt, at=when(retry_at)),
+                            tone="warn", said=message)
+            return Told(text=gettext("“%(name)s”失败，不再自动重试", name=name), tone="bad", said=message)
+        case events.NotificationSent(recipients=recipients, subject=subject):
+            return Told(text=gettext("通知%(whom)s：%(subject)s", whom="、".join(person(r) for r in recipients), subject=subject), tone="muted")
+        case events.NotificationFailed(recipients=recipients, message=message):
+            return Told(text=gettext("通知%(whom)s未送达", whom="、".join(person(r) for r in recipients)), tone="warn", said=message)
+        case events.TimerFired(due_at=due, late=late):
+            text = gettext("定时“%(name)s”触发（原定 %(due)s，迟到）", name=name, due=when(due)) if late else gettext("定时“%(name)s”触发", name=name)
+            return Told(text=text, tone="warn")
+        case events.TimerMoved(was=was, due_at=due):
+            return Told(text=gettext("“%(name)s”的时间由 %(was)s 改为 %(due)s", name=name, was=when(was), due=when(due)), tone="warn")
+        case events.MessageCorrelated():
+            return Told(text=gettext("收到“%(name)s”（%(message)s）", name=name, message=event.name))
+        case events.MessageThrown():
+            return Told(text=gettext("发出“%(name)s”（%(message)s）", name=name, message=event.name), tone="muted")
+        case events.SignalCaught() | events.SignalThrown():
+            return Told(text=gettext("信号“%(signal)s”：%(name)s", signal=event.name, name=name), tone="muted")
+        case events.ErrorThrown(code=code, caught_by=caught):
+            return Told(text=gettext("“%(name)s”出现业务错误 %(code)s", name=name, code=code), tone="warn" if caught else "bad")
+        case events.EscalationThrown(code=code):
+            return Told(text=gettext("“%(name)s”升级 %(code)s", name=name, code=code), tone="warn")
+        case events.ConditionBecameTrue():
+            return Told(text=gettext("“%(name)s”的条件已满足", name=name))
+        case events.DecisionEvaluated(decision=decision, rules=rules):
+            matched = "、".join(map(str, rules)) or gettext("无")
+            return Told(text=gettext("“%(name)s”按决策表 %(decision)s 判断，命中规则 %(rules)s", name=name, decision=decision, rules=matched))
+        case events.FlowTaken(flow=flow, condition=condition, is_default=is_default) if condition or is_default:
+            label = names.get((event.process, flow)) or condition or gettext("默认分支")
+            return Told(text=gettext("“%(name)s”走向“%(flow)s”", name=name, flow=label), tone="muted")
+        case events.WriteConflicted():
+            return Told(text=gettext("并行分支写入了不同的“%(variable)s”，以后写入的为准", variable=event.name), tone="warn")
+        case events.ExpressionWasNull(text=text, reason=reason):
+            return Told(text=gettext("“%(name)s”的表达式 %(text)s 没有结果", name=name, text=text), tone="warn", said=reason)
+        case events.IncidentOpened(message=message):
+            return Told(text=gettext("“%(name)s”出现异常，等待处理", name=name), tone="bad", said=message)
+        case events.IncidentResolved(reason=reason):
+            return Told(text=gettext("“%(name)s”的异常已处理", name=name), tone="ok", said=reason)
+    return None
