@@ -162,12 +162,13 @@ def compose(d: Drawing, rows: Rows, passes: int = 2) -> float:
     for _ in range(4):
         set_coordinates(d, grid, wider)
         failed, crowded = set_labels(d, grid)
-        if not failed:
+        tight = [e.src for e in failed] + [n for n in crowded if n.host]
+        if not tight:
             break
-        for e in failed:
-            c = min(e.src.exit_col + 1, grid.ncols)
+        for n in tight:
+            c = min(n.exit_col + 1, grid.ncols)
             wider[c] = max(wider.get(c, 0), COL_GAP) + 16
-    return price(d) + 12 * (len(failed) + crowded)
+    return price(d) + 12 * (len(failed) + len(crowded))
 
 
 def price(d: Drawing) -> float:
