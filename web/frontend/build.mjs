@@ -126,7 +126,7 @@ function nameByContent(outputs) {
   return named;
 }
 
-/** The licence text of every package of which something really is in the output. */
+/** The licence text of every package of which something really is in the output, and of what some of them carry without one (licences/). */
 function notices(metafiles) {
   const folders = new Map();
   for (const input of metafiles.flatMap(m => Object.values(m.outputs).flatMap(o => Object.keys(o.inputs)))) {
@@ -145,8 +145,9 @@ function notices(metafiles) {
     else if (!watermark && !LICENCES.test(licence)) refused.push(`${about.name}: ${licence}`);
     return `===== ${about.name} ${about.version}: ${licence}\n\n${text}\n`;
   });
+  for (const file of fs.readdirSync(path.join(here, 'licences')).sort()) parts.push(fs.readFileSync(path.join(here, 'licences', file), 'utf8'));
   if (refused.length) throw new Error(`Licences to look at first:\n  ${refused.join('\n  ')}`);
-  return Buffer.from(`Parts of the files beside this one come from ${parts.length} packages, under these licences.\n\n${parts.join('\n')}`);
+  return Buffer.from(`Parts of the files beside this one come from other projects, under these licences.\n\n${parts.join('\n')}`);
 }
 
 const files = new Map();

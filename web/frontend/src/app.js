@@ -10,7 +10,8 @@ function clockSkew() {
   if (Number.isNaN(served)) return 0;
   // the page was made before it was read: count from when the answer began to arrive
   const [navigation] = performance.getEntriesByType('navigation');
-  return performance.timeOrigin + (navigation?.responseStart ?? performance.now()) - served;
+  const waited = navigation ? performance.now() - navigation.responseStart : 0;
+  return Date.now() - waited - served;
 }
 
 const skew = clockSkew();

@@ -27,6 +27,11 @@ function set(node, properties) {
   }
 }
 
+/** The title of a tool: the heading of the page, unless the page has one already. */
+export function title(text, sub) {
+  return h(document.querySelector('h1') ? 'p' : 'h1', { class: 'workbench-title' }, text, sub && h('span', { class: 'sub' }, sub));
+}
+
 /** A button with an icon drawn here (no glyph that a font may lack) and a name for everybody. */
 export function iconButton(icon, label, onclick, properties = {}) {
   return h('button', { type: 'button', class: 'tool icon', title: label, 'aria-label': label, onclick, ...properties }, drawIcon(icon));

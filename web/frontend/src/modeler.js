@@ -11,7 +11,7 @@ import { CreateAppendAnythingModule } from 'bpmn-js-create-append-anything';
 import TokenSimulation from 'bpmn-js-token-simulation';
 import Minimap from 'diagram-js-minimap';
 import { Decoration, elementName, fit, reveal, typeName, zoomButtons } from './canvas.js';
-import { drawIcon, h, iconButton } from './dom.js';
+import { drawIcon, h, iconButton, title } from './dom.js';
 import commands, { readLayout } from './modeler/commands.js';
 import { copyExtensions, Extensions } from './modeler/extensions.js';
 import { FieldTable } from './modeler/fields.js';
@@ -41,6 +41,7 @@ let saved; // the last command of what the server has; its place on the stack al
 let replaced = false; // a file or a layout took the place of the draft: changed whatever the stack says
 let findings = [];
 let fresh = true; // the findings are the server's, of the diagram as it stands
+let known = new Set(); // what the quick look says of a diagram that the server has judged: the server has the last word
 
 const stack = () => modeler.get('commandStack');
 const lastCommand = () => stack()._stack[stack()._stackIdx];
@@ -78,10 +79,10 @@ function build() {
   parts.notice = h('div', { class: 'modeler-notice', hidden: true });
   parts.work = h('div', { class: 'modeler-work' }, parts.canvas, h('aside', { class: 'modeler-side', 'aria-label': say('modeler.side') }, parts.tabs, parts.properties, parts.findings, parts.elements));
   root.replaceChildren(
-    h('div', { class: 'too-small' }, h('h1', {}, config.name || config.key), h('p', { class: 'alert warn' }, say('modeler.small'))),
+    h('p', { class: 'too-small alert warn' }, say('modeler.small')),
     h('div', { class: 'workbench-bar' },
       config.back && h('a', { class: 'tool icon', href: config.back.url, title: config.back.label, 'aria-label': config.back.label }, drawIcon('back')),
-      h('h1', {}, config.name || config.key, h('span', { class: 'sub' }, config.version ? say('modeler.based', { n: config.version }) : say('modeler.new'))),
+      title(config.name || config.key, config.version ? say('modeler.based', { n: config.version }) : say('modeler.new')),
       parts.save, tool(say('modeler.check'), () => act(checkNow)), config.layoutUrl && tool(say('modeler.layout'), () => act(layOut)),
       config.deployUrl && tool(say('modeler.deploy'), () => act(deploy)), h('span', { class: 'divider' }),
       parts.undo, parts.redo, h('span', { class: 'divider' }), parts.simulate,
@@ -170,7 +171,7 @@ async function open(xml) {
   saved = lastCommand();
   fit(modeler, VIEW);
   showElements();
-  if (warnings.length) notice(say('modeler.not.understood', { n: warnings.length, what: warnings.slice(0, 3).map(w => w.message.split('\n')[0]).join(';') }), 'warn');
+  if (warnings.length) notice(say('modeler.not.understood', { n: warnings.length, what: warnings.slice(0, 3).map(w => w.message.split('\n')[0]).join('；') }), 'warn');
 }
 
 async function importFile() {
@@ -291,6 +292,7 @@ function takeFindings(list, open = false) {
   findings = list.map(f => ({ ...f, text: (en && f.en) || f.zh, mend: (en ? f.mend_en ?? f.mendEn : f.mend_zh ?? f.mendZh) || '' }));
   fresh = true;
   showFindings(findings);
+  glance().then(quick => { known = new Set(quick.map(sameAs)); });
   if (open) openTab('findings');
 }
 
@@ -357,15 +359,24 @@ function changed() {
   timer = setTimeout(look, 400);
 }
 
+const sameAs = finding => `${finding.rule} ${finding.element}`;
+
+/** The quick look, which is comfort: when it stumbles over a diagram half drawn, it says nothing and the server's check follows. */
+async function glance() {
+  try {
+    return await quickLook(modeler.getDefinitions());
+  } catch (error) {
+    console.error(error);
+    return [];
+  }
+}
+
 /** First our own quick look, then the server's check once the hands rest. */
 async function look() {
   showElements();
-  try {
-    const seen = new Set(findings.map(f => f.element));
-    showFindings([...findings, ...(await quickLook(modeler.getDefinitions())).filter(f => !seen.has(f.element))]);
-  } catch (error) {
-    console.error(error); // a first look is comfort; the server's check follows
-  }
+  const seen = new Set(findings.map(f => f.element));
+  const quick = await glance();
+  if (!fresh) showFindings([...findings, ...quick.filter(f => !seen.has(f.element) && !known.has(sameAs(f)))]);
   timer = setTimeout(later, 1500);
 }
 

@@ -5,7 +5,7 @@
  * answers {events: […]} as replay/fold.js describes; the last four may be left out.
  */
 import { createViewer, Decoration, elementName, fit, zoomButtons } from './canvas.js';
-import { drawIcon, h, iconButton, svg } from './dom.js';
+import { drawIcon, h, iconButton, svg, title } from './dom.js';
 import { config, fetchJson, fetchText, run } from './page.js';
 import { flowsBetween, fold, nextStop, prepare, restAt } from './replay/fold.js';
 import { clockText, dayText, durationText, instantText } from './time.js';
@@ -54,7 +54,7 @@ function build() {
   root.replaceChildren(
     h('div', { class: 'workbench-bar' },
       config.back && h('a', { class: 'tool icon', href: config.back.url, title: config.back.label, 'aria-label': config.back.label }, drawIcon('back')),
-      h('h1', {}, config.title, config.subtitle && h('span', { class: 'sub' }, config.subtitle)), h('span', { class: 'spring' }),
+      title(config.title, config.subtitle), h('span', { class: 'spring' }),
       toggle('heat', say('replay.heat'), () => { heat = !heat; parts.heat.setAttribute('aria-pressed', String(heat)); paint(); }),
       many && toggle('pin', say('replay.pin'), () => pin(!pinned)),
       zoomButtons(() => views.get(current).viewer)),

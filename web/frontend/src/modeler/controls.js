@@ -61,7 +61,7 @@ export function selectControl({ id, commit, options, free = false, empty = say('
 
 const optionText = option => {
   const label = pick(option);
-  return label && label !== option.id ? `${label}(${option.id})` : option.id;
+  return label && label !== option.id ? say('panel.option', { label, id: option.id }) : option.id;
 };
 
 /** Several of a list, comma separated in the file, shown as labels that can be taken away; `= …` is an expression. */

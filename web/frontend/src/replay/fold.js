@@ -90,7 +90,7 @@ export function fold(events, index) {
         break;
       case 'InstanceCompleted':
       case 'InstanceCancelled':
-        for (const place of token.values()) if (!instances.has(place)) spend(place, event.ms);
+        for (const [id, place] of token) if (!instances.has(id)) spend(place, event.ms);
         token.clear();
         instances.clear();
         open.clear();
