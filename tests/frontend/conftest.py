@@ -47,7 +47,17 @@ class Desk:
     def sha256(self) -> str:
         return hashlib.sha256(self.draft).hexdigest()
 
-    def page(self, path: str, body: str, *, tool: str = "", config: Any = None, lang: str = "zh-CN", kind: str = "page", now: str = "") -> str:
+    def page(
+        self,
+        path: str,
+        body: str,
+        *,
+        tool: str = "",
+        config: Any = None,
+        lang: str = "zh-CN",
+        kind: str = "page",
+        now: str = "",
+    ) -> str:
         """Put a page on the desk and return its address; `tool`: the script, in an element of the same id."""
         manifest = json.loads((DIST / "manifest.json").read_text())
         head = [f'<link rel="stylesheet" href="/dist/{manifest[n]}">' for n in ("site.css", f"{tool}.css") if n in manifest]
@@ -56,8 +66,9 @@ class Desk:
         settings = f'<script type="application/json" id="config">{data}</script>' if tool else ""
         stamp = f' data-now="{html.escape(now)}"' if now else ""
         self.pages[path] = (
-            f'<!doctype html><html lang="{lang}"{stamp}><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f'<title>页</title><link rel="icon" href="data:,">{"".join(head)}</head><body class="{kind}">{body}{settings}{"".join(scripts)}</body></html>'
+            f'<!doctype html><html lang="{lang}"{stamp}><head><meta charset="utf-8"><title>页</title>'
+            '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
+            f'{"".join(head)}</head><body class="{kind}">{body}{settings}{"".join(scripts)}</body></html>'
         )
         return self.url + path
 
@@ -74,7 +85,10 @@ def desk() -> Iterator[Desk]:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Security-Policy", POLICY + ("; style-src-attr 'unsafe-inline'" if self.path.startswith("/modeler") else ""))
+            self.send_header(
+                "Content-Security-Policy",
+                POLICY + ("; style-src-attr 'unsafe-inline'" if self.path.startswith("/modeler") else ""),
+            )
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -106,7 +120,13 @@ def desk() -> Iterator[Desk]:
                 self.answer(200, desk.lay_out(body.decode()).encode(), "application/xml")
             elif path == "/deploy":
                 refused = [f for f in desk.findings if f["severity"] != "warning"]
-                self.json(*((422, {"error": "有问题", "findings": refused}) if refused else (200, {"version": 4, "findings": desk.findings})))
+                self.json(
+                    *(
+                        (422, {"error": "有问题", "findings": refused})
+                        if refused
+                        else (200, {"version": 4, "findings": desk.findings})
+                    )
+                )
             else:
                 self.json(404, {"message": "没有"})
 
@@ -140,7 +160,9 @@ def chromium() -> Iterator[Browser]:
             pytest.fail("CI has no Chromium")
         pytest.skip("no Chromium on this machine")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
         yield browser
         browser.close()
 

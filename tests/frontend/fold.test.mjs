@@ -4,7 +4,16 @@ import { test } from 'node:test';
 import { flowsBetween, fold, nextStop, prepare, restAt } from '../../web/frontend/src/replay/fold.js';
 
 let clock = 0;
-const event = (type, token, element, more = {}) => ({ seq: 0, at: new Date(Date.UTC(2026, 10, 16, 1) + (clock += 60_000)).toISOString(), type, token, element, process: 'bid', text: more.text ?? '', ...more });
+const event = (type, token, element, more = {}) => ({
+  seq: 0,
+  at: new Date(Date.UTC(2026, 10, 16, 1) + (clock += 60_000)).toISOString(),
+  type,
+  token,
+  element,
+  process: 'bid',
+  text: more.text ?? '',
+  ...more,
+});
 const history = (...events) => prepare(events.map((e, k) => ({ ...e, seq: k + 1 })));
 const counts = (state, kind, process = 'bid') => Object.fromEntries(state.diagrams.get(process)?.[kind] ?? []);
 const after = (events, n = events.length - 1) => fold(events, n);
@@ -14,7 +23,12 @@ test('before the first event nothing stands anywhere', () => {
 });
 
 test('a token stands where its activity started and has left when it completed', () => {
-  const events = history(event('ActivityStarted', 1, 'write'), event('ActivityCompleted', 1, 'write'), event('FlowTaken', 1, 'write', { flow: 'f1', to_token: 2 }), event('ActivityStarted', 2, 'review'));
+  const events = history(
+    event('ActivityStarted', 1, 'write'),
+    event('ActivityCompleted', 1, 'write'),
+    event('FlowTaken', 1, 'write', { flow: 'f1', to_token: 2 }),
+    event('ActivityStarted', 2, 'review'),
+  );
 
   assert.deepEqual(counts(after(events, 0), 'tokens'), { write: 1 });
   assert.deepEqual(counts(after(events, 2), 'tokens'), {});
@@ -30,7 +44,12 @@ test('a loop counts every completion', () => {
 });
 
 test('a join takes tokens in without completing anything', () => {
-  const events = history(event('ActivityStarted', 1, 'join'), event('ActivityStarted', 2, 'join'), event('TokenJoined', 1, 'join', { into: 2 }), event('ActivityCompleted', 2, 'join'));
+  const events = history(
+    event('ActivityStarted', 1, 'join'),
+    event('ActivityStarted', 2, 'join'),
+    event('TokenJoined', 1, 'join', { into: 2 }),
+    event('ActivityCompleted', 2, 'join'),
+  );
 
   assert.deepEqual(counts(after(events, 1), 'tokens'), { join: 2 });
   assert.deepEqual(counts(after(events, 2), 'tokens'), { join: 1 });
@@ -38,7 +57,12 @@ test('a join takes tokens in without completing anything', () => {
 });
 
 test('a multi-instance activity shows its instances, not one more for itself', () => {
-  const events = history(event('ActivityStarted', 1, 'review'), event('ActivityStarted', 2, 'review', { host: 1 }), event('ActivityStarted', 3, 'review', { host: 1 }), event('ActivityCompleted', 2, 'review'));
+  const events = history(
+    event('ActivityStarted', 1, 'review'),
+    event('ActivityStarted', 2, 'review', { host: 1 }),
+    event('ActivityStarted', 3, 'review', { host: 1 }),
+    event('ActivityCompleted', 2, 'review'),
+  );
 
   assert.deepEqual(counts(after(events, 2), 'tokens'), { review: 2 });
   assert.deepEqual(counts(after(events), 'tokens'), { review: 1 });
@@ -52,7 +76,13 @@ test('an interrupted activity is told from a completed one', () => {
 });
 
 test('an incident stays until it is resolved and does not outlive its token', () => {
-  const events = history(event('ActivityStarted', 1, 'scan'), event('IncidentOpened', 1, 'scan'), event('IncidentResolved', 1, 'scan'), event('IncidentOpened', 1, 'scan'), event('ActivityCancelled', 1, 'scan'));
+  const events = history(
+    event('ActivityStarted', 1, 'scan'),
+    event('IncidentOpened', 1, 'scan'),
+    event('IncidentResolved', 1, 'scan'),
+    event('IncidentOpened', 1, 'scan'),
+    event('ActivityCancelled', 1, 'scan'),
+  );
 
   assert.deepEqual(counts(after(events, 1), 'incidents'), { scan: 1 });
   assert.deepEqual(counts(after(events, 2), 'incidents'), {});
@@ -68,7 +98,12 @@ test('called processes are kept apart by their key', () => {
 
 test('the time spent includes what is still running', () => {
   clock = 0;
-  const events = history(event('ActivityStarted', 1, 'write'), event('ActivityStarted', 2, 'price'), event('ActivityCompleted', 1, 'write'), event('UserTaskReminded', 2, 'price'));
+  const events = history(
+    event('ActivityStarted', 1, 'write'),
+    event('ActivityStarted', 2, 'price'),
+    event('ActivityCompleted', 1, 'write'),
+    event('UserTaskReminded', 2, 'price'),
+  );
 
   assert.deepEqual(after(events).diagrams.get('bid').spent.get('write'), { ms: 120_000, count: 1 });
   assert.deepEqual(after(events).diagrams.get('bid').spent.get('price'), { ms: 120_000, count: 1 });
@@ -83,7 +118,13 @@ test('when the instance ends nothing stands anywhere', () => {
 });
 
 test('the fold changes nothing it was given and gives the same every time', () => {
-  const events = history(...[1, 2, 3, 4].flatMap(n => [event('ActivityStarted', n, `t${n % 2}`), event('FlowTaken', n, `t${n % 2}`, { flow: `f${n % 2}` }), event('ActivityCompleted', n, `t${n % 2}`)]));
+  const events = history(
+    ...[1, 2, 3, 4].flatMap(n => [
+      event('ActivityStarted', n, `t${n % 2}`),
+      event('FlowTaken', n, `t${n % 2}`, { flow: `f${n % 2}` }),
+      event('ActivityCompleted', n, `t${n % 2}`),
+    ]),
+  );
   const frozen = JSON.stringify(events);
   for (let k = -1; k < events.length; k += 1) assert.deepEqual(fold(events, k), fold(events, k));
 
@@ -115,15 +156,28 @@ test('after any step the tokens are those that started and did not leave', () =>
 });
 
 test('going on passes over what says nothing, but not over flows', () => {
-  const events = history(event('ActivityStarted', 1, 'a', { text: '开始' }), event('JobCreated', 1, 'a'), event('FlowTaken', 1, 'a', { flow: 'f' }), event('VariablesChanged', 1, 'a'), event('ActivityStarted', 2, 'b', { text: '开始' }));
+  const events = history(
+    event('ActivityStarted', 1, 'a', { text: '开始' }),
+    event('JobCreated', 1, 'a'),
+    event('FlowTaken', 1, 'a', { flow: 'f' }),
+    event('VariablesChanged', 1, 'a'),
+    event('ActivityStarted', 2, 'b', { text: '开始' }),
+  );
 
-  assert.deepEqual([0, 2, 4].map((_, k, list) => nextStop(events, list[k], 1)), [2, 4, 4]);
+  assert.deepEqual(
+    [0, 2, 4].map((_, k, list) => nextStop(events, list[k], 1)),
+    [2, 4, 4],
+  );
   assert.equal(nextStop(events, 4, -1), 2);
   assert.equal(nextStop(events, 0, -1), -1);
 });
 
 test('only flows ahead are shown moving', () => {
-  const events = history(event('FlowTaken', 1, 'a', { flow: 'f1' }), event('FlowTaken', 2, 'a', { flow: 'f2' }), event('ActivityStarted', 3, 'b'));
+  const events = history(
+    event('FlowTaken', 1, 'a', { flow: 'f1' }),
+    event('FlowTaken', 2, 'a', { flow: 'f2' }),
+    event('ActivityStarted', 3, 'b'),
+  );
 
   assert.deepEqual(flowsBetween(events, 0, 2), [{ process: 'bid', flow: 'f2' }]);
 });

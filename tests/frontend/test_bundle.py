@@ -74,8 +74,12 @@ def _loaded_with(name: str) -> set[str]:
 
 
 def test_every_name_that_the_templates_ask_for_is_in_the_manifest() -> None:
-    wanted = {"app.js", "site.css"} | {f"{tool}.{kind}" for tool in ("modeler", "viewer", "replay", "diff") for kind in ("js", "css")}
-    asked = {m for p in (ROOT / "web" / "templates").glob("*.html") for m in re.findall(r"asset\('([^']+)'\)", p.read_text("utf-8"))}
+    wanted = {"app.js", "site.css"} | {
+        f"{tool}.{kind}" for tool in ("modeler", "viewer", "replay", "diff") for kind in ("js", "css")
+    }
+    asked = {
+        m for p in (ROOT / "web" / "templates").glob("*.html") for m in re.findall(r"asset\('([^']+)'\)", p.read_text("utf-8"))
+    }
 
     assert wanted | asked <= MANIFEST.keys()
 
@@ -138,7 +142,9 @@ def test_the_lock_file_names_no_registry_and_fixes_every_version() -> None:
 def test_pages_stay_light() -> None:
     """The figures are printed with -s; the limits notice a package that drags half the world along."""
     limits = {"app.js": 6, "site.css": 10, "viewer.js": 100, "replay.js": 100, "diff.js": 100, "modeler.js": 290}  # KiB, packed
-    packed = {n: sum(len(gzip.compress((DIST / part).read_bytes(), 9)) for part in _loaded_with(MANIFEST[n])) / 1024 for n in limits}
+    packed = {
+        n: sum(len(gzip.compress((DIST / part).read_bytes(), 9)) for part in _loaded_with(MANIFEST[n])) / 1024 for n in limits
+    }
     for name, size in packed.items():
         print(f"{name:12} {size:7.1f} KiB")
 

@@ -18,15 +18,25 @@ CAMUNDA = "http://camunda.org/schema/1.0/bpmn"
 def _field(name: str, form: str, places: list[str], value: str, group: str, zh: str, **more: Any) -> dict[str, Any]:
     kinds = [dict(zip(("kind", "event"), (*p.split("/"), ""), strict=False)) for p in places]
     return {
-        "name": name, "form": form, "places": kinds, "value": value, "group": group, "label": {"zh": zh, "en": name}, "help": {"zh": "", "en": ""},
-        "choices": more.get("choices", []), "parts": more.get("parts", []),
+        "name": name,
+        "form": form,
+        "places": kinds,
+        "value": value,
+        "group": group,
+        "label": {"zh": zh, "en": name},
+        "help": {"zh": "", "en": ""},
+        "choices": more.get("choices", []),
+        "parts": more.get("parts", []),
     }
 
 
 #: A table in the shape that `engine.bpmn.fields.as_json` gives.
 FIELDS = {
     "namespace": CAMUNDA,
-    "groups": [{"id": g, "zh": g, "en": g} for g in ("general", "assignment", "due", "separation", "form", "job", "mapping", "loop", "message")],
+    "groups": [
+        {"id": g, "zh": g, "en": g}
+        for g in ("general", "assignment", "due", "separation", "form", "job", "mapping", "loop", "message")
+    ],
     "fields": [
         _field("versionTag", "attribute", ["process"], "text", "general", "版本标签"),
         _field("assignee", "attribute", ["userTask"], "user", "assignment", "办理人"),
@@ -40,7 +50,15 @@ FIELDS = {
         _field("failedJobRetryTimeCycle", "element", ["serviceTask"], "duration", "job", "失败重试"),
         _field("inputOutput", "element", ["serviceTask", "userTask"], "mapping", "mapping", "输入与输出", parts=["name"]),
         _field("calledElement", "bpmn", ["callActivity"], "process", "call", "被调用流程"),
-        _field("in", "element", ["callActivity"], "mapping", "call", "传入", parts=["source", "sourceExpression", "target", "variables"]),
+        _field(
+            "in",
+            "element",
+            ["callActivity"],
+            "mapping",
+            "call",
+            "传入",
+            parts=["source", "sourceExpression", "target", "variables"],
+        ),
         _field("collection", "attribute", ["multiInstanceLoopCharacteristics"], "feel", "loop", "集合"),
         _field("completionCondition", "bpmn", ["multiInstanceLoopCharacteristics"], "feel", "loop", "提前完成条件"),
         _field("outputCollection", "property", ["multiInstanceLoopCharacteristics"], "variable", "loop", "结果列表"),
@@ -48,28 +66,64 @@ FIELDS = {
     ],
 }
 CATALOGUE = {
-    "forms": [{"id": "bid.write", "zh": "标书表单", "en": "bid"}], "groups": [{"id": "bid_manager", "zh": "投标负责人", "en": ""}, {"id": "reviewer", "zh": "评审人", "en": ""}],
-    "jobTypes": [{"id": "bid.scan", "zh": "扫描", "en": ""}, {"id": "bid.remind", "zh": "提醒", "en": ""}], "processes": [{"id": "pricing", "zh": "投标报价", "en": ""}], "users": [], "decisions": [],
+    "forms": [{"id": "bid.write", "zh": "标书表单", "en": "bid"}],
+    "groups": [{"id": "bid_manager", "zh": "投标负责人", "en": ""}, {"id": "reviewer", "zh": "评审人", "en": ""}],
+    "jobTypes": [{"id": "bid.scan", "zh": "扫描", "en": ""}, {"id": "bid.remind", "zh": "提醒", "en": ""}],
+    "processes": [{"id": "pricing", "zh": "投标报价", "en": ""}],
+    "users": [],
+    "decisions": [],
 }
 
 
 def finding(element: str, zh: str, severity: str = "error", **more: Any) -> dict[str, Any]:
-    return {"rule": "some-rule", "severity": severity, "element": element, "line": 7, "zh": zh, "en": "", "mendZh": "这样改。", "mendEn": "", **more}
+    return {
+        "rule": "some-rule",
+        "severity": severity,
+        "element": element,
+        "line": 7,
+        "zh": zh,
+        "en": "",
+        "mendZh": "这样改。",
+        "mendEn": "",
+        **more,
+    }
 
 
 def open_modeler(page: Page, desk: Desk, lang: str = "zh-CN", **more: Any) -> None:
     config = {
-        "key": "bid", "name": "投标", "version": 3, "sha256": "", "draftUrl": "/draft", "checkUrl": "/check", "layoutUrl": "/layout", "deployUrl": "/deploy",
-        "diffUrl": "/diff", "csrf": "token", "fields": FIELDS, "catalogue": CATALOGUE, "findings": desk.findings, **more,
+        "key": "bid",
+        "name": "投标",
+        "version": 3,
+        "sha256": "",
+        "draftUrl": "/draft",
+        "checkUrl": "/check",
+        "layoutUrl": "/layout",
+        "deployUrl": "/deploy",
+        "diffUrl": "/diff",
+        "csrf": "token",
+        "fields": FIELDS,
+        "catalogue": CATALOGUE,
+        "findings": desk.findings,
+        **more,
     }
-    page.goto(desk.page("/modeler", '<main id="main"><div id="modeler"></div></main>', tool="modeler", config=config, lang=lang, kind="workbench"))
+    page.goto(
+        desk.page(
+            "/modeler",
+            '<main id="main"><div id="modeler"></div></main>',
+            tool="modeler",
+            config=config,
+            lang=lang,
+            kind="workbench",
+        )
+    )
     is_ready(page)
 
 
 def js(page: Page, code: str) -> Any:
     """Run `code` with bpmn-js at hand: G(service), E(element id)."""
-    start = "async () => { const modeler = document.getElementById('modeler').modeler; const G = n => modeler.get(n); const E = i => G('elementRegistry').get(i);"
-    return page.evaluate(f"{start} {code} }}")
+    at_hand = "const { modeler } = document.getElementById('modeler');"
+    at_hand += "const G = name => modeler.get(name); const E = id => G('elementRegistry').get(id);"
+    return page.evaluate(f"async () => {{ {at_hand} {code} }}")
 
 
 def xml(page: Page) -> str:
@@ -120,10 +174,13 @@ def test_a_changed_property_leaves_its_neighbours_alone(page: Page, desk: Desk) 
 def test_a_copy_takes_its_extension_fields_along(page: Page, desk: Desk) -> None:
     open_modeler(page, desk)
 
-    copied = js(page, """
+    copied = js(
+        page,
+        """
         G('copyPaste').copy([E('write')]);
         const made = G('copyPaste').paste({ element: G('canvas').getRootElement(), point: { x: 500, y: 500 } });
-        return made.find(e => e.type === 'bpmn:UserTask').id;""")
+        return made.find(e => e.type === 'bpmn:UserTask').id;""",
+    )
 
     written = part(xml(page), copied)
     assert 'camunda:candidateGroups="bid_manager"' in written
@@ -228,8 +285,12 @@ def test_mappings_and_properties_are_written_in_rows(page: Page, desk: Desk) -> 
 def test_a_message_of_that_name_is_used_again(page: Page, desk: Desk) -> None:
     open_modeler(page, desk)
     for x in (270, 330):
-        js(page, f"""G('selection').select(G('modeling').createShape({{ type: 'bpmn:BoundaryEvent', eventDefinitionType: 'bpmn:MessageEventDefinition' }},
-            {{ x: {x}, y: 160 }}, E('write'), {{ attach: true }}));""")
+        js(
+            page,
+            f"""
+            const event = {{ type: 'bpmn:BoundaryEvent', eventDefinitionType: 'bpmn:MessageEventDefinition' }};
+            G('selection').select(G('modeling').createShape(event, {{ x: {x}, y: 160 }}, E('write'), {{ attach: true }}));""",
+        )
         fill(page, "message", "tender_amended")
     fill(page, "boundaryEvent-correlationKey", "tender_no")
 
@@ -263,7 +324,13 @@ def test_what_is_not_in_the_catalogue_is_marked_and_kept(page: Page, desk: Desk)
 def test_only_what_the_engine_runs_is_offered(page: Page, desk: Desk) -> None:
     open_modeler(page, desk)
 
-    offered = js(page, "return ['bpmn-create', 'bpmn-append', 'bpmn-replace'].flatMap(id => Object.keys(G('popupMenu')._getEntries(E('write'), G('popupMenu')._getProviders(id))));")
+    offered = js(
+        page,
+        """
+        const menu = G('popupMenu');
+        const entries = id => Object.keys(menu._getEntries(E('write'), menu._getProviders(id)));
+        return ['bpmn-create', 'bpmn-append', 'bpmn-replace'].flatMap(entries);""",
+    )
 
     assert len(offered) > 60
     assert [i for i in offered if re.search(r"complex|ad-?hoc|transaction|cancel", i)] == []
@@ -271,7 +338,11 @@ def test_only_what_the_engine_runs_is_offered(page: Page, desk: Desk) -> None:
 
 # ----------------------------------------------------------------------------------------------------------------- findings
 def test_findings_stand_on_the_canvas_in_the_panel_and_in_the_list(page: Page, desk: Desk) -> None:
-    desk.findings = [finding("write", "表单没有登记（camunda:formKey）"), finding("scan", "没有人知道这个作业", "warning"), finding("bid", "流程太短", "draft")]
+    desk.findings = [
+        finding("write", "表单没有登记（camunda:formKey）"),
+        finding("scan", "没有人知道这个作业", "warning"),
+        finding("bid", "流程太短", "draft"),
+    ]
     open_modeler(page, desk)
 
     page.click("#tab-findings")
@@ -290,8 +361,12 @@ def test_findings_stand_on_the_canvas_in_the_panel_and_in_the_list(page: Page, d
 def test_the_quick_look_cries_wolf_neither_once_nor_twice(page: Page, desk: Desk) -> None:
     open_modeler(page, desk)
     select(page, "write")
-    page.evaluate("""() => { window.most = 0; const marks = document.getElementsByClassName('mark');
-        new MutationObserver(() => { window.most = Math.max(window.most, marks.length); }).observe(document.body, { subtree: true, childList: true }); }""")
+    page.evaluate("""() => {
+        const marks = document.getElementsByClassName('mark');
+        window.most = 0;
+        const count = () => { window.most = Math.max(window.most, marks.length); };
+        new MutationObserver(count).observe(document.body, { subtree: true, childList: true });
+    }""")
 
     for name in ("一", "二", "三"):
         fill(page, "name", name)
@@ -409,7 +484,8 @@ def test_everything_is_said_in_chinese(page: Page, desk: Desk) -> None:
     open_modeler(page, desk)
     for element in ("write", "price", "late", "accepted__write", "scan"):
         select(page, element)
-    js(page, "for (const id of ['bpmn-create', 'bpmn-append', 'bpmn-replace']) G('popupMenu').open(E('write'), id, { x: 300, y: 200 }, { search: true });")
+    for menu in ("bpmn-create", "bpmn-append", "bpmn-replace"):
+        js(page, f"G('popupMenu').open(E('write'), '{menu}', {{ x: 300, y: 200 }}, {{ search: true }});")
     js(page, "G('popupMenu').close();")
     page.click("text=模拟运行")
     page.click(".bts-context-pad[title=触发]:not(.hidden)")
