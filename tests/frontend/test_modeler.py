@@ -282,6 +282,27 @@ def test_mappings_and_properties_are_written_in_rows(page: Page, desk: Desk) -> 
     assert '<camunda:in sourceExpression="amount * 2" target="doubled" />' in part(text, "price")
 
 
+def test_a_mapping_that_the_rows_cannot_say_is_kept(page: Page, desk: Desk) -> None:
+    desk.draft = (
+        diagram("bid")
+        .replace(
+            'calledElement="pricing">',
+            'calledElement="pricing"><bpmn:extensionElements><camunda:in businessKey="#{key}" /></bpmn:extensionElements>',
+        )
+        .encode()
+    )
+    open_modeler(page, desk)
+    select(page, "price")
+
+    page.click("text=添加传入")
+    page.keyboard.type("amount")
+    page.keyboard.press("Tab")
+
+    written = part(xml(page), "price")
+    assert '<camunda:in businessKey="#{key}" />' in written
+    assert '<camunda:in source="amount" target="" />' in written
+
+
 def test_a_message_of_that_name_is_used_again(page: Page, desk: Desk) -> None:
     open_modeler(page, desk)
     for x in (270, 330):

@@ -221,6 +221,8 @@ export class FieldTable {
         },
       }));
     }
+    // a mapping that says more than the rows can (a business key, local variables) is kept as it is
+    const inRows = e => Object.keys(e).every(key => key.startsWith('$') || field.parts.includes(key));
     return [
       {
         ...base,
@@ -237,25 +239,23 @@ export class FieldTable {
         read: () =>
           ext
             .elements(holder, field.name)
+            .filter(inRows)
             .map(e => ({
               source: e.sourceExpression !== undefined ? `= ${e.sourceExpression.replace(/^=\s*/, '')}` : (e.source ?? ''),
               target: e.target ?? '',
               all: e.variables === 'all',
-              rest: e,
             })),
-        write: rows =>
-          ext.setElements(
-            holder,
-            field.name,
-            rows.map(({ source, target, all }) =>
-              ext.make(
-                field.name,
-                all
-                  ? { variables: 'all' }
-                  : { ...(source.startsWith('=') ? { sourceExpression: source.slice(1).trim() } : { source }), target },
-              ),
-            ),
-          ),
+        write: rows => {
+          const made = rows.map(({ source, target, all }) => {
+            if (all) return ext.make(field.name, { variables: 'all' });
+            return ext.make(field.name, {
+              ...(source.startsWith('=') ? { sourceExpression: source.slice(1).trim() } : { source }),
+              target,
+            });
+          });
+          const kept = ext.elements(holder, field.name).filter(e => !inRows(e));
+          return ext.setElements(holder, field.name, [...kept, ...made]);
+        },
       },
     ];
   }
