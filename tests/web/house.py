@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from engine import SYSTEM, Actor, Engine, MovableClock, open_engine, read_settings
+from engine import SYSTEM, Actor, Engine, MovableClock, Settings, open_engine, read_settings
 from engine.handler import HandlerRegistry, Job, handler
 from engine.model import ProcessInstance, UserTask
 from web import create_app
@@ -125,8 +126,8 @@ class House:
         """Return a browser, logged in as `user` if given."""
         browser = Browser(self.app.test_client())
         if user:
-            answer = browser.post("/login", {"user": user, "password": PASSWORD}, from_page="/login")
-            assert answer.status_code == 303, answer.text
+            with browser.client.session_transaction() as session:
+                session["_user_id"], session["_fresh"] = user, True
         return browser
 
     def actor(self, user: str) -> Actor:
@@ -136,8 +137,6 @@ class House:
 
     def start(self, project: str = "市政务云", hours: float = 48) -> ProcessInstance:
         """Start “bid”, closing in `hours`."""
-        from datetime import timedelta
-
         closes = self.clock.now() + timedelta(hours=hours)
         return self.engine.instances.start(
             self.actor("wang"), "bid", {"project": project, "closes_at": closes.isoformat()}, title=f"{project} 投标", business_key=project,
@@ -184,12 +183,25 @@ def upload(name: str = "标书.pdf", body: bytes = b"%PDF-1.7 test") -> tuple[By
     return BytesIO(body), name
 
 
-@pytest.fixture()
-def house(tmp_path: Path) -> Iterator[House]:
-    settings = read_settings({}, data=tmp_path, synchronous="NORMAL", upload_limit=200_000, diagram_limit=300_000)
-    clock = MovableClock(MONDAY)
-    with open_engine(settings, clock, handlers()) as engine:
+def _settings(data: Path) -> Settings:
+    return read_settings({}, data=data, synchronous="NORMAL", upload_limit=200_000, diagram_limit=300_000)
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data folder with people and the process; hashing passwords takes its time, so it is done once and copied."""
+    data = tmp_path_factory.mktemp("furnished")
+    with open_engine(_settings(data), MovableClock(MONDAY), handlers()) as engine:
         for user, (name, groups) in PEOPLE.items():
             engine.people.add_user(SYSTEM, user, name, PASSWORD, groups)
         engine.deployments.deploy(SYSTEM, FILES, "bid")
-        yield House(engine=engine, clock=clock, app=create_app(engine, settings))
+    return data
+
+
+@pytest.fixture
+def house(furnished: Path, tmp_path: Path) -> Iterator[House]:
+    data = tmp_path / "data"
+    shutil.copytree(furnished, data)
+    clock = MovableClock(MONDAY)
+    with open_engine(_settings(data), clock, handlers()) as engine:
+        yield House(engine=engine, clock=clock, app=create_app(engine, engine.settings))
