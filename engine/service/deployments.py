@@ -364,7 +364,7 @@ def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
     root = read_diagram(xml, limit=len(xml))
     found: list[tuple[str, str, str]] = []
     for kind in ("message", "signal"):
-        names = {node.get("id", ""): node.get("name") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
+        names = {node.get("id", ""): node.get("name", "") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
         for process in root.iter(f"{BPMN}process"):
             if process.get("id") == key:
                 for event in process.findall(f"{BPMN}startEvent/{BPMN}{kind}EventDefinition"):

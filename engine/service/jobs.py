@@ -159,7 +159,8 @@ class Jobs:
     # -- handlers
     def _work(self, job: JobRow) -> None:
         """Run a handler outside every transaction, then let the token go on; the fence keeps a late finish out."""
-        assert job.instance_id is not None and job.body is not None
+        assert job.instance_id is not None
+        assert job.body is not None
         retries = Retries(job.retries, timedelta(microseconds=job.backoff))
         handler = self._runtime.handlers.get(job.type)
         errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
@@ -379,7 +380,7 @@ class Jobs:
             else:
                 assert incident.token is not None
                 turn.step(RetryElement(token=incident.token))
-                turn.resolve(incident, reason.strip())
+                turn.say_why(incident.token, reason.strip())
 
         self._runtime.command(actor, found.instance_id, do)
 

@@ -1,7 +1,5 @@
 """The rows of history: events and their payloads, appended once and never changed."""
 
-# ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence

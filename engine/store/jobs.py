@@ -269,6 +269,12 @@ def resolve_incidents(tx: Session, instance_id: int, token: int | None, *, at: i
     tx.run(f"update incident set resolved_at = ?, resolved_by = ? {sql}", (at, by, *values))
 
 
+def has_incident(tx: Session, instance_id: int, token: int) -> bool:
+    """True if an incident is open at `token` (`ix_incident_open`)."""
+    sql = "select 1 from incident where instance_id = ? and token = ? and resolved_at is null"
+    return tx.value(sql, (instance_id, token)) is not None
+
+
 def incident(tx: Session, incident_id: int) -> Incident | None:
     row = tx.row(_INCIDENT + " where c.id = ?", (incident_id,))
     return None if row is None else _incident(row)

@@ -89,7 +89,7 @@ def test_every_event_is_read_as_it_was_written(event: Event) -> None:
 
 def test_every_type_of_event_is_tried() -> None:
     for cls in EVENT_TYPES.values():
-        _event(cls).example  # noqa: B018  builds the strategy; a field of an unknown shape would raise
+        _event(cls).example  # builds the strategy; a field of an unknown shape would raise
 
 
 THREE = (

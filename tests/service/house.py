@@ -45,7 +45,9 @@ def _empty_database() -> Path:
 class House:
     """The engine with its clock, and short ways to do what many tests do."""
 
-    def __init__(self, folder: Path, clock: Clock | None = None, handlers: HandlerRegistry | None = None, **settings: object) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock | None = None, handlers: HandlerRegistry | None = None, **settings: object
+    ) -> None:
         self.folder = folder
         self.clock = clock if clock is not None else MovableClock(MONDAY)
         self.handlers = handlers if handlers is not None else HandlerRegistry()
@@ -117,5 +119,3 @@ class House:
         """Change the database behind the engine's back."""
         with self.engine._database.writing() as session:
             return session.run(sql, values)
-
-
