@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -52,7 +53,9 @@ def diagram(task_name: str = "编制标书") -> bytes:
     <documentation>从准备到澄清的小流程</documentation>
     <startEvent id="start" name="开始" camunda:formKey="bid.start"/>
     <sequenceFlow id="f1" sourceRef="start" targetRef="prepare"/>
-    <userTask id="prepare" name="{task_name}" camunda:candidateGroups="bid_manager,presale_engineer" camunda:formKey="bid.prepare"/>
+    <userTask id="prepare" name="{task_name}" camunda:candidateGroups="bid_manager,presale_engineer" camunda:formKey="bid.prepare">
+      <extensionElements><camunda:properties><camunda:property name="deadline" value="= closes_at"/></camunda:properties></extensionElements>
+    </userTask>
     <boundaryEvent id="closed" name="截标" attachedToRef="prepare">
       <timerEventDefinition id="closed_timer"><timeDate xsi:type="tFormalExpression">closes_at</timeDate></timerEventDefinition>
     </boundaryEvent>
@@ -65,7 +68,7 @@ def diagram(task_name: str = "编制标书") -> bytes:
     <sequenceFlow id="f4" sourceRef="notify" targetRef="clarified"/>
     <intermediateCatchEvent id="clarified" name="收到澄清">
       <extensionElements><camunda:properties>
-        <camunda:property name="candidateGroups" value="account_manager"/><camunda:property name="form" value="bid.clarified"/>
+        <camunda:property name="candidateGroups" value="bid_manager"/><camunda:property name="form" value="bid.clarified"/>
       </camunda:properties></extensionElements>
       <messageEventDefinition id="clarified_message" messageRef="msg_clarified"/>
     </intermediateCatchEvent>
@@ -177,6 +180,13 @@ class Browser:
     def fields(self, page: str) -> dict[str, str]:
         """Return the hidden fields of the form on a page."""
         return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', self.get(page).text))
+
+
+def config(page: str) -> dict[str, Any]:
+    """Return what a page gives its script."""
+    found = re.search(r'id="config">(.*?)</script>', page, re.S)
+    assert found, "the page has no config"
+    return dict(json.loads(found[1]))
 
 
 def upload(name: str = "标书.pdf", body: bytes = b"%PDF-1.7 test") -> tuple[BytesIO, str]:
