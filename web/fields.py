@@ -213,8 +213,8 @@ def _text(value: Any, component: Component) -> str:
 
 def _figure(value: int | Decimal) -> str:
     """Return a figure with its thousands grouped, from ten thousand on: a year stays a year."""
-    text = format(value, "f") if isinstance(value, Decimal) else str(value)
-    return text if abs(value) < 10_000 else format(value, ",f" if isinstance(value, Decimal) else ",")
+    number = Decimal(value)
+    return format(number, "f" if abs(number) < Decimal(10_000) else ",f")
 
 
 def shown(value: Any, component: Component | None = None) -> str:

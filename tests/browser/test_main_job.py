@@ -116,6 +116,7 @@ def test_a_page_fits_its_window_and_calls_nobody_else(desk: Desk, who: str, path
     desk.open(path)
     desk.page.wait_for_load_state("networkidle")
 
+    desk.page.locator("h1:visible").first.wait_for()
     too_wide = desk.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert too_wide <= 0
     assert desk.page.locator("h1:visible").count() == 1

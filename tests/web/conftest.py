@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.web.house import house
+from tests.web.house import furnished, house
 
-__all__ = ["house"]
+__all__ = ["furnished", "house"]

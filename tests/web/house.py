@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from engine import SYSTEM, Actor, Engine, MovableClock, open_engine, read_settings
+from engine import SYSTEM, Actor, Engine, MovableClock, Settings, open_engine, read_settings
 from engine.handler import HandlerRegistry, Job, handler
 from engine.model import ProcessInstance, UserTask
 from web import create_app
@@ -51,7 +53,9 @@ def diagram(task_name: str = "编制标书") -> bytes:
     <documentation>从准备到澄清的小流程</documentation>
     <startEvent id="start" name="开始" camunda:formKey="bid.start"/>
     <sequenceFlow id="f1" sourceRef="start" targetRef="prepare"/>
-    <userTask id="prepare" name="{task_name}" camunda:candidateGroups="bid_manager,presale_engineer" camunda:formKey="bid.prepare"/>
+    <userTask id="prepare" name="{task_name}" camunda:candidateGroups="bid_manager,presale_engineer" camunda:formKey="bid.prepare">
+      <extensionElements><camunda:properties><camunda:property name="deadline" value="= closes_at"/></camunda:properties></extensionElements>
+    </userTask>
     <boundaryEvent id="closed" name="截标" attachedToRef="prepare">
       <timerEventDefinition id="closed_timer"><timeDate xsi:type="tFormalExpression">closes_at</timeDate></timerEventDefinition>
     </boundaryEvent>
@@ -64,7 +68,7 @@ def diagram(task_name: str = "编制标书") -> bytes:
     <sequenceFlow id="f4" sourceRef="notify" targetRef="clarified"/>
     <intermediateCatchEvent id="clarified" name="收到澄清">
       <extensionElements><camunda:properties>
-        <camunda:property name="candidateGroups" value="account_manager"/><camunda:property name="form" value="bid.clarified"/>
+        <camunda:property name="candidateGroups" value="bid_manager"/><camunda:property name="form" value="bid.clarified"/>
       </camunda:properties></extensionElements>
       <messageEventDefinition id="clarified_message" messageRef="msg_clarified"/>
     </intermediateCatchEvent>
@@ -125,8 +129,8 @@ class House:
         """Return a browser, logged in as `user` if given."""
         browser = Browser(self.app.test_client())
         if user:
-            answer = browser.post("/login", {"user": user, "password": PASSWORD}, from_page="/login")
-            assert answer.status_code == 303, answer.text
+            with browser.client.session_transaction() as session:
+                session["_user_id"], session["_fresh"] = user, True
         return browser
 
     def actor(self, user: str) -> Actor:
@@ -136,8 +140,6 @@ class House:
 
     def start(self, project: str = "市政务云", hours: float = 48) -> ProcessInstance:
         """Start “bid”, closing in `hours`."""
-        from datetime import timedelta
-
         closes = self.clock.now() + timedelta(hours=hours)
         return self.engine.instances.start(
             self.actor("wang"), "bid", {"project": project, "closes_at": closes.isoformat()}, title=f"{project} 投标", business_key=project,
@@ -180,16 +182,36 @@ class Browser:
         return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', self.get(page).text))
 
 
+def config(page: str) -> dict[str, Any]:
+    """Return what a page gives its script."""
+    found = re.search(r'id="config">(.*?)</script>', page, re.S)
+    assert found, "the page has no config"
+    return dict(json.loads(found[1]))
+
+
 def upload(name: str = "标书.pdf", body: bytes = b"%PDF-1.7 test") -> tuple[BytesIO, str]:
     return BytesIO(body), name
 
 
-@pytest.fixture()
-def house(tmp_path: Path) -> Iterator[House]:
-    settings = read_settings({}, data=tmp_path, synchronous="NORMAL", upload_limit=200_000, diagram_limit=300_000)
-    clock = MovableClock(MONDAY)
-    with open_engine(settings, clock, handlers()) as engine:
+def _settings(data: Path) -> Settings:
+    return read_settings({}, data=data, synchronous="NORMAL", upload_limit=200_000, diagram_limit=300_000)
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data folder with people and the process; hashing passwords takes its time, so it is done once and copied."""
+    data = tmp_path_factory.mktemp("furnished")
+    with open_engine(_settings(data), MovableClock(MONDAY), handlers()) as engine:
         for user, (name, groups) in PEOPLE.items():
             engine.people.add_user(SYSTEM, user, name, PASSWORD, groups)
         engine.deployments.deploy(SYSTEM, FILES, "bid")
-        yield House(engine=engine, clock=clock, app=create_app(engine, settings))
+    return data
+
+
+@pytest.fixture
+def house(furnished: Path, tmp_path: Path) -> Iterator[House]:
+    data = tmp_path / "data"
+    shutil.copytree(furnished, data)
+    clock = MovableClock(MONDAY)
+    with open_engine(_settings(data), clock, handlers()) as engine:
+        yield House(engine=engine, clock=clock, app=create_app(engine, engine.settings))
