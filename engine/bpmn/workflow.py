@@ -867,7 +867,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                     self.discard(self.subprocesses[undone.id])  # undone as a whole
                 token = Token(scope, scope.spec.task_specs[handler])
                 token.triggered = True
-                if undone is not None and undone.data.keeps_new:  # a handler sees what the instance saw that it undoes
+                if undone is not None and undone.data.id == undone.id and undone.data.keeps_new:  # it sees what that instance saw
                     token.data = Scope(token.id, scope.scope, keeps_new=True, values=dict(undone.data.values))
                 token.internal_data.update(owner=thrower.id, undoes=unit or place)
                 data["running"].append(token.id)
