@@ -15,7 +15,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from functools import cache
 from hashlib import sha256
 from typing import Any, get_origin, get_type_hints
 
@@ -59,8 +58,17 @@ class _Shape:
     empty: Mapping[str, Any]
 
 
-@cache
 def _shape(cls: type[Event]) -> _Shape:
+    found = _shapes.get(cls)
+    if found is None:
+        found = _shapes[cls] = _find_shape(cls)
+    return found
+
+
+_shapes: dict[type[Event], _Shape] = {}
+
+
+def _find_shape(cls: type[Event]) -> _Shape:
     hints = get_type_hints(cls)
     names = tuple(f.name for f in fields(cls))
     empty: dict[str, Any] = {}

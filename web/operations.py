@@ -9,11 +9,12 @@ from typing import Any
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from engine import EngineError, Incident, NotFound, access
+from engine import EngineError, access
 from engine.access import GROUPS
-from engine.model import IncidentId
+from engine.errors import NotFound
+from engine.model import Incident, IncidentId
 from web.context import actor, engine, known_names
-from web.guard import open_to_all
+from web.guard import may_ask, open_to_all
 from web.language import gettext, language
 
 bp = Blueprint("operations", __name__)
@@ -151,11 +152,16 @@ def change_person(user_id: str) -> ResponseReturnValue:
 def health() -> ResponseReturnValue:
     """For monitoring: is work being done? 503 when the database is silent or due work waits for more than a minute."""
     found = engine().audit.health()
-    return jsonify(
-        ok=found.ok, at=found.at.isoformat(), database=found.database, timer_lag_seconds=found.timer_lag.total_seconds(),
-        job_lag_seconds=found.job_lag.total_seconds(), waiting_jobs=found.waiting_job_count, failed_jobs=found.failed_job_count,
-        open_incidents=found.open_incident_count, active_instances=found.active_instance_count,
-    ), 200 if found.ok else 503
+    facts: dict[str, Any] = {
+        "ok": found.ok, "at": found.at.isoformat(), "database": found.database, "timer_lag_seconds": found.timer_lag.total_seconds(),
+        "job_lag_seconds": found.job_lag.total_seconds(),
+    }
+    if may_ask() is not None:
+        facts |= {
+            "waiting_jobs": found.waiting_job_count, "failed_jobs": found.failed_job_count,
+            "open_incidents": found.open_incident_count, "active_instances": found.active_instance_count,
+        }
+    return jsonify(facts), 200 if found.ok else 503
 
 
 @bp.get("/ready")

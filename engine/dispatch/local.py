@@ -68,7 +68,7 @@ class LocalDispatcher:
             try:
                 again.clear()
                 count = self._loops[name]()
-            except Exception:  # the database may be away for a moment; the next look is a second off
+            except Exception:  # noqa: BLE001  the database may be away for a moment; the next look is a second off
                 _log.exception("the dispatcher's loop %s failed", name)
                 return
             finally:

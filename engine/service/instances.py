@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from engine import access, history
 from engine.bpmn import visible_variables
@@ -391,8 +392,8 @@ def _read(session: Session, id: int, *, after: int = 0, limit: int | None = None
 
 
 def _without_data(event: Event) -> Event:
-    hidden = {name: None if name == "result" else {} for name in _DATA if name in event.payload}
-    return replace(event, **hidden) if hidden else event  # type: ignore[arg-type]
+    hidden: dict[str, Any] = {name: None if name == "result" else {} for name in _DATA if name in event.payload}
+    return replace(event, **hidden) if hidden else event
 
 
 def _given(reason: str) -> str:

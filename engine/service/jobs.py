@@ -152,14 +152,15 @@ class Jobs:
 
         try:
             self._runtime.command(SYSTEM, instance_id, do)
-        except Exception as error:  # whatever it is, the other instances' timers must fire; this one is tried again
+        except Exception as error:  # noqa: BLE001  whatever it is, the other instances' timers must fire; this one is tried again
             for job in claimed:
                 self._failed(job, error)
 
     # -- handlers
     def _work(self, job: JobRow) -> None:
         """Run a handler outside every transaction, then let the token go on; the fence keeps a late finish out."""
-        assert job.instance_id is not None and job.body is not None
+        assert job.instance_id is not None
+        assert job.body is not None
         retries = Retries(job.retries, timedelta(microseconds=job.backoff))
         handler = self._runtime.handlers.get(job.type)
         errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
@@ -180,7 +181,7 @@ class Jobs:
         except BpmnError as error:
             thrown = error
             self._settle(job, lambda turn: turn.job_threw(job, thrown, errands))
-        except Exception as error:  # a handler's author may raise anything; it is tried again, then a person looks
+        except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it is tried again, then a person looks
             message = "".join(traceback.format_exception_only(error)).strip()
             self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands))
         else:
@@ -204,14 +205,14 @@ class Jobs:
             self._runtime.command(SYSTEM, job.instance_id, within)
         except _Stale:
             return  # the fence has refused a late finish; whoever holds the job now settles it
-        except Exception as error:  # the diagram cannot go on with what the handler gave: tried again, then a person looks
+        except Exception as error:  # noqa: BLE001  the diagram cannot go on with what the handler gave: tried again, then a person looks
             self._failed(job, error)
 
     # -- thrown events and notifications: jobs that no token waits for
     def _attempt(self, job: JobRow, run: Callable[[JobRow], None]) -> None:
         try:
             run(job)
-        except Exception as error:  # the next attempt comes later; after the last one a person looks
+        except Exception as error:  # noqa: BLE001  the next attempt comes later; after the last one a person looks
             self._failed(job, error)
         else:
             with self._database.writing() as tx:
@@ -379,7 +380,7 @@ class Jobs:
             else:
                 assert incident.token is not None
                 turn.step(RetryElement(token=incident.token))
-                turn.resolve(incident, reason.strip())
+                turn.say_why(incident.token, reason.strip())
 
         self._runtime.command(actor, found.instance_id, do)
 

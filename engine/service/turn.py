@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,9 @@ from engine.model import (
     Command,
     CompleteJob,
     CorrelateMessage,
-    Incident,
     InstanceStatus,
     JobKind,
+    JobState,
     NewJob,
     Step,
     Subscription,
@@ -129,18 +130,11 @@ class Turn:
         self._deliver_kept()
         return step
 
-    def resolve(self, incident: Incident, reason: str) -> None:
-        """Note why a person retried; unless the core has said so itself."""
-        if not any(isinstance(event, e.IncidentResolved) and event.token == incident.token for event, _ in self._events):
-            self.record(
-                e.IncidentResolved(
-                    process=incident.process,
-                    element=incident.element,
-                    token=incident.token or TokenId(0),
-                    kind=incident.kind,
-                    reason=reason,
-                )
-            )
+    def say_why(self, token: TokenId, reason: str) -> None:
+        """Add a person's reason to the incident at `token` that this turn has resolved."""
+        for n, (event, actor) in enumerate(self._events):
+            if isinstance(event, e.IncidentResolved) and event.token == token:
+                self._events[n] = replace(event, reason=reason), actor
 
     def link_incident(self, token: TokenId, job_id: int) -> None:
         """The incident that opens at `token` is about this job."""
@@ -155,6 +149,11 @@ class Turn:
         step = advance(self.compiled.definition, self._state, command, self.at)
         actor = SYSTEM if step.refused is not None else self.actor
         self._events += [(event, actor) for event in step.events if isinstance(event, Event)]
+        for cancelled in [event for event in step.events if isinstance(event, e.JobCancelled)]:
+            # the core does not know of a handler's incident: it goes with its job
+            if jobs.has_incident(self.session, self.row.id, cancelled.token):
+                place: dict[str, Any] = {"process": cancelled.process, "element": cancelled.element, "token": cancelled.token}
+                self.record(e.IncidentResolved(**place, kind="handler", reason="cancelled"), actor)
         self._status, self._outcome = step.status, step.outcome
         self._state = None if step.status in _ENDED else step.state
         self._timers, self._subscriptions = tuple(step.timers), tuple(step.subscriptions)
@@ -202,9 +201,7 @@ class Turn:
             self._take_errands(errands, row)
             self._advance(ThrowBpmnError(token=new.token, code=error.code, message=error.message))
             return
-        except (
-            Exception
-        ) as error:  # a handler's author may raise anything; it becomes a job that is tried again, then an incident
+        except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it becomes a job, tried again
             self.job_failed(replace(row, attempts=1), f"{type(error).__name__}: {error}", retries)
             return
         self._take_errands(errands, row)
@@ -274,7 +271,7 @@ class Turn:
         if errands is not None:
             self._take_errands(errands, row)
         again = retries.next_at(self.at, row.attempts, key=str(row.id))
-        place = {"process": row.process, "element": row.element, "token": TokenId(row.token)}
+        place: dict[str, Any] = {"process": row.process, "element": row.element, "token": TokenId(row.token)}
         self.record(e.JobFailed(**place, job_type=row.type, attempt=row.attempts, message=message, retry_at=again), SYSTEM)
         if row.fence == 0:  # failed within the turn that made it: the row is written now
             if again is not None:
@@ -328,13 +325,12 @@ class Turn:
                 return
             s = fresh[0]
             self._waiting.add((s.token, s.name, s.correlation_key))
-            now = micros(self.at)
-            found = messages.kept(self.session, s.name, s.correlation_key, now)
+            found = messages.kept(self.session, s.name, s.correlation_key, micros(self.at))
             if found is None:
                 # one that arrives before this turn is written must not be missed
-                self.require(lambda tx, s=s: messages.kept(tx, s.name, s.correlation_key, now) is None)  # type: ignore[misc]
+                self.require(partial(_none_kept, s, micros(self.at)))
                 continue
-            self.require(lambda tx, id=found.id: messages.take(tx, id))  # type: ignore[misc]
+            self.require(partial(_taken, found.id))
             self._advance(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(found.body)))
 
     # -- writing
@@ -402,7 +398,7 @@ class Turn:
         suspended = self._status is InstanceStatus.SUSPENDED
         jobs.insert(tx, self._jobs, held=suspended)
         for failed, message in self._failed_jobs:
-            jobs.insert(tx, [failed], held=suspended, state=jobs.JobState.FAILED, error=message)
+            jobs.insert(tx, [failed], held=suspended, state=JobState.FAILED, error=message)
         for event, actor in self._events:
             apply = _APPLIERS.get(type(event))
             if apply is not None:
@@ -539,6 +535,14 @@ _APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
     e.IncidentOpened: Turn._incident_opened,
     e.IncidentResolved: Turn._incident_resolved,
 }
+
+
+def _none_kept(s: Subscription, now: int, tx: Session) -> bool:
+    return messages.kept(tx, s.name, s.correlation_key, now) is None
+
+
+def _taken(message_id: int, tx: Session) -> bool:
+    return messages.take(tx, message_id)
 
 
 def _mark(waiting: Any) -> int | None:

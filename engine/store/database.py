@@ -157,6 +157,13 @@ class Database:
             Conflict: another process held the database for half a minute.
         """
         self._after_fork()
+        if self._ids is None or self._clock.now() >= self._renew_at:
+            self._lease()
+        with self._transaction() as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
         pooled = self._engine.raw_connection()
         try:
             connection = cast(sqlite3.Connection, pooled.driver_connection)
@@ -179,41 +186,36 @@ class Database:
             pooled.close()
 
     def new_id(self) -> int:
-        """Return a new 63-bit id; its node part is leased by this process alone."""
-        if self._ids is None or self._pid != os.getpid() or self._clock.now() >= self._renew_at:
+        """Return a new 63-bit id; its node part is leased by this process alone, and renewed before transactions."""
+        self._after_fork()
+        ids = self._ids
+        if ids is None:
             self._lease()
-        assert self._ids is not None
-        return self._ids.next()
+            ids = self._ids
+            assert ids is not None
+        return ids.next()
 
     def _lease(self) -> None:
         """Lease a node number: the lowest never used, else the one whose lease ran out longest ago.
 
         A number is not used again as long as there are fresh ones, so that a restart at the same instant repeats no id.
         """
-        self._after_fork()
         with self._leasing:
             now = self._clock.now()
             if self._ids is not None and now < self._renew_at:
                 return
-            with self.writing() as tx:
-                if self._ids is not None and tx.run(
-                    "update node_lease set leased_until = ? where owner = ?", (micros(now + _LEASE), self._owner)
-                ):
-                    self._renew_at = now + _LEASE / 2
-                    return
-                node = tx.value("select coalesce(max(node) + 1, 0) from node_lease")
-                if node >= _NODES:
-                    node = tx.value(
-                        "select node from node_lease where leased_until < ? order by leased_until limit 1", (micros(now),)
-                    )
-                    if node is None:
-                        raise Conflict()
-                    tx.run("delete from node_lease where node = ?", (node,))
-                tx.run(
-                    "insert into node_lease (node, owner, leased_until) values (?, ?, ?)",
-                    (node, self._owner, micros(now + _LEASE)),
-                )
-            self._ids, self._renew_at = IdIssuer(self._clock, node), now + _LEASE / 2
+            until, expired = micros(now + _LEASE), "select node from node_lease where leased_until < ? order by leased_until limit 1"
+            with self._transaction() as tx:
+                if self._ids is None or not tx.run("update node_lease set leased_until = ? where owner = ?", (until, self._owner)):
+                    node = tx.value("select coalesce(max(node) + 1, 0) from node_lease")
+                    if node >= _NODES:
+                        node = tx.value(expired, (micros(now),))
+                        if node is None:
+                            raise Conflict()
+                        tx.run("delete from node_lease where node = ?", (node,))
+                    tx.run("insert into node_lease (node, owner, leased_until) values (?, ?, ?)", (node, self._owner, until))
+                    self._ids = IdIssuer(self._clock, node)
+            self._renew_at = now + _LEASE / 2
 
     def _after_fork(self) -> None:
         """A forked process inherits neither connections nor its parent's node number."""

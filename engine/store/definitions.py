@@ -1,5 +1,7 @@
 """Deployments, the files in them, process definitions, and the versions that a run is pinned to."""
 
+# ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +14,6 @@ import orjson
 from engine.model import DefinitionId, DeploymentId, Draft, ProcessDefinition, ProcessInfo
 from engine.store.database import Session, instant
 
-_SETS = ("starter_groups", "start_messages", "calls", "forms", "decisions", "job_types", "groups")
-
 
 def _dump_info(info: ProcessInfo) -> bytes:
     # what a later `ProcessInfo` adds has a default there or is written by a migration
@@ -24,7 +24,8 @@ def _dump_info(info: ProcessInfo) -> bytes:
 
 
 def _load_info(body: bytes) -> ProcessInfo:
-    return ProcessInfo(**{k: frozenset(v) if isinstance(v, list) else v for k, v in orjson.loads(body).items()})
+    values: dict[str, Any] = {k: frozenset(v) if isinstance(v, list) else v for k, v in orjson.loads(body).items()}
+    return ProcessInfo(**values)
 
 
 _COLUMNS = "d.id, d.key, d.version, d.name, d.version_tag, d.deployment_id, d.sha256, d.deployed_at, d.deployed_by, d.info"

@@ -3,6 +3,8 @@
 A worker claims a due row with a lease and a new fence; what it finishes later counts only if the fence still is its own.
 """
 
+# ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -210,7 +212,7 @@ def waiting(tx: Session, instance_id: int) -> list[WaitingJob]:
 
 def lags(tx: Session, now: int) -> tuple[int, int, int, int]:
     """Return the wait of the oldest due timer and of the oldest other due job, how many jobs wait, how many failed."""
-    oldest = dict(tx.rows(
+    oldest: dict[int, int] = dict(tx.rows(
         "select kind = 'timer', min(due_at) from job where state = 'waiting' and held = 0 and due_at <= ? group by kind = 'timer'", (now,)
     ))  # fmt: skip
     waiting_count, failed_count = tx.row(
@@ -265,6 +267,12 @@ def resolve_incidents(tx: Session, instance_id: int, token: int | None, *, at: i
     else:
         sql, values = "where instance_id = ? and token = ? and resolved_at is null", [instance_id, token]
     tx.run(f"update incident set resolved_at = ?, resolved_by = ? {sql}", (at, by, *values))
+
+
+def has_incident(tx: Session, instance_id: int, token: int) -> bool:
+    """True if an incident is open at `token` (`ix_incident_open`)."""
+    sql = "select 1 from incident where instance_id = ? and token = ? and resolved_at is null"
+    return tx.value(sql, (instance_id, token)) is not None
 
 
 def incident(tx: Session, incident_id: int) -> Incident | None:

@@ -1,5 +1,7 @@
 """Who waits for which message or signal, and messages that wait for somebody."""
 
+# ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
+
 from __future__ import annotations
 
 from collections.abc import Sequence

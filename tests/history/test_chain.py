@@ -1,0 +1,297 @@
+"""What was written stays as it was, or it shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import events as e
+from engine import history
+from engine.events import EVENT_TYPES, Event, Recorded
+from engine.history import Sealed, UnreadableEvent, export, fold, genesis, replay, seal, unseal, verify
+from engine.model import InstanceId, TokenId
+
+INSTANCE = 683478614016000003
+NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
+SCRIPT = Path(__file__).parents[2] / "docs" / "verify_export.py"
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.text(max_size=8),
+    st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-10**9, max_value=10**9),
+    st.dates(date(2000, 1, 1), date(2090, 1, 1)), st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)),
+)  # fmt: skip
+values = st.dictionaries(st.text(min_size=1, max_size=6), st.one_of(scalars, st.lists(scalars, max_size=3)), max_size=4)
+instants = st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+
+
+def _field(name: str, hint: Any) -> st.SearchStrategy[Any]:
+    text = str(hint)
+    if name in ("values", "variables", "inputs"):
+        return values
+    if name == "result":
+        return scalars
+    if name == "definitions":
+        return st.dictionaries(st.text(min_size=1, max_size=5), st.integers(1, 9), max_size=3)
+    if name == "properties":
+        return st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=5), max_size=3)
+    if "tuple[int" in text:
+        return st.lists(st.integers(1, 99), max_size=3).map(tuple)
+    if "tuple" in text:
+        return st.lists(st.text(max_size=5), max_size=3).map(tuple)
+    if "datetime" in text:
+        return st.one_of(st.none(), instants) if "None" in text else instants
+    if hint is bool:
+        return st.booleans()
+    if "int" in text or "TokenId" in text:
+        return st.one_of(st.none(), st.integers(1, 2**60)) if "None" in text else st.integers(1, 2**60)
+    return st.one_of(st.none(), st.text(max_size=6)) if "None" in text else st.text(max_size=6)
+
+
+def _event(cls: type[Event]) -> st.SearchStrategy[Event]:
+    hints = {n: h for n, h in get_type_hints(cls).items() if n not in ("version", "payload")}
+    return st.builds(cls, **{name: _field(name, hint) for name, hint in hints.items()})
+
+
+any_event = st.sampled_from(sorted(EVENT_TYPES)).flatmap(lambda name: _event(EVENT_TYPES[name]))
+
+
+def chain_of(*given: Event, at: datetime = NOON) -> list[Sealed]:
+    head, found = genesis(INSTANCE), list[Sealed]()
+    for seq, event in enumerate(given, 1):
+        sealed = seal(event, instance_id=INSTANCE, seq=seq, at=at, actor="ann", acting_for=None, head=head)
+        head = sealed.hash
+        found.append(sealed)
+    return found
+
+
+def breaks_of(chain: list[Sealed], of: list[Sealed]) -> list[str]:
+    return [b.kind for b in verify(INSTANCE, chain, len(of), of[-1].hash)]
+
+
+@given(any_event)
+@settings(max_examples=300, deadline=None)
+def test_every_event_is_read_as_it_was_written(event: Event) -> None:
+    (sealed,) = chain_of(event)
+
+    recorded = unseal(sealed)
+
+    assert recorded == Recorded(instance_id=InstanceId(INSTANCE), seq=1, at=NOON, actor="ann", acting_for=None, event=event)
+
+
+def test_every_type_of_event_is_tried() -> None:
+    for cls in EVENT_TYPES.values():
+        _event(cls).example  # builds the strategy; a field of an unknown shape would raise
+
+
+THREE = (
+    e.InstanceStarted(process="p", definitions={"p": 1}, business_key="B-1", variables={"amount": Decimal("12.50")}),
+    e.UserTaskCompleted(
+        process="p",
+        element="a",
+        token=TokenId(2),
+        values={"结果": "通过", "on": date(2026, 3, 2), "at": time(9, 30)},
+        due_at=NOON,
+    ),
+    e.InstanceCompleted(outcome="done"),
+)
+
+
+@given(st.data())
+@settings(max_examples=400, deadline=None)
+def test_one_changed_byte_anywhere_is_found(data: st.DataObject) -> None:
+    chain = chain_of(*THREE)
+    place = data.draw(st.integers(0, 2))
+    part = data.draw(st.sampled_from(["body", "hash", *(["payload", "salt"] if chain[place].payload is not None else [])]))
+    before: bytes = getattr(chain[place], part)
+    at, flip = data.draw(st.integers(0, len(before) - 1)), data.draw(st.integers(1, 255))
+    after = before[:at] + bytes([before[at] ^ flip]) + before[at + 1 :]
+    changed = list(chain)
+    changed[place] = Sealed(**{n: after if n == part else getattr(chain[place], n) for n in Sealed.__slots__})
+
+    assert breaks_of(changed, of=chain)
+
+
+def test_an_intact_chain_has_no_breaks() -> None:
+    chain = chain_of(*THREE)
+
+    assert breaks_of(chain, of=chain) == []
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_a_missing_event_is_found(cut: int) -> None:
+    chain = chain_of(*THREE)
+
+    assert breaks_of(chain[:cut] + chain[cut + 1 :], of=chain)
+
+
+def test_swapped_events_are_found() -> None:
+    chain = chain_of(*THREE)
+
+    assert breaks_of([chain[1], chain[0], chain[2]], of=chain)
+
+
+def test_a_cut_tail_is_found_by_the_head_that_the_instance_remembers() -> None:
+    chain = chain_of(*THREE)
+
+    assert breaks_of(chain[:2], of=chain) == ["tail"]
+
+
+def test_an_erased_payload_leaves_the_chain_intact_and_its_fields_empty() -> None:
+    chain = chain_of(*THREE)
+    erased = [Sealed(s.seq, s.body, s.hash, None, None) for s in chain]
+
+    assert breaks_of(erased, of=chain) == []
+    assert unseal(erased[0]).erased
+    assert unseal(erased[0]).event == e.InstanceStarted(process="p", definitions={"p": 1}, business_key="B-1", variables={})
+
+
+def test_a_foreign_payload_in_place_of_none_is_found() -> None:
+    chain = chain_of(*THREE)
+    last = chain[2]
+    changed = [*chain[:2], Sealed(last.seq, last.body, last.hash, b"s" * 16, b"{}")]
+
+    assert breaks_of(changed, of=chain) == ["payload"]
+
+
+def test_equal_payloads_have_different_commitments() -> None:
+    one, two = chain_of(THREE[0])[0], chain_of(THREE[0])[0]
+
+    assert one.payload == two.payload
+    assert json.loads(one.body)["commitment"] != json.loads(two.body)["commitment"]
+
+
+def test_an_event_of_a_later_release_is_refused_loudly() -> None:
+    (sealed,) = chain_of(THREE[2])
+    later = Sealed(1, sealed.body.replace(b'"version":1', b'"version":9'), sealed.hash, None, None)
+
+    with pytest.raises(UnreadableEvent):
+        unseal(later)
+
+
+def test_an_older_version_is_read_through_its_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+    (sealed,) = chain_of(e.UserTaskReminded(process="p", element="a", token=TokenId(1), stage="half", recipients=("ann",)))
+    old = Sealed(1, sealed.body.replace(b'"stage"', b'"step"'), sealed.hash, None, None)
+    monkeypatch.setattr(e.UserTaskReminded, "version", 2)
+    monkeypatch.setattr(history, "_shapes", {})
+    monkeypatch.setattr(history, "UPGRADES", {("UserTaskReminded", 1): lambda v: {**v, "stage": v["step"]}})
+
+    event = unseal(old).event
+
+    assert isinstance(event, e.UserTaskReminded)
+    assert event.stage == "half"
+
+
+# ------------------------------------------------------------------------------------------------------------ the auditor's script
+def run_script(tmp_path: Path, lines: list[bytes]) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "export.jsonl"
+    path.write_bytes(b"".join(lines))
+    return subprocess.run([sys.executable, "-I", "-S", str(SCRIPT), str(path)], capture_output=True, text=True, check=False)
+
+
+def test_an_auditor_verifies_an_export_with_the_standard_library_alone(tmp_path: Path) -> None:
+    chain = chain_of(*THREE)
+
+    result = run_script(tmp_path, list(export(INSTANCE, chain, 3, chain[-1].hash)))
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "3 events" in result.stdout
+    assert chain[-1].hash.hex() in result.stdout
+
+
+@pytest.mark.parametrize("part", ["seq", "hash", "body", "salt", "payload"])
+def test_an_auditor_sees_which_line_was_changed(tmp_path: Path, part: str) -> None:
+    chain = chain_of(*THREE)
+    lines = list(export(INSTANCE, chain, 3, chain[-1].hash))
+    line = json.loads(lines[2])
+    line[part] = {"seq": 7, "hash": "00" * 32, "salt": "00" * 16}.get(part) or line[part].replace("ann", "eve").replace("通过", "不过")
+    lines[2] = json.dumps(line).encode() + b"\n"
+
+    result = run_script(tmp_path, lines)
+
+    assert result.returncode == 1
+    assert "line 3" in result.stdout
+
+
+def test_an_auditor_sees_a_cut_tail_and_counts_erased_payloads(tmp_path: Path) -> None:
+    chain = chain_of(*THREE)
+    lines = list(export(INSTANCE, [Sealed(s.seq, s.body, s.hash, None, None) for s in chain], 3, chain[-1].hash))
+
+    assert "2 payloads erased" in run_script(tmp_path, lines).stdout
+    assert run_script(tmp_path, lines[:-1]).returncode == 1
+
+
+# ------------------------------------------------------------------------------------------------------------------------ folding
+def recorded(*given: Event) -> list[Recorded]:
+    return [
+        Recorded(
+            instance_id=InstanceId(1),
+            seq=n,
+            at=NOON + timedelta(minutes=n),
+            actor="ann" if n % 2 else "bob",
+            acting_for=None,
+            event=event,
+        )
+        for n, event in enumerate(given, 1)
+    ]
+
+
+def place(element: str, token: int) -> dict[str, Any]:
+    return {"process": "p", "element": element, "token": TokenId(token)}
+
+
+def test_a_view_tells_where_tokens_stood_how_often_and_how_long() -> None:
+    story = recorded(
+        e.InstanceStarted(process="p", definitions={"p": 3}, business_key="", variables={"n": 1}),
+        e.ActivityStarted(**place("a", 1), kind="userTask"),
+        e.UserTaskCreated(
+            **place("a", 1),
+            name="A",
+            form=None,
+            assignee=None,
+            candidate_groups=("g",),
+            candidate_users=(),
+            priority=50,
+            due_at=None,
+        ),
+        e.UserTaskClaimed(**place("a", 1)),
+        e.UserTaskCompleted(**place("a", 1), values={"n": 2}),
+        e.VariablesChanged(scope=None, names=("n",), cause="a", values={"n": 2}),
+        e.ActivityCompleted(**place("a", 1)),
+        e.FlowTaken(**place("a", 1), flow="a_b", to_token=TokenId(2)),
+        e.ActivityStarted(**place("b", 2), kind="serviceTask"),
+    )
+    seen = [(r.seq, sorted(v.positions), v.tasks[TokenId(1)].assignee if v.tasks else None) for r, v in replay(story)]
+
+    view = fold(story)
+
+    assert seen[3] == (4, [1], "bob")
+    assert [p.element for p in view.positions.values()] == ["b"]
+    assert view.elements["p", "a"].took == timedelta(minutes=5)
+    assert (view.elements["p", "a"].completed, view.elements["p", "b"].open) == (1, 1)
+    assert view.flows == {("p", "a_b"): 1}
+    assert view.variables[None] == {"n": 2}
+    assert view.performers == {"a": "ann"}
+    assert view.definitions == {"p": 3}
+    assert not view.tasks
+
+
+def test_an_ended_instance_has_nothing_open_in_its_view() -> None:
+    view = fold(
+        recorded(
+            e.ActivityStarted(**place("a", 1), kind="userTask"),
+            e.TimerScheduled(**place("t", 2), due_at=NOON),
+            e.IncidentOpened(**place("a", 1), kind="expression", message="?"),
+            e.InstanceCancelled(reason="no bid"),
+        )
+    )
+
+    assert (view.positions, view.timers, view.incidents, view.outcome) == ({}, {}, {}, "no bid")
