@@ -110,6 +110,7 @@ class Grid:
         put(self.sides, (e.dst.rep, (steps[-1] + 2) % 4), (e, False))
 
     def port_cost(self, e: Edge, node: Node, side: int, leaving: bool) -> float:
+        """Return the price of `e` leaving `node` by `side`, or else entering it there."""
         if e.kind != "flow":
             return 0.0 if side in (UP, DOWN) else 1.5
         base = [0.0, 1.4, 3.0, 1.4] if leaving else [3.0, 1.4, 0.0, 1.4]
