@@ -11,7 +11,7 @@ import { CreateAppendAnythingModule } from 'bpmn-js-create-append-anything';
 import TokenSimulation from 'bpmn-js-token-simulation';
 import Minimap from 'diagram-js-minimap';
 import { Decoration, elementName, fit, reveal, typeName, zoomButtons } from './canvas.js';
-import { drawIcon, h, iconButton } from './dom.js';
+import { drawIcon, h, iconButton, title } from './dom.js';
 import commands, { readLayout } from './modeler/commands.js';
 import { copyExtensions, Extensions } from './modeler/extensions.js';
 import { FieldTable } from './modeler/fields.js';
@@ -41,6 +41,7 @@ let saved; // the last command of what the server has; its place on the stack al
 let replaced = false; // a file or a layout took the place of the draft: changed whatever the stack says
 let findings = [];
 let fresh = true; // the findings are the server's, of the diagram as it stands
+let known = new Set(); // what the quick look says of a diagram that the server has judged: the server has the last word
 
 const stack = () => modeler.get('commandStack');
 const lastCommand = () => stack()._stack[stack()._stackIdx];
@@ -55,18 +56,80 @@ function build() {
   parts.undo = iconButton('undo', say('modeler.undo'), () => stack().undo(), { disabled: true });
   parts.redo = iconButton('redo', say('modeler.redo'), () => stack().redo(), { disabled: true });
   parts.simulate = tool(say('modeler.simulate'), () => modeler.get('toggleMode').toggleMode(), { 'aria-pressed': 'false' });
-  parts.file = h('input', { type: 'file', accept: '.bpmn,.xml,application/xml', hidden: true, 'aria-label': say('modeler.import'), onchange: () => act(importFile) });
-  parts.autosave = h('input', { type: 'checkbox', id: 'autosave', checked: remembered(), onchange: () => { remember(parts.autosave.checked); if (parts.autosave.checked) later(); } });
-  const menu = h('details', { class: 'menu' }, h('summary', { class: 'tool' }, say('modeler.download')), h('div', { class: 'menu-items' }, tool(say('modeler.download.bpmn'), () => download('bpmn')), tool(say('modeler.download.svg'), () => download('svg'))));
-  document.addEventListener('click', event => { if (!menu.contains(event.target) || event.target.closest('.menu-items')) menu.open = false; });
+  parts.file = h('input', {
+    type: 'file',
+    accept: '.bpmn,.xml,application/xml',
+    hidden: true,
+    'aria-label': say('modeler.import'),
+    onchange: () => act(importFile),
+  });
+  parts.autosave = h('input', {
+    type: 'checkbox',
+    id: 'autosave',
+    checked: remembered(),
+    onchange: () => {
+      remember(parts.autosave.checked);
+      if (parts.autosave.checked) later();
+    },
+  });
+  const menu = h(
+    'details',
+    { class: 'menu' },
+    h('summary', { class: 'tool' }, say('modeler.download')),
+    h(
+      'div',
+      { class: 'menu-items' },
+      tool(say('modeler.download.bpmn'), () => download('bpmn')),
+      tool(say('modeler.download.svg'), () => download('svg')),
+    ),
+  );
+  document.addEventListener('click', event => {
+    if (!menu.contains(event.target) || event.target.closest('.menu-items')) menu.open = false;
+  });
 
   parts.canvas = h('div', { class: 'diagram-canvas', 'aria-label': say('diagram.of', { name: config.name }) });
-  parts.properties = h('div', { class: 'side-panel', id: 'side-properties', role: 'tabpanel', 'aria-labelledby': 'tab-properties' });
-  parts.findings = h('div', { class: 'side-panel', id: 'side-findings', role: 'tabpanel', 'aria-labelledby': 'tab-findings', hidden: true });
-  parts.elements = h('div', { class: 'side-panel', id: 'side-elements', role: 'tabpanel', 'aria-labelledby': 'tab-elements', hidden: true });
+  parts.properties = h('div', {
+    class: 'side-panel',
+    id: 'side-properties',
+    role: 'tabpanel',
+    'aria-labelledby': 'tab-properties',
+  });
+  parts.findings = h('div', {
+    class: 'side-panel',
+    id: 'side-findings',
+    role: 'tabpanel',
+    'aria-labelledby': 'tab-findings',
+    hidden: true,
+  });
+  parts.elements = h('div', {
+    class: 'side-panel',
+    id: 'side-elements',
+    role: 'tabpanel',
+    'aria-labelledby': 'tab-elements',
+    hidden: true,
+  });
   parts.count = h('span', { class: 'count' });
-  const tab = (name, label, ...more) => h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `side-${name}`, 'aria-selected': String(name === 'properties'), onclick: () => openTab(name) }, label, ...more);
-  parts.tabs = h('div', { class: 'tabs', role: 'tablist', 'aria-label': say('modeler.side') }, tab('properties', say('modeler.properties')), tab('findings', say('modeler.findings'), parts.count), tab('elements', say('modeler.elements')));
+  const tab = (name, label, ...more) =>
+    h(
+      'button',
+      {
+        type: 'button',
+        role: 'tab',
+        id: `tab-${name}`,
+        'aria-controls': `side-${name}`,
+        'aria-selected': String(name === 'properties'),
+        onclick: () => openTab(name),
+      },
+      label,
+      ...more,
+    );
+  parts.tabs = h(
+    'div',
+    { class: 'tabs', role: 'tablist', 'aria-label': say('modeler.side') },
+    tab('properties', say('modeler.properties')),
+    tab('findings', say('modeler.findings'), parts.count),
+    tab('elements', say('modeler.elements')),
+  );
   parts.tabs.addEventListener('keydown', event => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
@@ -76,19 +139,52 @@ function build() {
     next.focus();
   });
   parts.notice = h('div', { class: 'modeler-notice', hidden: true });
-  parts.work = h('div', { class: 'modeler-work' }, parts.canvas, h('aside', { class: 'modeler-side', 'aria-label': say('modeler.side') }, parts.tabs, parts.properties, parts.findings, parts.elements));
+  parts.work = h(
+    'div',
+    { class: 'modeler-work' },
+    parts.canvas,
+    h(
+      'aside',
+      { class: 'modeler-side', 'aria-label': say('modeler.side') },
+      parts.tabs,
+      parts.properties,
+      parts.findings,
+      parts.elements,
+    ),
+  );
   root.replaceChildren(
-    h('div', { class: 'too-small' }, h('h1', {}, config.name || config.key), h('p', { class: 'alert warn' }, say('modeler.small'))),
-    h('div', { class: 'workbench-bar' },
-      config.back && h('a', { class: 'tool icon', href: config.back.url, title: config.back.label, 'aria-label': config.back.label }, drawIcon('back')),
-      h('h1', {}, config.name || config.key, h('span', { class: 'sub' }, config.version ? say('modeler.based', { n: config.version }) : say('modeler.new'))),
-      parts.save, tool(say('modeler.check'), () => act(checkNow)), config.layoutUrl && tool(say('modeler.layout'), () => act(layOut)),
-      config.deployUrl && tool(say('modeler.deploy'), () => act(deploy)), h('span', { class: 'divider' }),
-      parts.undo, parts.redo, h('span', { class: 'divider' }), parts.simulate,
+    h('p', { class: 'too-small alert warn' }, say('modeler.small')),
+    h(
+      'div',
+      { class: 'workbench-bar' },
+      config.back &&
+        h(
+          'a',
+          { class: 'tool icon', href: config.back.url, title: config.back.label, 'aria-label': config.back.label },
+          drawIcon('back'),
+        ),
+      title(config.name || config.key, config.version ? say('modeler.based', { n: config.version }) : say('modeler.new')),
+      parts.save,
+      tool(say('modeler.check'), () => act(checkNow)),
+      config.layoutUrl && tool(say('modeler.layout'), () => act(layOut)),
+      config.deployUrl && tool(say('modeler.deploy'), () => act(deploy)),
+      h('span', { class: 'divider' }),
+      parts.undo,
+      parts.redo,
+      h('span', { class: 'divider' }),
+      parts.simulate,
       config.diffUrl && h('a', { class: 'tool', href: config.diffUrl, target: '_blank', rel: 'noopener' }, say('modeler.diff')),
-      menu, tool(say('modeler.import'), () => parts.file.click()), parts.file, h('span', { class: 'spring' }),
-      h('label', { class: 'autosave', for: 'autosave' }, parts.autosave, say('modeler.autosave')), zoomButtons(() => modeler, VIEW)),
-    h('div', { class: 'modeler-line' }, parts.status), parts.notice, parts.work);
+      menu,
+      tool(say('modeler.import'), () => parts.file.click()),
+      parts.file,
+      h('span', { class: 'spring' }),
+      h('label', { class: 'autosave', for: 'autosave' }, parts.autosave, say('modeler.autosave')),
+      zoomButtons(() => modeler, VIEW),
+    ),
+    h('div', { class: 'modeler-line' }, parts.status),
+    parts.notice,
+    parts.work,
+  );
 }
 
 function openTab(name) {
@@ -107,10 +203,30 @@ function tell(text, tone = '') {
 
 /** A message that stays until it is answered; `actions`: [[label, function or url]]. */
 function notice(text, tone, actions = []) {
-  const button = ([label, action]) => (typeof action === 'string' ? h('a', { class: 'tool', href: action, target: '_blank', rel: 'noopener' }, label)
-    : h('button', { type: 'button', class: 'tool', onclick: () => { parts.notice.hidden = true; if (action) act(action); } }, label));
+  const button = ([label, action]) =>
+    typeof action === 'string'
+      ? h('a', { class: 'tool', href: action, target: '_blank', rel: 'noopener' }, label)
+      : h(
+          'button',
+          {
+            type: 'button',
+            class: 'tool',
+            onclick: () => {
+              parts.notice.hidden = true;
+              if (action) act(action);
+            },
+          },
+          label,
+        );
   parts.notice.hidden = false;
-  parts.notice.replaceChildren(h('div', { class: `alert ${tone}`, role: 'alert' }, h('p', {}, text), h('div', { class: 'button-row' }, ...actions.map(button), button([say('close'), null]))));
+  parts.notice.replaceChildren(
+    h(
+      'div',
+      { class: `alert ${tone}`, role: 'alert' },
+      h('p', {}, text),
+      h('div', { class: 'button-row' }, ...actions.map(button), button([say('close'), null])),
+    ),
+  );
 }
 
 /** Runs something that asks the server, one at a time, and says why it failed. */
@@ -152,7 +268,7 @@ async function load() {
   }
   await open(xml);
   replaced = false;
-  if (config.findings?.length) takeFindings(config.findings);
+  if (config.findings) takeFindings(config.findings);
   tell(say('modeler.opened'));
 }
 
@@ -170,7 +286,17 @@ async function open(xml) {
   saved = lastCommand();
   fit(modeler, VIEW);
   showElements();
-  if (warnings.length) notice(say('modeler.not.understood', { n: warnings.length, what: warnings.slice(0, 3).map(w => w.message.split('\n')[0]).join(';') }), 'warn');
+  if (warnings.length)
+    notice(
+      say('modeler.not.understood', {
+        n: warnings.length,
+        what: warnings
+          .slice(0, 3)
+          .map(w => w.message.split('\n')[0])
+          .join('；'),
+      }),
+      'warn',
+    );
 }
 
 async function importFile() {
@@ -191,7 +317,10 @@ async function importFile() {
 
 async function download(kind) {
   const text = kind === 'svg' ? (await modeler.saveSVG()).svg : await xmlOf();
-  const link = h('a', { href: URL.createObjectURL(new Blob([text], { type: kind === 'svg' ? 'image/svg+xml' : 'application/xml' })), download: `${config.key}.${kind}` });
+  const link = h('a', {
+    href: URL.createObjectURL(new Blob([text], { type: kind === 'svg' ? 'image/svg+xml' : 'application/xml' })),
+    download: `${config.key}.${kind}`,
+  });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
@@ -207,7 +336,12 @@ async function save({ over } = {}) {
   } catch (error) {
     if (error.status !== 412) throw error;
     tell(say('modeler.conflict.short'), 'bad');
-    notice(say('modeler.conflict'), 'bad', [...(config.diffUrl ? [[say('modeler.conflict.compare'), config.diffUrl]] : []), [say('modeler.conflict.download'), () => download('bpmn')], [say('modeler.conflict.theirs'), takeTheirs], [say('modeler.conflict.mine'), overwrite]]);
+    notice(say('modeler.conflict'), 'bad', [
+      ...(config.diffUrl ? [[say('modeler.conflict.compare'), config.diffUrl]] : []),
+      [say('modeler.conflict.download'), () => download('bpmn')],
+      [say('modeler.conflict.theirs'), takeTheirs],
+      [say('modeler.conflict.mine'), overwrite],
+    ]);
     return false;
   }
   base = answer.sha256;
@@ -228,7 +362,12 @@ async function overwrite() {
 
 async function check() {
   const at = lastCommand();
-  const { findings: found } = await (await sendXml(`${config.checkUrl}${config.checkUrl.includes('?') ? '&' : '?'}key=${encodeURIComponent(config.key)}`, await xmlOf())).json();
+  const { findings: found } = await (
+    await sendXml(
+      `${config.checkUrl}${config.checkUrl.includes('?') ? '&' : '?'}key=${encodeURIComponent(config.key)}`,
+      await xmlOf(),
+    )
+  ).json();
   if (at === lastCommand()) takeFindings(found);
 }
 
@@ -236,7 +375,14 @@ async function checkNow() {
   tell(say('modeler.checking'));
   await check();
   const errors = findings.filter(f => f.severity !== 'warning').length;
-  tell(errors ? say('modeler.checked.bad', { n: errors }) : findings.length ? say('modeler.checked.warn', { n: findings.length }) : say('modeler.checked.ok'), errors ? 'bad' : 'ok');
+  tell(
+    errors
+      ? say('modeler.checked.bad', { n: errors })
+      : findings.length
+        ? say('modeler.checked.warn', { n: findings.length })
+        : say('modeler.checked.ok'),
+    errors ? 'bad' : 'ok',
+  );
   openTab('findings');
 }
 
@@ -249,7 +395,15 @@ async function layOut() {
   else {
     await open(laid);
     replaced = true;
-    notice(say('modeler.laid.out.anew'), 'info', [[say('modeler.laid.out.back'), async () => { await open(before); replaced = true; }]]);
+    notice(say('modeler.laid.out.anew'), 'info', [
+      [
+        say('modeler.laid.out.back'),
+        async () => {
+          await open(before);
+          replaced = true;
+        },
+      ],
+    ]);
   }
   fit(modeler, VIEW);
   tell(say('modeler.laid.out'), 'ok');
@@ -263,7 +417,14 @@ async function deploy() {
     tell(say('modeler.deploy.refused', { n: errors }), 'bad');
     return;
   }
-  if (!(await ask(say('modeler.deploy'), say('modeler.deploy.confirm', { name: config.name || config.key }), say('modeler.deploy.yes')))) return;
+  if (
+    !(await ask(
+      say('modeler.deploy'),
+      say('modeler.deploy.confirm', { name: config.name || config.key }),
+      say('modeler.deploy.yes'),
+    ))
+  )
+    return;
   if (isDirty() && !(await save())) return;
   const answer = await (await sendXml(config.deployUrl, await xmlOf(), { base })).json();
   if (answer.findings) takeFindings(answer.findings);
@@ -277,9 +438,22 @@ async function deploy() {
 /** A question in a dialog of ours; true when it was answered with yes. */
 function ask(title, text, yes) {
   return new Promise(resolve => {
-    const dialog = h('dialog', { class: 'dialog', 'aria-labelledby': 'ask-title' }, h('h2', { id: 'ask-title' }, title), h('p', {}, text),
-      h('form', { method: 'dialog', class: 'form-actions' }, h('button', { class: 'button', value: 'yes' }, yes), h('button', { class: 'button secondary', value: '' }, say('cancel'))));
-    dialog.addEventListener('close', () => { resolve(dialog.returnValue === 'yes'); dialog.remove(); });
+    const dialog = h(
+      'dialog',
+      { class: 'dialog', 'aria-labelledby': 'ask-title' },
+      h('h2', { id: 'ask-title' }, title),
+      h('p', {}, text),
+      h(
+        'form',
+        { method: 'dialog', class: 'form-actions' },
+        h('button', { class: 'button', value: 'yes' }, yes),
+        h('button', { class: 'button secondary', value: '' }, say('cancel')),
+      ),
+    );
+    dialog.addEventListener('close', () => {
+      resolve(dialog.returnValue === 'yes');
+      dialog.remove();
+    });
     document.body.append(dialog);
     dialog.showModal();
   });
@@ -288,9 +462,16 @@ function ask(title, text, yes) {
 // ------------------------------------------------------------------------------------------------------------- findings
 function takeFindings(list, open = false) {
   const en = language() === 'en';
-  findings = list.map(f => ({ ...f, text: (en && f.en) || f.zh, mend: (en ? f.mend_en ?? f.mendEn : f.mend_zh ?? f.mendZh) || '' }));
+  findings = list.map(f => ({
+    ...f,
+    text: (en && f.en) || f.zh,
+    mend: (en ? (f.mend_en ?? f.mendEn) : (f.mend_zh ?? f.mendZh)) || '',
+  }));
   fresh = true;
   showFindings(findings);
+  glance().then(quick => {
+    known = new Set(quick.map(sameAs));
+  });
   if (open) openTab('findings');
 }
 
@@ -299,16 +480,30 @@ const RANK = { error: 0, draft: 1, warning: 2, quick: 3 };
 function showFindings(all) {
   const sorted = [...all].sort((a, b) => RANK[a.severity] - RANK[b.severity]);
   const registry = modeler.get('elementRegistry');
-  const shape = id => registry.get(id) ?? registry.find(e => e.businessObject?.processRef?.id === id) ?? registry.find(e => e.businessObject?.loopCharacteristics?.id === id);
+  const shape = id =>
+    registry.get(id) ??
+    registry.find(e => e.businessObject?.processRef?.id === id) ??
+    registry.find(e => e.businessObject?.loopCharacteristics?.id === id);
   const marks = new Map();
   for (const finding of sorted) {
     const element = shape(finding.element);
     if (element?.parent) marks.set(element.id, [...(marks.get(element.id) ?? []), finding]);
   }
-  decoration?.show([...marks].map(([id, list]) => [id, `has-${list[0].severity}`]), [...marks].map(([id, list]) => ({
-    element: id, kind: 'mark', look: list[0].severity, text: list.length > 1 ? `! ${list.length}` : '!', title: list.map(f => f.text).join('\n'), position: { top: -11, right: 11 },
-    onclick: () => { reveal(modeler, id); openTab('properties'); },
-  })));
+  decoration?.show(
+    [...marks].map(([id, list]) => [id, `has-${list[0].severity}`]),
+    [...marks].map(([id, list]) => ({
+      element: id,
+      kind: 'mark',
+      look: list[0].severity,
+      text: list.length > 1 ? `! ${list.length}` : '!',
+      title: list.map(f => f.text).join('\n'),
+      position: { top: -11, right: 11 },
+      onclick: () => {
+        reveal(modeler, id);
+        openTab('properties');
+      },
+    })),
+  );
   panel.showFindings(sorted);
   const errors = sorted.filter(f => f.severity === 'error' || f.severity === 'draft').length;
   parts.count.textContent = sorted.length;
@@ -320,27 +515,78 @@ function showFindings(all) {
     openTab('properties');
   };
   parts.findings.replaceChildren(
-    h('p', { class: 'panel-note', role: 'status' }, sorted.length ? say(fresh ? 'modeler.findings.count' : 'modeler.findings.old', { errors, warnings: sorted.length - errors }) : say(fresh ? 'modeler.findings.none' : 'modeler.findings.pending')),
-    h('ul', { class: 'findings' }, ...sorted.map(f => {
-      const element = shape(f.element);
-      return h('li', { class: `is-${f.severity}` }, h('button', { type: 'button', onclick: () => jump(f) },
-        h('span', { class: 'badge' }, say(`severity.${f.severity}`)), h('strong', {}, element ? elementName(element) : f.element ?? say('modeler.whole')), h('span', { class: 'what' }, f.text), f.mend && h('span', { class: 'mend' }, f.mend),
-        f.line > 0 && h('span', { class: 'muted' }, say('modeler.line', { n: f.line }))));
-    })));
+    h(
+      'p',
+      { class: 'panel-note', role: 'status' },
+      sorted.length
+        ? say(fresh ? 'modeler.findings.count' : 'modeler.findings.old', { errors, warnings: sorted.length - errors })
+        : say(fresh ? 'modeler.findings.none' : 'modeler.findings.pending'),
+    ),
+    h(
+      'ul',
+      { class: 'findings' },
+      ...sorted.map(f => {
+        const element = shape(f.element);
+        return h(
+          'li',
+          { class: `is-${f.severity}` },
+          h(
+            'button',
+            { type: 'button', onclick: () => jump(f) },
+            h('span', { class: 'badge' }, say(`severity.${f.severity}`)),
+            h('strong', {}, element ? elementName(element) : (f.element ?? say('modeler.whole'))),
+            h('span', { class: 'what' }, f.text),
+            f.mend && h('span', { class: 'mend' }, f.mend),
+            f.line > 0 && h('span', { class: 'muted' }, say('modeler.line', { n: f.line })),
+          ),
+        );
+      }),
+    ),
+  );
 }
 
 // --------------------------------------------------------------------------------------------------------- element list
 function showElements() {
   if (parts.elements.hidden && parts.elements.childElementCount) parts.elements.dataset.stale = '1';
   const old = parts.elements.querySelector('input')?.value ?? '';
-  const filter = h('input', { type: 'search', id: 'element-filter', value: old, placeholder: say('modeler.elements.filter'), 'aria-label': say('modeler.elements.filter'), oninput: () => fill() });
+  const filter = h('input', {
+    type: 'search',
+    id: 'element-filter',
+    value: old,
+    placeholder: say('modeler.elements.filter'),
+    'aria-label': say('modeler.elements.filter'),
+    oninput: () => fill(),
+  });
   const list = h('ul', { class: 'element-list' });
   const fill = () => {
     const wanted = filter.value.trim().toLowerCase();
     const elements = modeler.get('elementRegistry').filter(e => e.parent && !e.labelTarget && e.type !== 'label');
     const order = e => (e.waypoints ? 1e9 : 0) + Math.round((e.x ?? 0) / 40) * 1e4 + (e.y ?? 0);
-    const items = elements.map(e => ({ e, name: elementName(e), type: typeName(e) })).filter(({ e, name, type }) => !wanted || `${name} ${type} ${e.id}`.toLowerCase().includes(wanted)).sort((a, b) => order(a.e) - order(b.e));
-    list.replaceChildren(...items.map(({ e, name, type }) => h('li', {}, h('button', { type: 'button', onclick: () => { reveal(modeler, e.id); openTab('properties'); document.getElementById('tab-properties').focus(); } }, h('span', { class: 'what' }, name), h('span', { class: 'muted' }, `${type} · ${e.id}`)))));
+    const items = elements
+      .map(e => ({ e, name: elementName(e), type: typeName(e) }))
+      .filter(({ e, name, type }) => !wanted || `${name} ${type} ${e.id}`.toLowerCase().includes(wanted))
+      .sort((a, b) => order(a.e) - order(b.e));
+    list.replaceChildren(
+      ...items.map(({ e, name, type }) =>
+        h(
+          'li',
+          {},
+          h(
+            'button',
+            {
+              type: 'button',
+              onclick: () => {
+                reveal(modeler, e.id);
+                openTab('properties');
+                document.getElementById('tab-properties').focus();
+              },
+            },
+            h('span', { class: 'what' }, name),
+            h('span', { class: 'muted' }, `${type} · ${e.id}`),
+          ),
+        ),
+      ),
+    );
   };
   fill();
   parts.elements.replaceChildren(filter, list);
@@ -357,15 +603,24 @@ function changed() {
   timer = setTimeout(look, 400);
 }
 
+const sameAs = finding => `${finding.rule} ${finding.element}`;
+
+/** The quick look, which is comfort: when it stumbles over a diagram half drawn, it says nothing and the server's check follows. */
+async function glance() {
+  try {
+    return await quickLook(modeler.getDefinitions());
+  } catch (error) {
+    console.error(error);
+    return [];
+  }
+}
+
 /** First our own quick look, then the server's check once the hands rest. */
 async function look() {
   showElements();
-  try {
-    const seen = new Set(findings.map(f => f.element));
-    showFindings([...findings, ...(await quickLook(modeler.getDefinitions())).filter(f => !seen.has(f.element))]);
-  } catch (error) {
-    console.error(error); // a first look is comfort; the server's check follows
-  }
+  const seen = new Set(findings.map(f => f.element));
+  const quick = await glance();
+  if (!fresh) showFindings([...findings, ...quick.filter(f => !seen.has(f.element) && !known.has(sameAs(f)))]);
   timer = setTimeout(later, 1500);
 }
 
@@ -400,11 +655,18 @@ function remember(on) {
 
 run(root, async () => {
   build();
-  modeler = new Modeler({ container: parts.canvas, additionalModules: [translation, commands, TokenSimulation, Minimap, ColorPicker, CreateAppendAnythingModule, menus] });
+  modeler = new Modeler({
+    container: parts.canvas,
+    additionalModules: [translation, commands, TokenSimulation, Minimap, ColorPicker, CreateAppendAnythingModule, menus],
+  });
   root.modeler = modeler;
   root.untranslated = missing;
   const extensions = new Extensions(modeler, config.fields?.namespace ?? 'http://camunda.org/schema/1.0/bpmn');
-  const table = new FieldTable(modeler, extensions, { table: config.fields ?? {}, catalogue: config.catalogue ?? {}, key: config.key });
+  const table = new FieldTable(modeler, extensions, {
+    table: config.fields ?? {},
+    catalogue: config.catalogue ?? {},
+    key: config.key,
+  });
   copyExtensions(modeler, table.appliesTo);
   panel = new Panel(modeler, table, parts.properties);
   modeler.on('commandStack.changed', changed);
@@ -417,7 +679,9 @@ run(root, async () => {
   });
   await load();
   modeler.get('minimap').close();
-  addEventListener('beforeunload', event => { if (isDirty()) event.preventDefault(); });
+  addEventListener('beforeunload', event => {
+    if (isDirty()) event.preventDefault();
+  });
   addEventListener('keydown', event => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 's') {
       event.preventDefault();

@@ -76,7 +76,8 @@ export async function readLayout(modeler, xml) {
       if (!element || Boolean(di.waypoint) !== Boolean(element.waypoints)) return { places, complete: false };
       if (di.waypoint) places.set(element, { waypoints: points(di.waypoint) });
       else if (di.bounds) places.set(element, bounds(di.bounds));
-      if (Boolean(di.isExpanded) !== Boolean(element.di.isExpanded) && /SubProcess/.test(element.type)) return { places, complete: false };
+      if (Boolean(di.isExpanded) !== Boolean(element.di.isExpanded) && /SubProcess/.test(element.type))
+        return { places, complete: false };
       const label = element.label ?? registry.get(`${id}_label`);
       if (label && di.label?.bounds) places.set(label, bounds(di.label.bounds));
     }

@@ -32,7 +32,9 @@ export class Extensions {
 
   /** [{name, value}] of `camunda:properties`. */
   properties(holder) {
-    return this.elements(holder, 'properties').flatMap(p => p.$children ?? []).filter(p => p.$type === `${this.prefix}:property`);
+    return this.elements(holder, 'properties')
+      .flatMap(p => p.$children ?? [])
+      .filter(p => p.$type === `${this.prefix}:property`);
   }
 
   property(holder, name) {
@@ -73,7 +75,9 @@ export class Extensions {
 
   /** [{name, value}] → all of `camunda:properties`; an entry keeps its place. */
   setProperties(holder, entries) {
-    const children = entries.filter(e => e.name || e.value).map(({ name, value, id }) => this.make('property', { ...(id && { id }), name, value }));
+    const children = entries
+      .filter(e => e.name || e.value)
+      .map(({ name, value, id }) => this.make('property', { ...(id && { id }), name, value }));
     return this.setElements(holder, 'properties', children.length ? [this.make('properties', {}, children)] : []);
   }
 
@@ -82,7 +86,10 @@ export class Extensions {
     const there = entries.find(e => e.name === name);
     if (there) there.value = value;
     else entries.push({ name, value });
-    return this.setProperties(holder, entries.filter(e => e.name !== name || e.value !== ''));
+    return this.setProperties(
+      holder,
+      entries.filter(e => e.name !== name || e.value !== ''),
+    );
   }
 }
 
@@ -92,7 +99,11 @@ export function copyExtensions(modeler, appliesTo) {
   const moddle = modeler.get('moddle');
   const clone = element => {
     const { $type, $children, ...rest } = element;
-    const copy = moddle.createAny($type, element.$descriptor.ns.uri, Object.fromEntries(Object.entries(rest).filter(([key, value]) => typeof value === 'string' || key === '$body')));
+    const copy = moddle.createAny(
+      $type,
+      element.$descriptor.ns.uri,
+      Object.fromEntries(Object.entries(rest).filter(([key, value]) => typeof value === 'string' || key === '$body')),
+    );
     if ($children) {
       copy.$children = $children.map(clone);
       for (const child of copy.$children) child.$parent = copy;

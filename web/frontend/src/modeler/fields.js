@@ -13,7 +13,24 @@ const ID = /^[A-Za-z_][\w.-]*$/;
 const DURATION = /^P(?=.)(\d+W|(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)$/;
 const TIMERS = ['timeDate', 'timeDuration', 'timeCycle'];
 /** What is asked first stands first; a group the table may add later comes before the documentation. */
-const ORDER = ['general', 'event', 'message', 'condition', 'script', 'form', 'assignment', 'due', 'separation', 'job', 'decision', 'call', 'mapping', 'properties', 'loop', 'documentation'];
+const ORDER = [
+  'general',
+  'event',
+  'message',
+  'condition',
+  'script',
+  'form',
+  'assignment',
+  'due',
+  'separation',
+  'job',
+  'decision',
+  'call',
+  'mapping',
+  'properties',
+  'loop',
+  'documentation',
+];
 const camel = text => text.charAt(0).toLowerCase() + text.slice(1);
 
 export class FieldTable {
@@ -40,7 +57,8 @@ export class FieldTable {
     const events = (holder.eventDefinitions ?? []).map(d => kind(d).replace('EventDefinition', ''));
     const found = [{ kind: kind(holder), holder, events: events.length ? events : ['none'] }];
     if (holder.processRef) found.push({ kind: 'process', holder: holder.processRef, events: ['none'] });
-    if (is(holder.loopCharacteristics, 'bpmn:MultiInstanceLoopCharacteristics')) found.push({ kind: 'multiInstanceLoopCharacteristics', holder: holder.loopCharacteristics, events: ['none'] });
+    if (is(holder.loopCharacteristics, 'bpmn:MultiInstanceLoopCharacteristics'))
+      found.push({ kind: 'multiInstanceLoopCharacteristics', holder: holder.loopCharacteristics, events: ['none'] });
     return found;
   }
 
@@ -73,11 +91,28 @@ export class FieldTable {
   tableField(element, { holder, kind }, field) {
     const { extensions: ext } = this;
     const written = field.form === 'bpmn' ? field.name : `camunda:${field.name}`;
-    const base = { id: `${kind}-${field.name}`, label: pick(field.label), hint: pick(field.help), names: [field.name, written], check: checkOf(field.value), ...this.controlOf(field, element) };
+    const base = {
+      id: `${kind}-${field.name}`,
+      label: pick(field.label),
+      hint: pick(field.help),
+      names: [field.name, written],
+      check: checkOf(field.value),
+      ...this.controlOf(field, element),
+    };
     if (field.value === 'mapping') return this.mappings(holder, field, base);
-    if (field.value === 'choice' && field.choices.length === 1 && !this.read(holder, field).replace(field.choices[0], '')) return []; // there is nothing to choose: its companion sets it
+    if (field.value === 'choice' && field.choices.length === 1 && !this.read(holder, field).replace(field.choices[0], ''))
+      return []; // there is nothing to choose: its companion sets it
     const companions = value => (field.name === 'topic' ? ext.setAttribute(holder, 'type', value && 'external') : []);
-    return [{ ...base, read: () => (field.value === 'boolean' ? this.read(holder, field) === 'true' : this.read(holder, field)), write: value => [...this.change(holder, field, value === true ? 'true' : value === false ? '' : value), ...companions(value)] }];
+    return [
+      {
+        ...base,
+        read: () => (field.value === 'boolean' ? this.read(holder, field) === 'true' : this.read(holder, field)),
+        write: value => [
+          ...this.change(holder, field, value === true ? 'true' : value === false ? '' : value),
+          ...companions(value),
+        ],
+      },
+    ];
   }
 
   read(holder, { form, name }) {
@@ -91,7 +126,8 @@ export class FieldTable {
   change(holder, { form, name }, value) {
     if (form === 'attribute') return this.extensions.setAttribute(holder, name, value);
     if (form === 'property') return this.extensions.setProperty(holder, name, value);
-    if (form === 'element') return this.extensions.setElements(holder, name, value ? [this.extensions.make(name, { $body: value })] : []);
+    if (form === 'element')
+      return this.extensions.setElements(holder, name, value ? [this.extensions.make(name, { $body: value })] : []);
     const isExpression = /Expression$/.test(this.modeler.get('moddle').getPropertyDescriptor(holder, name)?.type ?? '');
     return [[holder, { [name]: value === '' ? undefined : isExpression ? this.expression(holder, value) : value }]];
   }
@@ -104,22 +140,55 @@ export class FieldTable {
 
   controlOf({ value, choices, name }, element) {
     const { catalogue } = this;
-    const list = { groups: catalogue.groups, users: catalogue.users, form: catalogue.forms, 'job type': catalogue.jobTypes, decision: catalogue.decisions, process: catalogue.processes };
+    const list = {
+      groups: catalogue.groups,
+      users: catalogue.users,
+      form: catalogue.forms,
+      'job type': catalogue.jobTypes,
+      decision: catalogue.decisions,
+      process: catalogue.processes,
+    };
     switch (value) {
-      case 'groups': case 'users': return { control: 'list', options: () => list[value] ?? [] };
-      case 'elements': return { control: 'list', expressions: false, options: () => this.userTasks(element) };
-      case 'form': case 'job type': case 'decision': case 'process': return { control: 'select', free: true, options: () => list[value] ?? [] };
-      case 'choice': return { control: 'select', options: () => choices.map(id => ({ id, zh: say.has(`choice.${id}`) ? say(`choice.${id}`) : id })) };
-      case 'boolean': return { control: 'check' };
-      case 'user': return { control: 'text', suggest: catalogue.users ?? [] };
-      case 'feel': return { control: 'text', mono: true, feel: true, area: ['payload', 'completionCondition', 'outputElement'].includes(name) };
-      case 'integer': case 'duration': case 'variable': return { control: 'text', mono: true };
-      default: return { control: 'text' };
+      case 'groups':
+      case 'users':
+        return { control: 'list', options: () => list[value] ?? [] };
+      case 'elements':
+        return { control: 'list', expressions: false, options: () => this.userTasks(element) };
+      case 'form':
+      case 'job type':
+      case 'decision':
+      case 'process':
+        return { control: 'select', free: true, options: () => list[value] ?? [] };
+      case 'choice':
+        return {
+          control: 'select',
+          options: () => choices.map(id => ({ id, zh: say.has(`choice.${id}`) ? say(`choice.${id}`) : id })),
+        };
+      case 'boolean':
+        return { control: 'check' };
+      case 'user':
+        return { control: 'text', suggest: catalogue.users ?? [] };
+      case 'feel':
+        return {
+          control: 'text',
+          mono: true,
+          feel: true,
+          area: ['payload', 'completionCondition', 'outputElement'].includes(name),
+        };
+      case 'integer':
+      case 'duration':
+      case 'variable':
+        return { control: 'text', mono: true };
+      default:
+        return { control: 'text' };
     }
   }
 
   userTasks(element) {
-    return this.modeler.get('elementRegistry').filter(e => is(e, 'bpmn:UserTask') && !e.labelTarget && e !== element).map(e => ({ id: e.id, zh: elementName(e) }));
+    return this.modeler
+      .get('elementRegistry')
+      .filter(e => is(e, 'bpmn:UserTask') && !e.labelTarget && e !== element)
+      .map(e => ({ id: e.id, zh: elementName(e) }));
   }
 
   mappings(holder, field, base) {
@@ -128,11 +197,22 @@ export class FieldTable {
       const type = kind => `${ext.prefix}:${kind}`;
       const children = () => ext.elements(holder, 'inputOutput').flatMap(e => e.$children ?? []);
       return ['inputParameter', 'outputParameter'].map(kind => ({
-        ...base, id: `${base.id}-${kind}`, label: say(`mapping.${kind}`), hint: say(`mapping.${kind}.hint`), control: 'rows', add: say(`mapping.${kind}.add`),
-        columns: [{ name: 'name', label: say('mapping.variable') }, { name: 'body', label: 'FEEL', mono: true, area: true }],
+        ...base,
+        id: `${base.id}-${kind}`,
+        label: say(`mapping.${kind}`),
+        hint: say(`mapping.${kind}.hint`),
+        control: 'rows',
+        add: say(`mapping.${kind}.add`),
+        columns: [
+          { name: 'name', label: say('mapping.variable') },
+          { name: 'body', label: 'FEEL', mono: true, area: true },
+        ],
         check: rows => rows.map(r => r.name && !NAME.test(r.name) && say('check.variable', { name: r.name })).find(Boolean),
         // a parameter that holds more than text (a script, a list) is kept as it is
-        read: () => children().filter(c => c.$type === type(kind) && !c.$children).map(c => ({ name: c.name ?? '', body: c.$body ?? '' })),
+        read: () =>
+          children()
+            .filter(c => c.$type === type(kind) && !c.$children)
+            .map(c => ({ name: c.name ?? '', body: c.$body ?? '' })),
         write: rows => {
           const kept = children().filter(c => c.$type !== type(kind) || c.$children);
           const made = rows.map(({ name, body }) => ext.make(kind, { name, ...(body && { $body: body }) }));
@@ -141,47 +221,140 @@ export class FieldTable {
         },
       }));
     }
-    return [{
-      ...base, control: 'rows', add: say(`mapping.${field.name}.add`), label: pick(field.label),
-      columns: [{ name: 'source', label: say('mapping.source'), mono: true }, { name: 'target', label: say('mapping.target') }, { name: 'all', label: say('mapping.all'), check: true }],
-      check: rows => rows.map(r => r.target && !NAME.test(r.target) && say('check.variable', { name: r.target })).find(Boolean),
-      read: () => ext.elements(holder, field.name).map(e => ({ source: e.sourceExpression !== undefined ? `= ${e.sourceExpression.replace(/^=\s*/, '')}` : e.source ?? '', target: e.target ?? '', all: e.variables === 'all', rest: e })),
-      write: rows => ext.setElements(holder, field.name, rows.map(({ source, target, all }) => ext.make(field.name, all ? { variables: 'all' } : { ...(source.startsWith('=') ? { sourceExpression: source.slice(1).trim() } : { source }), target }))),
-    }];
+    // a mapping that says more than the rows can (a business key, local variables) is kept as it is
+    const inRows = e => Object.keys(e).every(key => key.startsWith('$') || field.parts.includes(key));
+    return [
+      {
+        ...base,
+        control: 'rows',
+        add: say(`mapping.${field.name}.add`),
+        label: pick(field.label),
+        columns: [
+          { name: 'source', label: say('mapping.source'), mono: true },
+          { name: 'target', label: say('mapping.target') },
+          { name: 'all', label: say('mapping.all'), check: true },
+        ],
+        check: rows =>
+          rows.map(r => r.target && !NAME.test(r.target) && say('check.variable', { name: r.target })).find(Boolean),
+        read: () =>
+          ext
+            .elements(holder, field.name)
+            .filter(inRows)
+            .map(e => ({
+              source: e.sourceExpression !== undefined ? `= ${e.sourceExpression.replace(/^=\s*/, '')}` : (e.source ?? ''),
+              target: e.target ?? '',
+              all: e.variables === 'all',
+            })),
+        write: rows => {
+          const made = rows.map(({ source, target, all }) => {
+            if (all) return ext.make(field.name, { variables: 'all' });
+            return ext.make(field.name, {
+              ...(source.startsWith('=') ? { sourceExpression: source.slice(1).trim() } : { source }),
+              target,
+            });
+          });
+          const kept = ext.elements(holder, field.name).filter(e => !inRows(e));
+          return ext.setElements(holder, field.name, [...kept, ...made]);
+        },
+      },
+    ];
   }
 
   /** `camunda:property` entries that the table does not name: a handler gets them. */
   otherProperties({ holder, kind, events }) {
-    const known = new Set(this.fields.filter(f => f.form === 'property' && f.places.some(p => p.kind === kind && (!p.event || events.includes(p.event)))).map(f => f.name));
+    const known = new Set(
+      this.fields
+        .filter(f => f.form === 'property' && f.places.some(p => p.kind === kind && (!p.event || events.includes(p.event))))
+        .map(f => f.name),
+    );
     const others = () => this.extensions.properties(holder).filter(p => !known.has(p.name));
     if (!['serviceTask', 'sendTask'].includes(kind) && !others().length) return null;
     return {
-      id: `${kind}-properties`, label: say('properties.label'), hint: say('properties.hint'), control: 'rows', add: say('properties.add'), names: [],
-      columns: [{ name: 'name', label: say('properties.name') }, { name: 'value', label: say('properties.value'), mono: true }],
+      id: `${kind}-properties`,
+      label: say('properties.label'),
+      hint: say('properties.hint'),
+      control: 'rows',
+      add: say('properties.add'),
+      names: [],
+      columns: [
+        { name: 'name', label: say('properties.name') },
+        { name: 'value', label: say('properties.value'), mono: true },
+      ],
       read: () => others().map(({ name, value }) => ({ name: name ?? '', value: value ?? '' })),
-      write: rows => this.extensions.setProperties(holder, [...this.extensions.properties(holder).filter(p => known.has(p.name)), ...rows]),
+      write: rows =>
+        this.extensions.setProperties(holder, [...this.extensions.properties(holder).filter(p => known.has(p.name)), ...rows]),
     };
   }
 
   // ------------------------------------------------------------------------------------------------------- BPMN's own
-  * bpmnFields(element) {
+  *bpmnFields(element) {
     const holder = getBusinessObject(element);
-    const plain = (name, more = {}) => ({ id: name, label: say(`bpmn.${name}`), names: [name], control: 'text', read: () => holder.get(name) ?? '', write: value => [[holder, { [name]: value === '' ? undefined : value }]], ...more });
+    const plain = (name, more = {}) => ({
+      id: name,
+      label: say(`bpmn.${name}`),
+      names: [name],
+      control: 'text',
+      read: () => holder.get(name) ?? '',
+      write: value => [[holder, { [name]: value === '' ? undefined : value }]],
+      ...more,
+    });
     if (is(holder, 'bpmn:TextAnnotation')) yield ['general', plain('text', { control: 'text', area: true })];
-    else if (!is(holder, 'bpmn:Collaboration') && !is(holder, 'bpmn:Group')) yield ['general', plain('name', { area: isAny(holder, ['bpmn:FlowNode', 'bpmn:SequenceFlow']) })];
+    else if (!is(holder, 'bpmn:Collaboration') && !is(holder, 'bpmn:Group'))
+      yield ['general', plain('name', { area: isAny(holder, ['bpmn:FlowNode', 'bpmn:SequenceFlow']) })];
     yield ['general', this.idField(holder, 'id')];
     if (holder.processRef) {
       yield ['general', { ...this.idField(holder.processRef, 'process-id'), label: say('bpmn.processId') }];
       yield ['general', this.executable(holder.processRef)];
     }
     if (is(holder, 'bpmn:Process')) yield ['general', this.executable(holder)];
-    if (isAny(holder, ['bpmn:BoundaryEvent'])) yield ['event', { id: 'cancelActivity', label: say('bpmn.cancelActivity'), names: ['cancelActivity'], control: 'check', read: () => holder.cancelActivity !== false, write: on => [[holder, { cancelActivity: on }]] }];
-    if (is(holder, 'bpmn:StartEvent') && holder.$parent?.triggeredByEvent) yield ['event', { id: 'isInterrupting', label: say('bpmn.isInterrupting'), names: ['isInterrupting'], control: 'check', read: () => holder.isInterrupting !== false, write: on => [[holder, { isInterrupting: on }]] }];
+    if (isAny(holder, ['bpmn:BoundaryEvent']))
+      yield [
+        'event',
+        {
+          id: 'cancelActivity',
+          label: say('bpmn.cancelActivity'),
+          names: ['cancelActivity'],
+          control: 'check',
+          read: () => holder.cancelActivity !== false,
+          write: on => [[holder, { cancelActivity: on }]],
+        },
+      ];
+    if (is(holder, 'bpmn:StartEvent') && holder.$parent?.triggeredByEvent)
+      yield [
+        'event',
+        {
+          id: 'isInterrupting',
+          label: say('bpmn.isInterrupting'),
+          names: ['isInterrupting'],
+          control: 'check',
+          read: () => holder.isInterrupting !== false,
+          write: on => [[holder, { isInterrupting: on }]],
+        },
+      ];
     for (const definition of holder.eventDefinitions ?? []) yield* this.eventFields(definition);
-    if (isAny(holder, ['bpmn:ReceiveTask', 'bpmn:SendTask'])) yield ['message', this.reference(holder, 'message', 'bpmn:Message', 'name')];
-    if (is(holder, 'bpmn:SequenceFlow') && isAny(holder.sourceRef, ['bpmn:ExclusiveGateway', 'bpmn:InclusiveGateway', 'bpmn:Activity'])) yield* this.flowFields(element, holder);
+    if (isAny(holder, ['bpmn:ReceiveTask', 'bpmn:SendTask']))
+      yield ['message', this.reference(holder, 'message', 'bpmn:Message', 'name')];
+    if (
+      is(holder, 'bpmn:SequenceFlow') &&
+      isAny(holder.sourceRef, ['bpmn:ExclusiveGateway', 'bpmn:InclusiveGateway', 'bpmn:Activity'])
+    )
+      yield* this.flowFields(element, holder);
     if (is(holder, 'bpmn:ScriptTask')) {
-      yield ['script', { id: 'script', label: say('bpmn.script'), hint: say('bpmn.script.hint'), names: ['script'], control: 'text', area: true, mono: true, feel: true, read: () => holder.script ?? '', write: value => [[holder, { script: value || undefined, scriptFormat: value ? 'feel' : undefined }]] }];
+      yield [
+        'script',
+        {
+          id: 'script',
+          label: say('bpmn.script'),
+          hint: say('bpmn.script.hint'),
+          names: ['script'],
+          control: 'text',
+          area: true,
+          mono: true,
+          feel: true,
+          read: () => holder.script ?? '',
+          write: value => [[holder, { script: value || undefined, scriptFormat: value ? 'feel' : undefined }]],
+        },
+      ];
     }
     if (is(holder, 'bpmn:Activity')) yield ['loop', this.loop(holder)];
   }
@@ -193,31 +366,104 @@ export class FieldTable {
       const other = this.modeler.get('elementRegistry').get(value);
       return value !== holder.id && (other || this.modeler.get('moddle').ids.assigned(value)) ? say('check.id.taken') : '';
     };
-    return { id, label: say('bpmn.id'), hint: fixed ? say('bpmn.id.fixed') : '', names: ['id'], control: 'text', mono: true, readOnly: fixed, check, read: () => holder.id, write: value => [[holder, { id: value }]] };
+    return {
+      id,
+      label: say('bpmn.id'),
+      hint: fixed ? say('bpmn.id.fixed') : '',
+      names: ['id'],
+      control: 'text',
+      mono: true,
+      readOnly: fixed,
+      check,
+      read: () => holder.id,
+      write: value => [[holder, { id: value }]],
+    };
   }
 
   executable(process) {
-    return { id: 'isExecutable', label: say('bpmn.isExecutable'), names: ['isExecutable'], control: 'check', read: () => process.isExecutable === true, write: on => [[process, { isExecutable: on }]] };
+    return {
+      id: 'isExecutable',
+      label: say('bpmn.isExecutable'),
+      names: ['isExecutable'],
+      control: 'check',
+      read: () => process.isExecutable === true,
+      write: on => [[process, { isExecutable: on }]],
+    };
   }
 
-  * eventFields(definition) {
+  *eventFields(definition) {
     const kind = definition.$type.replace(/^bpmn:|EventDefinition$/g, '');
     if (kind === 'Timer') {
       const type = () => TIMERS.find(t => definition[t]) ?? '';
-      yield ['event', { id: 'timerType', label: say('timer.type'), names: ['timer'], control: 'select', options: () => TIMERS.map(t => ({ id: t, zh: say(`timer.${t}`) })), read: type,
-        write: next => [[definition, Object.fromEntries(TIMERS.map(t => [t, t === next ? this.expression(definition, definition[type()]?.body ?? '') : undefined]))]] }];
+      yield [
+        'event',
+        {
+          id: 'timerType',
+          label: say('timer.type'),
+          names: ['timer'],
+          control: 'select',
+          options: () => TIMERS.map(t => ({ id: t, zh: say(`timer.${t}`) })),
+          read: type,
+          write: next => [
+            [
+              definition,
+              Object.fromEntries(
+                TIMERS.map(t => [t, t === next ? this.expression(definition, definition[type()]?.body ?? '') : undefined]),
+              ),
+            ],
+          ],
+        },
+      ];
       if (type()) {
-        yield ['event', { id: 'timerValue', label: say('timer.value'), hint: say(`timer.${type()}.hint`), names: ['timer', ...TIMERS], control: 'text', mono: true, read: () => definition[type()]?.body ?? '', check: value => timerProblem(type(), value),
-          write: value => [[definition, { [type()]: this.expression(definition, value) }]] }];
+        yield [
+          'event',
+          {
+            id: 'timerValue',
+            label: say('timer.value'),
+            hint: say(`timer.${type()}.hint`),
+            names: ['timer', ...TIMERS],
+            control: 'text',
+            mono: true,
+            read: () => definition[type()]?.body ?? '',
+            check: value => timerProblem(type(), value),
+            write: value => [[definition, { [type()]: this.expression(definition, value) }]],
+          },
+        ];
       }
     } else if (kind === 'Conditional') {
-      yield ['event', { id: 'eventCondition', label: say('bpmn.condition'), hint: say('bpmn.condition.event.hint'), names: ['condition'], control: 'text', mono: true, area: true, feel: true, read: () => definition.condition?.body ?? '', write: value => [[definition, { condition: value ? this.expression(definition, value) : undefined }]] }];
+      yield [
+        'event',
+        {
+          id: 'eventCondition',
+          label: say('bpmn.condition'),
+          hint: say('bpmn.condition.event.hint'),
+          names: ['condition'],
+          control: 'text',
+          mono: true,
+          area: true,
+          feel: true,
+          read: () => definition.condition?.body ?? '',
+          write: value => [[definition, { condition: value ? this.expression(definition, value) : undefined }]],
+        },
+      ];
     } else if (kind === 'Link') {
-      yield ['event', { id: 'linkName', label: say('bpmn.link'), hint: say('bpmn.link.hint'), names: ['link'], control: 'text', read: () => definition.name ?? '', write: value => [[definition, { name: value || undefined }]] }];
+      yield [
+        'event',
+        {
+          id: 'linkName',
+          label: say('bpmn.link'),
+          hint: say('bpmn.link.hint'),
+          names: ['link'],
+          control: 'text',
+          read: () => definition.name ?? '',
+          write: value => [[definition, { name: value || undefined }]],
+        },
+      ];
     } else if (kind === 'Message') yield ['message', this.reference(definition, 'message', 'bpmn:Message', 'name')];
     else if (kind === 'Signal') yield ['event', this.reference(definition, 'signal', 'bpmn:Signal', 'name')];
     else if (kind === 'Error') yield ['event', this.reference(definition, 'error', 'bpmn:Error', 'errorCode')];
-    else if (kind === 'Escalation') yield ['event', this.reference(definition, 'escalation', 'bpmn:Escalation', 'escalationCode')];
+    else if (kind === 'Escalation')
+      yield ['event', this.reference(definition, 'escalation', 'bpmn:Escalation', 'escalationCode')];
   }
 
   /** A message, signal, error or escalation by the name people know it by; one that the file has is used again. */
@@ -226,7 +472,11 @@ export class FieldTable {
     const all = () => (definitions.rootElements ?? []).filter(e => is(e, type));
     const nameOf = e => e?.get(key) || e?.name || '';
     return {
-      id: kind, label: say(`bpmn.${kind}`), hint: say(`bpmn.${kind}.hint`), names: [kind, `${kind}Ref`], control: 'text',
+      id: kind,
+      label: say(`bpmn.${kind}`),
+      hint: say(`bpmn.${kind}.hint`),
+      names: [kind, `${kind}Ref`],
+      control: 'text',
       suggest: [...new Set(all().map(nameOf))].filter(Boolean).map(id => ({ id })),
       read: () => nameOf(holder[`${kind}Ref`]),
       write: value => {
@@ -235,27 +485,68 @@ export class FieldTable {
         if (there) return [[holder, { [`${kind}Ref`]: there }]];
         const made = this.modeler.get('bpmnFactory').create(type, { name: value, ...(key !== 'name' && { [key]: value }) });
         made.$parent = definitions;
-        return [[definitions, { rootElements: [...definitions.rootElements, made] }], [holder, { [`${kind}Ref`]: made }]];
+        return [
+          [definitions, { rootElements: [...definitions.rootElements, made] }],
+          [holder, { [`${kind}Ref`]: made }],
+        ];
       },
     };
   }
 
-  * flowFields(element, flow) {
+  *flowFields(element, flow) {
     const isDefault = () => flow.sourceRef.default === flow;
     if (!isDefault()) {
-      yield ['condition', { id: 'condition', label: say('bpmn.condition'), hint: say('bpmn.condition.hint'), names: ['condition', 'conditionExpression'], control: 'text', mono: true, area: true, feel: true, read: () => flow.conditionExpression?.body ?? '', write: value => [[flow, { conditionExpression: value ? this.expression(flow, value) : undefined }]] }];
+      yield [
+        'condition',
+        {
+          id: 'condition',
+          label: say('bpmn.condition'),
+          hint: say('bpmn.condition.hint'),
+          names: ['condition', 'conditionExpression'],
+          control: 'text',
+          mono: true,
+          area: true,
+          feel: true,
+          read: () => flow.conditionExpression?.body ?? '',
+          write: value => [[flow, { conditionExpression: value ? this.expression(flow, value) : undefined }]],
+        },
+      ];
     }
-    yield ['condition', { id: 'default', label: say('bpmn.default'), hint: say('bpmn.default.hint'), names: ['default'], control: 'check', read: isDefault, write: on => ({ element: element.source, edits: [[flow.sourceRef, { default: on ? flow : undefined }]] }) }];
+    yield [
+      'condition',
+      {
+        id: 'default',
+        label: say('bpmn.default'),
+        hint: say('bpmn.default.hint'),
+        names: ['default'],
+        control: 'check',
+        read: isDefault,
+        write: on => ({ element: element.source, edits: [[flow.sourceRef, { default: on ? flow : undefined }]] }),
+      },
+    ];
   }
 
   loop(holder) {
-    const now = () => (is(holder.loopCharacteristics, 'bpmn:MultiInstanceLoopCharacteristics') ? (holder.loopCharacteristics.isSequential ? 'sequential' : 'parallel') : '');
+    const now = () =>
+      is(holder.loopCharacteristics, 'bpmn:MultiInstanceLoopCharacteristics')
+        ? holder.loopCharacteristics.isSequential
+          ? 'sequential'
+          : 'parallel'
+        : '';
     return {
-      id: 'loopKind', label: say('loop.kind'), names: ['loopCharacteristics'], control: 'select', empty: say('loop.none'), options: () => ['parallel', 'sequential'].map(id => ({ id, zh: say(`loop.${id}`) })), read: now,
+      id: 'loopKind',
+      label: say('loop.kind'),
+      names: ['loopCharacteristics'],
+      control: 'select',
+      empty: say('loop.none'),
+      options: () => ['parallel', 'sequential'].map(id => ({ id, zh: say(`loop.${id}`) })),
+      read: now,
       write: next => {
         if (!next) return [[holder, { loopCharacteristics: undefined }]];
         if (now()) return [[holder.loopCharacteristics, { isSequential: next === 'sequential' }]];
-        const made = this.modeler.get('bpmnFactory').create('bpmn:MultiInstanceLoopCharacteristics', { isSequential: next === 'sequential' });
+        const made = this.modeler
+          .get('bpmnFactory')
+          .create('bpmn:MultiInstanceLoopCharacteristics', { isSequential: next === 'sequential' });
         made.$parent = holder;
         return [[holder, { loopCharacteristics: made }]];
       },
@@ -266,7 +557,13 @@ export class FieldTable {
     const own = getBusinessObject(element);
     const holder = own.processRef ?? own;
     return {
-      id: 'documentation', label: say('bpmn.documentation'), hint: say('bpmn.documentation.hint'), names: ['documentation'], control: 'text', area: true, read: () => holder.get('documentation')?.[0]?.text ?? '',
+      id: 'documentation',
+      label: say('bpmn.documentation'),
+      hint: say('bpmn.documentation.hint'),
+      names: ['documentation'],
+      control: 'text',
+      area: true,
+      read: () => holder.get('documentation')?.[0]?.text ?? '',
       write: text => {
         const rest = (holder.get('documentation') ?? []).slice(1);
         if (!text) return [[holder, { documentation: rest }]];
@@ -282,7 +579,9 @@ export class FieldTable {
 function checkOf(kind) {
   if (kind === 'variable') return value => (value && !NAME.test(value) ? say('check.variable', { name: value }) : '');
   if (kind === 'integer') return value => (value && !/^(\d+|=.+)$/s.test(value) ? say('check.integer') : '');
-  if (kind === 'duration') return value => (value && !(value.startsWith('=') || DURATION.test(value.replace(/^R\d+\//, ''))) ? say('check.retries') : '');
+  if (kind === 'duration')
+    return value =>
+      value && !(value.startsWith('=') || DURATION.test(value.replace(/^R\d+\//, ''))) ? say('check.retries') : '';
   return () => '';
 }
 
@@ -291,7 +590,7 @@ export function timerProblem(type, value) {
   if (!value) return say('check.timer.empty');
   if (value.startsWith('=') || !/^(R?\d*\/?-?P|\d{4}-)/.test(value)) return '';
   if (type === 'timeDuration') return DURATION.test(value) ? '' : say('check.duration');
-  if (type === 'timeCycle') return /^R\d*\//.test(value) && DURATION.test(value.replace(/^R\d*\/(\d{4}-[^/]+\/)?/, '')) ? '' : say('check.cycle');
+  if (type === 'timeCycle')
+    return /^R\d*\//.test(value) && DURATION.test(value.replace(/^R\d*\/(\d{4}-[^/]+\/)?/, '')) ? '' : say('check.cycle');
   return /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(value) ? '' : say('check.date');
 }
-

@@ -66,12 +66,23 @@ export class Panel {
     this.controls.clear();
     this.heading = h('h2', {});
     this.problems = h('ul', { class: 'panel-problems', hidden: true });
-    this.root.replaceChildren(h('div', { class: 'panel-head' }, this.heading, h('p', { class: 'muted' }, typeName(element))), this.problems,
+    this.root.replaceChildren(
+      h('div', { class: 'panel-head' }, this.heading, h('p', { class: 'muted' }, typeName(element))),
+      this.problems,
       ...groups.map(group => {
-        const details = h('details', { class: 'panel-group', open: !this.closed.has(group.title) }, h('summary', {}, group.title), ...group.fields.map(field => this.draw(element, field)));
-        details.addEventListener('toggle', () => { if (details.open) this.closed.delete(group.title); else this.closed.add(group.title); });
+        const details = h(
+          'details',
+          { class: 'panel-group', open: !this.closed.has(group.title) },
+          h('summary', {}, group.title),
+          ...group.fields.map(field => this.draw(element, field)),
+        );
+        details.addEventListener('toggle', () => {
+          if (details.open) this.closed.delete(group.title);
+          else this.closed.add(group.title);
+        });
         return details;
-      }));
+      }),
+    );
     this.root.scrollTop = same ? scroll : 0;
     if (same && focus) document.getElementById(focus)?.focus({ preventScroll: true });
   }
@@ -94,8 +105,14 @@ export class Panel {
     this.controls.set(field.id, entry);
     const hint = field.hint && h('p', { class: 'hint', id: `${id}-hint` }, field.hint);
     control.input.setAttribute('aria-describedby', [hint && `${id}-hint`, `${id}-problem`].filter(Boolean).join(' '));
-    const label = h('label', { for: id }, field.label, field.feel && h('span', { class: 'tag', title: say('panel.feel') }, 'FEEL'));
-    if (field.control === 'check') return h('div', { class: 'panel-field check' }, control.node, h('div', {}, label, hint, problem));
+    const label = h(
+      'label',
+      { for: id },
+      field.label,
+      field.feel && h('span', { class: 'tag', title: say('panel.feel') }, 'FEEL'),
+    );
+    if (field.control === 'check')
+      return h('div', { class: 'panel-field check' }, control.node, h('div', {}, label, hint, problem));
     return h('div', { class: 'panel-field' }, label, control.node, hint, problem);
   }
 
@@ -109,21 +126,38 @@ export class Panel {
 
   /** A finding stands at the field it names, else at the top of the panel. */
   showProblems(element, groups) {
-    const ids = new Set(this.table.subjects(element).map(s => s.holder.id).concat(element.id));
+    const ids = new Set(
+      this.table
+        .subjects(element)
+        .map(s => s.holder.id)
+        .concat(element.id),
+    );
     const mine = this.findings.filter(f => ids.has(f.element));
     const left = new Set(mine);
     for (const field of groups.flatMap(g => g.fields)) {
       const here = mine.filter(f => left.has(f) && names(f, field));
       for (const finding of here) left.delete(finding);
-      this.mark(this.controls.get(field.id), here.map(f => [f.text, f.mend].filter(Boolean).join(' ')).join(' '), here.length && here.every(f => f.severity === 'warning') ? 'warning' : 'server');
+      this.mark(
+        this.controls.get(field.id),
+        here.map(f => [f.text, f.mend].filter(Boolean).join(' ')).join(' '),
+        here.length && here.every(f => f.severity === 'warning') ? 'warning' : 'server',
+      );
     }
     this.problems.hidden = !left.size;
-    this.problems.replaceChildren(...[...left].map(f => h('li', { class: `is-${f.severity}` }, h('strong', {}, f.text), f.mend && h('span', {}, f.mend))));
+    this.problems.replaceChildren(
+      ...[...left].map(f => h('li', { class: `is-${f.severity}` }, h('strong', {}, f.text), f.mend && h('span', {}, f.mend))),
+    );
   }
 }
 
 /** Whether a finding speaks of this field: by the names the file has for it. */
 function names(finding, field) {
   const words = `${finding.rule ?? ''} ${finding.en ?? ''} ${finding.zh ?? ''}`;
-  return (field.names ?? []).some(name => name.length > 3 && new RegExp(`(^|[^\\w:])(camunda:)?${name.replace(/^camunda:/, '').replaceAll('.', '\\.')}(?![\\w:])`).test(words) && (name !== 'name' && name !== 'id'));
+  return (field.names ?? []).some(
+    name =>
+      name.length > 3 &&
+      new RegExp(`(^|[^\\w:])(camunda:)?${name.replace(/^camunda:/, '').replaceAll('.', '\\.')}(?![\\w:])`).test(words) &&
+      name !== 'name' &&
+      name !== 'id',
+  );
 }

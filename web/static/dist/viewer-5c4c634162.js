@@ -1,1 +1,0 @@
-import("./shared-8879e0a1fd.js");import("./viewer-part-60f0377be6.js");
