@@ -312,8 +312,18 @@ class ResumeInstance:
 
 
 Command = (
-    StartInstance | CompleteUserTask | CompleteJob | ThrowBpmnError | FireTimers | CorrelateMessage | BroadcastSignal
-    | SetVariables | RetryElement | CancelInstance | SuspendInstance | ResumeInstance
+    StartInstance
+    | CompleteUserTask
+    | CompleteJob
+    | ThrowBpmnError
+    | FireTimers
+    | CorrelateMessage
+    | BroadcastSignal
+    | SetVariables
+    | RetryElement
+    | CancelInstance
+    | SuspendInstance
+    | ResumeInstance
 )
 
 

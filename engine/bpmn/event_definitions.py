@@ -7,27 +7,25 @@ A token that waits keeps one plain record for each definition (`waits` in its in
 
 with ``"seen": True`` once it happened (parallel multiple events wait for all) and ``"frozen": instant`` while suspended.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from SpiffWorkflow.bpmn.specs.event_definitions import (
+from engine import events as log
+from engine.bpmn import timers
+from engine.bpmn.spiff import (
     CancelEventDefinition,
     ConditionalEventDefinition,
     ErrorEventDefinition,
     EscalationEventDefinition,
+    EventDefinition,
     MessageEventDefinition,
     SignalEventDefinition,
     TerminateEventDefinition,
+    TimerEventDefinition,
 )
-from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinition
-
-from engine import events as log
-from engine.bpmn import timers
 from engine.bpmn.workflow import ARRIVING, ElementFailed, Token, Workflow
 from engine.model import TokenId, Value, Values
 
@@ -54,6 +52,10 @@ class Definition:
 
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         """Variables changed."""
+
+    def is_known(self, token: Token, top: Workflow) -> bool:
+        """Whether what is waited for can be computed with the variables as they are."""
+        return True
 
     def caught(self, code: str, message: str) -> Values:
         return {}
@@ -83,6 +85,9 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
             due_at=timers.due_at(following)))
         return wait
 
+    def is_known(self, token: Token, top: Workflow) -> bool:
+        return isinstance(self.value, str) or top.compute(token, self.value) is not None
+
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         wait = token.internal_data["waits"][n]
         plan = wait["timer"]
@@ -92,7 +97,7 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
             if self.kind == "timeDate":
                 made = timers.plan(self.kind, value, top.at, self.zone)
             elif self.kind == "timeDuration":
-                made = timers.plan(self.kind, value, timers.datetime.fromisoformat(plan["from"]), self.zone)
+                made = timers.plan(self.kind, value, datetime.fromisoformat(plan["from"]), self.zone)
             else:
                 made = timers.plan(self.kind, value, top.at, self.zone)
                 if made["text"] == plan["text"]:
@@ -192,7 +197,7 @@ class Condition(Definition, ConditionalEventDefinition):  # type: ignore[misc]
     """Happens when the condition becomes true, or is true when the token arrives."""
 
     kind = "condition"
-    watches = True  # type: ignore[assignment]
+    watches = True
 
     def __init__(self, formula: Formula) -> None:
         super().__init__(formula.text)

@@ -36,7 +36,9 @@ class Node:
     col: int = 0
     level: int = 0  # row inside the lane, 0 for the main path
     row: int = 0  # row in the whole drawing
-    span: int = 1
+    delay: int = 0  # columns that it stands later than it could
+    span: int = 1  # columns
+    attach: int = 0  # of a boundary event on a spanning host: column within it
     slot: int = 0
     slots: int = 1
     above: bool = False  # boundary event on the upper edge
@@ -44,6 +46,23 @@ class Node:
     y: float = 0
     label: Box | None = None
     near: Node | None = None  # of a note on an edge: that edge's source
+
+    def __post_init__(self) -> None:
+        self.base_w = self.w  # before it grew with the columns that it spans
+
+    @property
+    def column_w(self) -> float:
+        """The width it asks of each of its columns."""
+        return (self.base_w + COL_GAP) / self.span - COL_GAP if self.span > 1 else self.w
+
+    @property
+    def last_col(self) -> int:
+        return self.col + self.span - 1
+
+    @property
+    def exit_col(self) -> int:
+        """The column where its outgoing edges begin."""
+        return self.host.col + self.attach if self.host else self.last_col
 
     @property
     def rep(self) -> Node:

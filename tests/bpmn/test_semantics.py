@@ -5,6 +5,8 @@ Each case is a diagram and a walk through it; `Play` starts every command from t
 
 from __future__ import annotations
 
+import itertools
+
 from tests.bpmn.build import (
     CANCEL,
     COMPENSATE,
@@ -503,5 +505,5 @@ def test_a_loop_of_thousands_of_turns_and_a_chain_of_thousands_of_nodes() -> Non
         n=0,
     ).check("", True, n=3000)
     names = [f"a{n}" for n in range(3000)]
-    flows = [f"{a}>{b}" for a, b in zip(names, names[1:], strict=False)]
+    flows = [f"{a}>{b}" for a, b in itertools.pairwise(names)]
     play(process(start(), *(script(name) for name in names), "s>a0", *flows)).check("", True)

@@ -32,7 +32,7 @@ TABLE: list[tuple[Any, bytes]] = [
     (date(2026, 12, 1), b'{"@":"2026-12-01"}'),
     (time(9, 30), b'{"@":"09:30:00"}'),
     (time(9, 30, tzinfo=PARIS), b'{"@":"09:30:00@Europe/Paris"}'),
-    (datetime(2026, 12, 1, 9, 30), b'{"@":"2026-12-01T09:30:00"}'),  # noqa: DTZ001
+    (datetime(2026, 12, 1, 9, 30), b'{"@":"2026-12-01T09:30:00"}'),
     (datetime(2026, 12, 1, 9, 30, 0, 5, tzinfo=UTC), b'{"@":"2026-12-01T09:30:00.000005Z"}'),
     (datetime(2026, 12, 1, 9, 30, tzinfo=timezone(timedelta(hours=8))), b'{"@":"2026-12-01T09:30:00+08:00"}'),
     (datetime(2026, 12, 1, 9, 30, tzinfo=PARIS), b'{"@":"2026-12-01T09:30:00@Europe/Paris"}'),
