@@ -97,6 +97,7 @@ def people() -> ResponseReturnValue:
 
 
 def _people_page(error: str = "", status: int = 200) -> ResponseReturnValue:
+    access.require(actor(), "administer people")
     return render_template("people.html", users=engine().people.users(actor()), groups=GROUPS.values(), error=error, typed=request.form), status
 
 
@@ -104,7 +105,6 @@ def _people_page(error: str = "", status: int = 200) -> ResponseReturnValue:
 def add_person() -> ResponseReturnValue:
     user_id, name = request.form.get("id", "").strip(), request.form.get("name", "").strip()
     password = request.form.get("password", "")
-    access.require(actor(), "administer people")
     if not (user_id and name and password):
         return _people_page(gettext("请填写用户名、姓名和初始密码。"), 422)
     try:
@@ -123,6 +123,7 @@ def _groups() -> frozenset[str]:
 
 @bp.get("/people/<user_id>")
 def person_page(user_id: str) -> ResponseReturnValue:
+    access.require(actor(), "administer people")
     user = next((u for u in engine().people.users(actor()) if u.id == user_id), None)
     if user is None:
         raise NotFound(what=gettext("用户"), id=user_id)

@@ -48,8 +48,8 @@ def test_people_are_for_administrators(house: House) -> None:
 
 
 def test_a_notice_is_read_once(house: House) -> None:
-    house.task()
-    house.clock.advance(days=3)
+    house.task(hours=24 * 30)
+    house.clock.advance(days=1, hours=2)
     house.run_jobs()
     people = [u for u in ("li", "wang", "qian") if house.engine.people.notices(house.actor(u))]
     assert people, "nobody was reminded"
