@@ -153,7 +153,7 @@ function build() {
     ),
   );
   root.replaceChildren(
-    h('p', { class: 'too-small alert warn' }, say('modeler.small')),
+    h('div', { class: 'too-small' }, h('h1', {}, config.name || config.key), h('p', { class: 'alert warn' }, say('modeler.small'))),
     h(
       'div',
       { class: 'workbench-bar' },
