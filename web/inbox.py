@@ -247,14 +247,14 @@ def start_list() -> ResponseReturnValue:
 
 
 def _by_stage(definitions: Iterable[ProcessDefinition]) -> list[tuple[str, list[ProcessDefinition]]]:
-    """Return ``[(stage, definitions), …]`` in the order of the work: the pre-sales process, PSM010 to PSM080, bidding, the rest."""
+    """Return ``[(stage, definitions), …]`` in the order of the work: the pre-sales process, its stages, bidding, the rest."""
     stages: dict[tuple[int, str], list[ProcessDefinition]] = {}
     for definition in definitions:
         head = definition.key.split("_")[0]
         if head == "psm":
             stage = (0, gettext("售前总流程"))
         elif head.startswith("psm"):
-            stage = (1, head.upper())
+            stage = (1, gettext("售前各阶段"))
         elif head == "bid":
             stage = (2, gettext("投标流程"))
         else:
