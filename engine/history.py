@@ -289,7 +289,7 @@ class TaskView:
 @dataclass(slots=True, kw_only=True)
 class InstanceView:
     """A process instance as its events up to `seq` tell. Keys: ``positions`` by token, ``elements`` by (process, element),
-    ``flows`` by (process, flow), ``tasks``, ``timers`` (due date) and ``incidents`` (kind) by token, ``variables`` by scope."""
+    ``flows`` by (process, flow), ``tasks``, ``timers`` (due date) and ``incidents`` (kind) by token (0: of an event on its way to others), ``variables`` by scope."""
 
     seq: int = 0
     at: datetime | None = None
@@ -417,4 +417,4 @@ def _all_gone(view: InstanceView, at: datetime) -> None:
     view.positions.clear()
     view.tasks.clear()
     view.timers.clear()
-    view.incidents.clear()
+    view.incidents = {token: kind for token, kind in view.incidents.items() if not token}  # what it threw is still on its way

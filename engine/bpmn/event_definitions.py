@@ -2,7 +2,7 @@
 
 A token that waits keeps one plain record for each definition (`waits` in its internal data)::
 
-    {"timer": plan}  {"message": name, "key": correlation key}  {"signal": name}  {"error": code or None}
+    {"timer": plan or None}  {"message": name, "key": correlation key}  {"signal": name}  {"error": code or None}
     {"escalation": code or None}  {"condition": was it true}  {"cancel": None}
 
 with ``"seen": True`` once it happened (parallel multiple events wait for all) and ``"frozen": instant`` while suspended.
@@ -73,17 +73,23 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
         following = token.internal_data.pop("plan", None)
         if following is None:
             value = self.value if isinstance(self.value, str) else top.evaluate(token, self.value)
+            if value is None and token.triggered:  # a subscription whose time is not known yet, or does not apply: no timer runs
+                return {"timer": None, "since": top.at.isoformat()}
             try:
                 following = timers.plan(self.kind, value, top.at, self.zone)
             except timers.BadTime as exc:
                 raise ElementFailed(token, ARRIVING, "expression", f"{self.expression}: {exc}") from exc
-        wait: Wait = {"timer": following}
+        wait: Wait = {}
+        self._schedule(token, wait, following, top)
+        return wait
+
+    def _schedule(self, token: Token, wait: Wait, plan: timers.Plan, top: Workflow) -> None:
+        wait["timer"] = plan
         if self.kind != "timeDate" and top.is_suspended(token):
             wait["frozen"] = top.at.isoformat()
         top.emit(log.TimerScheduled(
             process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
-            due_at=timers.due_at(following)))
-        return wait
+            due_at=timers.due_at(plan)))
 
     def is_known(self, token: Token, top: Workflow) -> bool:
         return isinstance(self.value, str) or top.compute(token, self.value) is not None
@@ -91,6 +97,17 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         wait = token.internal_data["waits"][n]
         plan = wait["timer"]
+        if plan is None:
+            value = None if isinstance(self.value, str) else top.compute(token, self.value)
+            if value is not None:
+                since = datetime.fromisoformat(wait["since"])
+                try:
+                    self._schedule(token, wait, timers.plan(self.kind, value, since, self.zone), top)
+                except timers.BadTime as exc:  # no time yet; the record says why
+                    top.emit(log.ExpressionWasNull(
+                        process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
+                        text=self.expression, reason=str(exc)))
+            return
         was = timers.due_at(plan)
         value = self.value if isinstance(self.value, str) else top.compute(token, self.value)
         try:

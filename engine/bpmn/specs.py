@@ -216,7 +216,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             top.emit(log.IncidentResolved(
                 process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=token.internal_data["incident"][0],
                 reason="cancelled"))
-        if "finished" not in token.internal_data:
+        if not (self.ends_before_leaving and "finished" in token.internal_data):
             top.emit(log.ActivityCancelled(process=self.process, element=self.bpmn_id, token=TokenId(token.id), by=by))
 
     def parked(self, token: Token) -> None:
@@ -980,7 +980,7 @@ class Catching(Activity):
         top.event_manager.remove_task(token)
         waits = token.internal_data.pop("waits", ())
         for wait in waits:
-            if "timer" in wait and "seen" not in wait:
+            if wait.get("timer") and "seen" not in wait:
                 top.emit(log.TimerCancelled(
                     process=self.process, element=self.event_id, token=TokenId(token.id), due_at=timers.due_at(wait["timer"])))
         token.was_true = next((wait["condition"] for wait in waits if "condition" in wait), False)

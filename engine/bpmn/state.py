@@ -120,11 +120,8 @@ def _bind(token: Token, saved: list[Any], lines: list[bytes], hosts: Mapping[int
     internal = token.internal_data
     if "owner" in internal:
         host = hosts.get(internal["owner"])
-        undone = hosts.get(internal.get("undoes", 0))
         if host is not None and host.workflow is token.workflow and host.task_spec.is_host:
             token.data = host.data
-        elif undone is not None and undone.workflow is token.workflow and undone.data.keeps_new:
-            token.data = undone.data
     if len(saved) > 4:
         token.data = Scope(token.id, token.data, keeps_new=len(saved) > 5)
         if saved[4]:

@@ -741,7 +741,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         found = [
             (timers.due_at(wait["timer"]), token, n)
             for token in self.event_manager.tasks.values() for n, wait in enumerate(token.internal_data["waits"])
-            if "timer" in wait and "seen" not in wait and "frozen" not in wait
+            if wait.get("timer") and "seen" not in wait and "frozen" not in wait
         ]
         found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
         return found
@@ -867,8 +867,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                     self.discard(self.subprocesses[undone.id])  # undone as a whole
                 token = Token(scope, scope.spec.task_specs[handler])
                 token.triggered = True
-                if undone is not None:
-                    token.data = undone.data if undone.data.keeps_new else scope.scope  # a handler sees the instance that it undoes
+                if undone is not None and undone.data.id == undone.id and undone.data.keeps_new:  # it sees what that instance saw
+                    token.data = Scope(token.id, scope.scope, keeps_new=True, values=dict(undone.data.values))
                 token.internal_data.update(owner=thrower.id, undoes=unit or place)
                 data["running"].append(token.id)
                 token.task_spec.undo(token)

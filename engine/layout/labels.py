@@ -11,6 +11,7 @@ from engine.layout.text import label_size
 
 
 def label_side(n: Node, grid: Grid) -> str:
+    """Return where the label of `n` goes if there is room: ``above`` or ``below``, the side without edges."""
     if n.host:
         return "above" if n.above else "below"
     top, bottom = bool(grid.sides[n, UP]), bool(grid.sides[n, DOWN])
@@ -20,10 +21,12 @@ def label_side(n: Node, grid: Grid) -> str:
 
 
 def hits(a: Box, b: Box, pad: float = 0.0) -> bool:
+    """Do the boxes overlap, the first made larger by `pad`?"""
     return a[0] < b[0] + b[2] + pad and b[0] < a[0] + a[2] + pad and a[1] < b[1] + b[3] + pad and b[1] < a[1] + a[3] + pad
 
 
 def segment_boxes(e: Edge) -> list[Box]:
+    """Return the pieces of an edge as boxes without width or height."""
     return [(min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2)) for (x1, y1), (x2, y2) in itertools.pairwise(e.points)]
 
 

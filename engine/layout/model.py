@@ -22,6 +22,8 @@ EdgeKind = Literal["flow", "message", "link"]
 
 @dataclass(eq=False)
 class Node:
+    """A shape that edges may end at; its place is its upper left corner."""
+
     id: str
     kind: NodeKind
     name: str
@@ -57,6 +59,7 @@ class Node:
 
     @property
     def last_col(self) -> int:
+        """The last of the columns that it takes."""
         return self.col + self.span - 1
 
     @property
@@ -66,27 +69,34 @@ class Node:
 
     @property
     def rep(self) -> Node:
+        """The node that stands in the grid for it: of a boundary event its host."""
         return self.host or self
 
     @property
     def labelled(self) -> bool:
+        """Does its name stand outside its shape?"""
         return bool(self.name) and self.kind in ("event", "gateway", "data")
 
     @property
     def cx(self) -> float:
+        """The middle, from left to right."""
         return self.x + self.w / 2
 
     @property
     def cy(self) -> float:
+        """The middle, from top to bottom."""
         return self.y + self.h / 2
 
     @property
     def box(self) -> Box:
+        """Its place and size."""
         return self.x, self.y, self.w, self.h
 
 
 @dataclass(eq=False)
 class Edge:
+    """A sequence flow, message flow or association between two nodes of one scope."""
+
     id: str
     src: Node
     dst: Node
@@ -107,6 +117,8 @@ class Edge:
 
 @dataclass(eq=False)
 class Lane:
+    """An innermost lane, or the one band of a scope without lanes (`id` is None). `parents`: id and name, outermost first."""
+
     id: str | None
     name: str
     pool: int
@@ -130,6 +142,8 @@ class Drawing:
     origin: Point = (0, 0)
 
     def shift(self, dx: float, dy: float) -> None:
+        """Move everything in the drawing."""
+
         def moved(box: Box) -> Box:
             return box[0] + dx, box[1] + dy, box[2], box[3]
 
@@ -150,6 +164,7 @@ class Drawing:
 
 
 def direction(a: Vertex, b: Vertex) -> int:
+    """Return the heading from one vertex to another on the same line."""
     if a[1] == b[1]:
         return RIGHT if b[0] > a[0] else LEFT
     return DOWN if b[1] > a[1] else UP

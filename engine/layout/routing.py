@@ -53,6 +53,7 @@ class Grid:
                         self.owner[v, self.hmid[n.row]] = n
         self.users: dict[tuple[int, int, int], list[Edge]] = defaultdict(list)
         self.straight: dict[tuple[int, int, int], list[Edge]] = defaultdict(list)
+        self.turns: dict[Vertex, list[Edge]] = defaultdict(list)
         self.sides: dict[tuple[Node, int], list[tuple[Edge, bool]]] = defaultdict(list)
         self.outs: dict[Node, int] = defaultdict(int)
         self.boundary = {(n.host, n.exit_col, UP if n.above else DOWN) for n in d.nodes if n.host and n.host.span > 1}
@@ -102,11 +103,14 @@ class Grid:
         for (v, h), d, d2 in zip(e.path[1:], steps, steps[1:], strict=False):
             if d == d2:
                 put(self.straight, (v, h, d % 2), e)
+            else:
+                put(self.turns, (v, h), e)
         if not e.src.host:
             put(self.sides, (e.src, steps[0]), (e, True))
         put(self.sides, (e.dst.rep, (steps[-1] + 2) % 4), (e, False))
 
     def port_cost(self, e: Edge, node: Node, side: int, leaving: bool) -> float:
+        """Return the price of `e` leaving `node` by `side`, or else entering it there."""
         if e.kind != "flow":
             return 0.0 if side in (UP, DOWN) else 1.5
         base = [0.0, 1.4, 3.0, 1.4] if leaving else [3.0, 1.4, 0.0, 1.4]
@@ -209,6 +213,9 @@ class Grid:
         beside = {
             u.dst for axis in (0, 1) for u in self.straight.get((*at, axis), ()) if u.dst is not e.dst and u.src is not e.src
         }
+        turning = self.turns.get(at)
+        if turning and "mid" in (self.v[at[0]][0], self.h[at[1]][0]):  # no track tells two apart that turn on a centre line
+            cost += 1.2 * sum(u.dst is not e.dst and u.src is not e.src for u in turning)
         return cost + 1.0 + 0.5 * len(beside)
 
 

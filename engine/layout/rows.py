@@ -44,6 +44,7 @@ class Rows:
         return sorted(used | {(i, 0) for i in set(range(self.lane_count)) - {lane for lane, _ in used}})
 
     def cost(self) -> float:
+        """Return the price of the present levels: rows, the sketched edges, and their crossings."""
         keys = self.keys()
         index = {k: i for i, k in enumerate(keys)}
         self.at = {n: (n.col, index[n.lane, n.level]) for n in self.nodes}

@@ -363,7 +363,9 @@ class Jobs:
             incident = jobs.incident(turn.session, incident_id)
             if incident is None or incident.resolved_at is not None:
                 raise WrongState(what="异常", id=incident_id, state="resolved", action="重试", action_en="retried")
-            require_status(turn, (InstanceStatus.ACTIVE,), "重试", "retried")
+            job = None if incident.job_id is None else jobs.get(turn.session, incident.job_id)
+            if job is None or job.token is not None:  # what was thrown goes out although its thrower has ended
+                require_status(turn, (InstanceStatus.ACTIVE,), "重试", "retried")
             if values:
                 turn.record(e.DataMended(scope=None, names=tuple(sorted(values)), reason=reason.strip()))
                 turn.step(SetVariables(values=values))
@@ -371,6 +373,7 @@ class Jobs:
                 now, job_id = micros(turn.at), incident.job_id
                 turn.require(lambda tx: jobs.make_due(tx, job_id, now))
                 turn.made_work = True
+                turn.also(partial(_resolved, incident_id, now, actor.id))
                 turn.record(
                     e.IncidentResolved(
                         process=incident.process, element=incident.element, token=incident.token or TokenId(0), kind=incident.kind,
@@ -383,6 +386,10 @@ class Jobs:
                 turn.say_why(incident.token, reason.strip())
 
         self._runtime.command(actor, found.instance_id, do)
+
+
+def _resolved(incident_id: int, at: int, by: str, tx: Session) -> None:
+    jobs.resolve_incident(tx, incident_id, at=at, by=by)
 
 
 def _tell(notice: NewNotice, tx: Session) -> None:

@@ -507,7 +507,7 @@ class Turn:
             NewIncident(
                 id=self._runtime.database.new_id(),
                 instance_id=self.row.id,
-                token=event.token,
+                token=event.token or None,
                 job_id=self._incident_jobs.get(event.token),
                 process=event.process,
                 element=event.element,

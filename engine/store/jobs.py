@@ -260,10 +260,14 @@ def open_incident(tx: Session, n: NewIncident) -> None:
     )
 
 
+def resolve_incident(tx: Session, incident_id: int, *, at: int, by: str) -> None:
+    tx.run("update incident set resolved_at = ?, resolved_by = ? where id = ? and resolved_at is null", (at, by, incident_id))
+
+
 def resolve_incidents(tx: Session, instance_id: int, token: int | None, *, at: int, by: str) -> None:
-    """Resolve the open incidents of a token (`ix_incident_open`), or, with None, of the whole instance."""
+    """Resolve the open incidents of a token (`ix_incident_open`), or, with None, of all tokens of the instance."""
     if token is None:
-        sql, values = "where instance_id = ? and resolved_at is null", [instance_id]
+        sql, values = "where instance_id = ? and token is not null and resolved_at is null", [instance_id]
     else:
         sql, values = "where instance_id = ? and token = ? and resolved_at is null", [instance_id, token]
     tx.run(f"update incident set resolved_at = ?, resolved_by = ? {sql}", (at, by, *values))

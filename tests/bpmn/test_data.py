@@ -153,6 +153,15 @@ def test_a_write_in_a_nested_fork_conflicts_at_the_outer_join() -> None:
     assert [(e.element, e.name) for e in p.seen(log.WriteConflicted)] == [("j", "x")]
 
 
+def test_branches_that_end_with_the_same_value_do_not_conflict() -> None:
+    p = play(process(
+        start(), parallel("f"), user("a"), user("b"), user("b2"), parallel("j"), user("z"), "s>f", "f>a", "f>b", "b>b2", "a>j",
+        "b2>j", "j>z"))
+    p.do("a", x=1).do("b", x=2).do("b2", x=1).check("z", x=1)
+
+    assert not p.seen(log.WriteConflicted)
+
+
 def test_an_inclusive_join_reports_conflicts_too() -> None:
     p = play(process(
         start(), inclusive("f"), user("a"), user("b"), inclusive("j"), user("z"), "s>f", "f>a: true", "f>b: true", "a>j", "b>j",

@@ -89,3 +89,14 @@ def test_what_a_compensation_may_still_undo_stays_and_nothing_else() -> None:
     assert instance.state is not None
     names = {name for name in ("a", "sp", "b", "c", "sq", "d", "s") if f'"{name}"'.encode() in instance.state}
     assert names == {"a", "sp", "c"}
+
+
+def test_nothing_is_kept_where_nothing_can_be_undone() -> None:
+    xml = diagram(process(
+        start(), script("a"), script("ua", isForCompensation="true"), undone_by("a", "ua"), user("z"), "s>a", "a>z"))
+    instance = Instance(compile_definition("p", [Source(key="p", version=1, xml=xml)]))
+
+    instance.advance(StartInstance(), MONDAY)
+
+    assert instance.state is not None
+    assert b'"a"' not in instance.state

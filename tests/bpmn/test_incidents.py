@@ -109,9 +109,11 @@ def test_what_fails_in_one_branch_does_not_lose_the_other() -> None:
     assert [e.element for e in p.seen(log.ActivityStarted)].count("bad") == 3
 
 
-def test_a_timer_without_a_time_parks_its_event_and_nothing_else() -> None:
-    p = play(process(
-        start(), user("a"), boundary("b", "a", timer("timeDate", "= closing_at")), user("late"), end(), "s>a", "a>e", "b>late"))
+def test_a_timer_with_a_bad_time_parks_its_event_and_nothing_else() -> None:
+    p = play(
+        process(start(), user("a"), boundary("b", "a", timer("timeDate", "= closing_at")), user("late"), end(), "s>a", "a>e",
+                "b>late"),
+        closing_at="soon")
 
     assert p.incidents == [("b", "expression")]
     assert p.open == "a"
@@ -125,6 +127,13 @@ def test_a_timer_without_a_time_parks_its_event_and_nothing_else() -> None:
     p.wait(3 * 3600 + 1).check("late")
 
 
+def test_a_catching_timer_without_a_time_is_an_incident() -> None:
+    p = play(process(start(), catch("c", timer("timeDate", "= closing_at")), user("z"), "s>c", "c>z"))
+
+    assert p.incidents == [("c", "expression")]
+    p.set(closing_at="2026-01-05T12:00:00+08:00").retry("c").wait(3 * 3600).check("z")
+
+
 def test_an_activity_that_is_cancelled_resolves_its_incident() -> None:
     p = play(process(
         start(), sub("sp", start("s1"), exclusive("g"), end("e1"), "s1>g", "g>e1: x > 1"),
@@ -133,6 +142,7 @@ def test_an_activity_that_is_cancelled_resolves_its_incident() -> None:
     assert p.incidents == [("g", "no_flow")]
     p.message("mA").check("", True)
     assert p.seen(log.IncidentResolved)[0].reason == "cancelled"
+    assert [e.element for e in p.seen(log.ActivityCancelled)] == ["g", "sp"]
 
 
 def test_an_uncaught_error_is_an_incident() -> None:

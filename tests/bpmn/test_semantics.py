@@ -402,6 +402,17 @@ def test_a_cancelled_sub_process_is_not_undone() -> None:
     )).message("mA").check("z", trace="a")
 
 
+def test_the_handler_of_an_instance_sees_what_that_instance_saw() -> None:
+    p = play(
+        process(
+            start(), user("a", many(collection="bonds", item="bond", one_by_one=True)),
+            sub("ua", start("s1"), user("return"), script("note", "{log: append(log, bond)}"), "s1>return", "return>note",
+                isForCompensation="true"),
+            undone_by("a", "ua"), user("w"), throw("t", COMPENSATE), user("z"), "s>a", "a>w", "w>t", "t>z"),
+        bonds=["A", "B"], log=[])
+    p.do("a", "a", "w").check("return").do("return").check("return").do("return").check("z", log=["B", "A"])
+
+
 # ------------------------------------------------------------------------------------------------- loops and multi-instance
 def test_standard_loops_with_boundary_and_condition_first() -> None:
     p = play(process(

@@ -68,6 +68,23 @@ def test_a_deadline_that_becomes_null_stands() -> None:
     assert due(p) == [MONDAY + timedelta(hours=2)]
 
 
+def test_a_boundary_timer_waits_for_its_time_to_become_known() -> None:
+    p = play(DEADLINE)
+    assert due(p) == []
+    assert [e.element for e in p.seen(log.ExpressionWasNull)] == ["b"]
+
+    p.set(closing_at=MONDAY + timedelta(hours=2))
+    assert due(p) == [MONDAY + timedelta(hours=2)]
+    assert [e.due_at for e in p.seen(log.TimerScheduled)] == [MONDAY + timedelta(hours=2)]
+    p.wait(2 * HOUR).check("late")
+
+
+def test_a_timer_that_never_got_a_time_leaves_nothing_behind() -> None:
+    p = play(DEADLINE).do("a").check("", True)
+
+    assert not p.seen(log.TimerCancelled)
+
+
 def test_a_task_completion_moves_a_timer_elsewhere() -> None:
     p = play(
         process(

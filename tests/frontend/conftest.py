@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 DIST = Path(__file__).parents[2] / "web" / "static" / "dist"
 DIAGRAMS = Path(__file__).parent / "diagrams"
@@ -73,9 +73,10 @@ class Desk:
         return self.url + path
 
 
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk(draft=diagram("bid").encode())
+@pytest.fixture(scope="session")
+def office() -> Iterator[list[Desk]]:
+    """One server for all tests, so that the browser keeps the bundle; it serves the last desk of the list."""
+    desks = [Desk()]
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
@@ -98,6 +99,7 @@ def desk() -> Iterator[Desk]:
             self.answer(status, json.dumps(body).encode(), "application/json")
 
         def handle_any(self) -> None:
+            desk = desks[-1]
             path = self.path.split("?")[0]
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             desk.asked.append((self.command, path))
@@ -107,7 +109,7 @@ def desk() -> Iterator[Desk]:
                 self.json(200, desk.data[path])
             elif path.startswith("/dist/") and re.fullmatch(r"[\w.-]+", path[6:]):
                 file = DIST / path[6:]
-                self.answer(200, file.read_bytes(), _TYPES[file.suffix])
+                self.answer(200, file.read_bytes(), _TYPES[file.suffix], **{"Cache-Control": "max-age=31536000, immutable"})
             elif path.startswith("/xml/") and re.fullmatch(r"\w+", path[5:]):
                 self.answer(200, diagram(path[5:]).encode(), "application/xml")
             elif path == "/stay":
@@ -131,6 +133,7 @@ def desk() -> Iterator[Desk]:
                 self.json(404, {"message": "没有"})
 
         def keep(self, body: bytes) -> None:
+            desk = desks[-1]
             if self.command == "PUT":
                 if self.headers.get("X-CSRF-Token") != "token":
                     return self.json(400, {"message": "没有令牌"})
@@ -143,13 +146,19 @@ def desk() -> Iterator[Desk]:
         do_GET = do_POST = do_PUT = handle_any
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    desk.url = f"http://127.0.0.1:{server.server_port}"
+    desks[0].url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield desk
+    yield desks
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def desk(office: list[Desk]) -> Desk:
+    office.append(Desk(draft=diagram("bid").encode(), url=office[0].url))
+    return office[-1]
 
 
 @pytest.fixture(scope="session")
@@ -167,18 +176,25 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Browser, desk: Desk) -> Iterator[Page]:
-    """A page of 1280 by 860 that fails its test for any error in the console, broken policy, or request to another host."""
+@pytest.fixture(scope="session")
+def person(chromium: Browser) -> Iterator[BrowserContext]:
+    """Somebody in another time zone, whose browser speaks Chinese and remembers what it has loaded."""
     context = chromium.new_context(viewport={"width": 1280, "height": 860}, timezone_id="America/New_York", locale="zh-CN")
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(person: BrowserContext, desk: Desk) -> Iterator[Page]:
+    """A page of 1280 by 860 that fails its test for any error in the console, broken policy, or request to another host."""
+    page = person.new_page()
     wrong: list[str] = []
     page.on("console", lambda m: wrong.append(f"{m.type}: {m.text}") if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda e: wrong.append(f"error: {e}"))
     page.on("request", lambda r: wrong.append(f"asked {r.url}") if not r.url.startswith((desk.url, "data:", "blob:")) else None)
     page.set_default_timeout(15_000)
     yield page
-    context.close()
+    page.close()
     expected = desk.data.get("expected in the console", "\0")
     assert [w for w in wrong if expected not in w] == []
 

@@ -1,0 +1,133 @@
+"""Deployments: all of it or nothing, new versions only of what changed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engine.errors import AccessDenied, InvalidDiagram, NotFound, StalePage
+from engine.model import SYSTEM, Severity
+from tests.bpmn.build import call, diagram, end, process, service, start, user
+from tests.service.house import ANN, OWNER, House
+
+ONE = diagram(process(start(), user("a"), end(), "s>a", "a>e"))
+OTHER = diagram(process(start(), user("a"), end(), "s>a", "a>e", id="q"))
+BROKEN = diagram(process(start(), service("w", "no.such.handler"), end(), "s>w", "w>e", id="broken"))
+FORM = json.dumps({"id": "p.a", "components": [{"type": "textfield", "key": "x", "label": "X"}]}).encode()
+
+
+def test_one_broken_file_keeps_all_of_them_out(house: House) -> None:
+    with pytest.raises(InvalidDiagram) as refused:
+        house.deploy(ONE, BROKEN)
+
+    assert any(getattr(f, "element", None) == "w" for f in refused.value.findings)
+    assert house.engine.deployments.definitions(OWNER) == ()
+    assert house.rows("select count(*) from deployment") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "body"), [("x.form", b"{"), ("x.dmn", b"<nonsense/>"), ("x.bpmn", b"no xml"), ("y.bpmn", b"")]
+)
+def test_an_unreadable_file_is_a_finding_and_no_crash(house: House, name: str, body: bytes) -> None:
+    findings = house.engine.deployments.check({name: body})
+
+    assert [f.severity for f in findings] == [Severity.ERROR]
+    with pytest.raises(InvalidDiagram):
+        house.deploy(ONE, files={name: body})
+
+
+def test_an_unchanged_diagram_makes_no_new_version(house: House) -> None:
+    first = house.deploy(ONE, OTHER)
+
+    again = house.deploy(ONE, OTHER)
+    changed = house.deploy(
+        ONE, OTHER.replace(b'"userTask"', b'"userTask" ').replace(b"<process", b"<process camunda:versionTag='2'")
+    )
+
+    assert [(d.key, d.version) for d in first.definitions] == [("p", 1), ("q", 1)]
+    assert again.definitions == ()
+    assert again.id == first.id
+    assert [(d.key, d.version, d.version_tag) for d in changed.definitions] == [("q", 2, "2")]
+    assert [(d.key, d.version) for d in house.engine.deployments.definitions(OWNER)] == [("p", 1), ("q", 2)]
+    assert [d.version for d in house.engine.deployments.versions(OWNER, "q")] == [2, 1]
+
+
+def test_a_changed_form_makes_a_new_version_of_the_processes_that_name_it(house: House) -> None:
+    formed = ONE.replace(b'<userTask id="a"', b'<userTask id="a" camunda:formKey="p.a"')
+    house.deploy(formed, OTHER, files={"p/a.form": FORM})
+
+    made = house.deploy(formed, OTHER, files={"p/a.form": FORM.replace(b'"X"', b'"Y"')})
+
+    assert [(d.key, d.version) for d in made.definitions] == [("p", 2)]
+
+
+def test_a_deployment_may_refer_to_what_an_earlier_one_brought(house: House) -> None:
+    house.deploy(OTHER, files={"a.form": FORM})
+
+    made = house.deploy(diagram(process(start(), user("a", camunda_formKey="p.a"), call("c", "q"), end(), "s>a", "a>c", "c>e")))
+
+    assert [d.key for d in made.definitions] == ["p"]
+    assert set(house.open_tasks(house.start().id)) == {"a"}
+
+
+def test_the_same_process_in_two_files_is_refused(house: House) -> None:
+    with pytest.raises(InvalidDiagram):
+        house.deploy(ONE, ONE.replace(b"<process", b"<process name='twice'"))
+
+
+def test_only_process_owners_deploy_and_draw(house: House) -> None:
+    for attempt in (
+        lambda: house.engine.deployments.deploy(ANN, {"p.bpmn": ONE}, "x"),
+        lambda: house.engine.deployments.draft(ANN, "p"),
+        lambda: house.engine.deployments.save_draft(ANN, "p", ONE, None),
+        lambda: house.engine.deployments.catalogue(ANN),
+    ):
+        with pytest.raises(AccessDenied):
+            attempt()
+
+
+def test_what_was_deployed_is_given_back_byte_for_byte(house: House) -> None:
+    made = house.deploy(ONE, files={"readme.md": b"hello"})
+    (definition,) = made.definitions
+
+    assert house.engine.deployments.diagram(OWNER, definition.id) == ONE
+    assert house.engine.deployments.resource(definition.id, "readme.md") == b"hello"
+    assert house.engine.deployments.resource(definition.id, "nothing") is None
+    assert house.engine.deployments.get(OWNER, definition.id) == definition
+    with pytest.raises(NotFound):
+        house.engine.deployments.versions(OWNER, "nothing")
+
+
+def test_a_draft_is_kept_until_it_is_deployed_and_never_overwrites_what_somebody_else_saved(house: House) -> None:
+    house.deploy(ONE)
+    opened = house.engine.deployments.draft(OWNER, "p")
+    assert (opened.xml, opened.based_on) == (ONE, 1)
+    unfinished = ONE.replace(b'<sequenceFlow id="a_e" sourceRef="a" targetRef="e"></sequenceFlow>', b"")
+
+    saved = house.engine.deployments.save_draft(OWNER, "p", unfinished, opened.sha256)
+    with pytest.raises(StalePage):
+        house.engine.deployments.save_draft(SYSTEM, "p", ONE.replace(b'"a"', b'"z"'), opened.sha256)
+
+    assert house.engine.deployments.draft(OWNER, "p").xml == unfinished
+    assert (saved.based_on, saved.saved_by) == (1, "owner")
+    house.deploy(ONE.replace(b'"s_a"', b'"s_to_a"'))
+    assert house.engine.deployments.draft(OWNER, "p").based_on == 2
+    with pytest.raises(InvalidDiagram):
+        house.engine.deployments.save_draft(OWNER, "p", b"<no/>", house.engine.deployments.draft(OWNER, "p").sha256)
+
+
+def test_the_catalogue_lists_what_a_diagram_may_name(house: House) -> None:
+    @house.handler("mail.send")
+    def send(job: object) -> None:
+        """发送邮件"""
+
+    house.deploy(ONE, files={"a.form": FORM})
+
+    catalogue = house.engine.deployments.catalogue(OWNER)
+
+    assert [(c.id, c.zh) for c in catalogue.job_types] == [("mail.send", "发送邮件")]
+    assert [c.id for c in catalogue.forms] == ["p.a"]
+    assert [c.id for c in catalogue.processes] == ["p"]
+    assert "presale_manager" in [c.id for c in catalogue.groups]
+    assert "ann" in [c.id for c in catalogue.users]

@@ -1,0 +1,273 @@
+"""Messages reach one, signals all; what is thrown is never lost."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from engine.errors import AccessDenied, AmbiguousReceiver, InvalidValues, NoReceiver, TaskTooLate
+from engine.model import SYSTEM, InstanceId
+from tests.bpmn.build import boundary, catch, diagram, end, event, process, properties, receive, start, throw, timer, user
+from tests.service.house import ANN, EVE, FOR_ENGINEERS, OWNER, House
+
+WAITS = diagram(
+    process(
+        start(), receive("r", "mA", properties(correlationKey="= number")), user("after"), end(), "s>r", "r>after", "after>e"
+    )
+)
+#: Waits only once a task is done.
+LATER = diagram(
+    process(start(), user("first"), receive("r", "mA", properties(correlationKey="= number")), user("after"), end(), "s>first", "first>r", "r>after", "after>e")
+)  # fmt: skip
+
+
+def arrived(house: House, id: InstanceId) -> bool:
+    return set(house.open_tasks(id)) == {"after"}
+
+
+def test_a_message_reaches_the_one_instance_with_its_key(house: House) -> None:
+    house.deploy(WAITS)
+    one, two = (house.start(variables={"number": n}) for n in ("N-1", "N-2"))
+
+    reached = house.engine.messages.correlate(SYSTEM, "mA", {"reply": "yes"}, correlation_key="N-2")
+
+    assert reached == two.id
+    assert (arrived(house, one.id), arrived(house, two.id)) == (False, True)
+    assert house.engine.instances.variables(SYSTEM, two.id)["reply"] == "yes"
+    assert house.rows("select count(*) from subscription") == [(1,)]
+
+
+def test_a_message_for_nobody_or_for_several_is_refused(house: House) -> None:
+    house.deploy(WAITS)
+    two = [house.start(variables={"number": "same"}) for _ in range(2)]
+
+    with pytest.raises(NoReceiver):
+        house.engine.messages.correlate(SYSTEM, "mA", correlation_key="other")
+    with pytest.raises(AmbiguousReceiver):
+        house.engine.messages.correlate(SYSTEM, "mA", correlation_key="same")
+
+    assert house.engine.messages.correlate(SYSTEM, "mA", instance_id=two[1].id) == two[1].id
+
+
+def test_a_kept_message_is_delivered_in_the_command_that_begins_to_wait(house: House) -> None:
+    house.deploy(LATER)
+    assert house.engine.messages.correlate(SYSTEM, "mA", {"n": 1}, correlation_key="N-1", keep_for=timedelta(days=1)) is None
+    started = house.start(variables={"number": "N-1"})
+
+    house.complete(started.id, "first", by=SYSTEM)
+
+    assert arrived(house, started.id)
+    assert house.engine.instances.variables(SYSTEM, started.id)["n"] == 1
+    assert house.rows("select count(*) from message") == [(0,)]
+
+
+def test_a_kept_message_is_dropped_when_its_time_is_over(house: House) -> None:
+    house.deploy(LATER)
+    house.engine.messages.correlate(SYSTEM, "mA", correlation_key="N-1", keep_for=timedelta(days=1))
+    house.moved.advance(days=2)
+    started = house.start(variables={"number": "N-1"})
+
+    house.complete(started.id, "first")
+    house.engine.jobs.run_due()
+
+    assert not arrived(house, started.id)
+    assert house.rows("select count(*) from message") == [(0,)]
+
+
+def test_kept_messages_are_delivered_one_to_each(house: House) -> None:
+    house.deploy(LATER)
+    for n in (1, 2):
+        house.engine.messages.correlate(SYSTEM, "mA", {"n": n}, correlation_key="N", keep_for=timedelta(days=1))
+    two = [house.start(variables={"number": "N"}) for _ in range(2)]
+
+    for started in two:
+        house.complete(started.id, "first")
+
+    assert [house.engine.instances.variables(SYSTEM, i.id)["n"] for i in two] == [1, 2]
+
+
+def test_the_same_message_sent_twice_is_delivered_once(house: House) -> None:
+    house.deploy(WAITS)
+    one = house.start(variables={"number": "N"})
+    first = house.engine.messages.correlate(SYSTEM, "mA", correlation_key="N", idempotency_key="k")
+    house.start(variables={"number": "N"})
+
+    again = house.engine.messages.correlate(SYSTEM, "mA", correlation_key="N", idempotency_key="k")
+
+    assert first == again == one.id
+
+
+def test_a_message_after_the_deadline_is_told_so(house: House) -> None:
+    late = boundary("late", "r", timer("timeDuration", "PT1H"))
+    xml = process(start(), receive("r", "mA"), late, user("after"), end(), "s>r", "r>e", "late>after", "after>e")
+    house.deploy(diagram(xml))
+    started = house.start(business_key="N")
+    house.moved.advance(hours=2)
+
+    with pytest.raises(TaskTooLate):
+        house.engine.messages.correlate(SYSTEM, "mA", correlation_key="N")
+
+    assert arrived(house, started.id)
+
+
+def test_a_message_starts_the_process_that_begins_with_it(house: House) -> None:
+    house.deploy(diagram(process(start("s", event("message", "mB")), user("after"), end(), "s>after", "after>e")))
+
+    id = house.engine.messages.correlate(SYSTEM, "mB", {"tender": "T"}, correlation_key="B-1", idempotency_key="k")
+    again = house.engine.messages.correlate(SYSTEM, "mB", {"tender": "T"}, correlation_key="B-1", idempotency_key="k")
+
+    assert id is not None
+    assert id == again
+    assert arrived(house, id)
+    assert house.engine.instances.get(SYSTEM, id).business_key == "B-1"
+    assert house.engine.instances.variables(SYSTEM, id)["tender"] == "T"
+    with pytest.raises(AccessDenied):
+        house.engine.messages.correlate(EVE, "mB")
+
+
+# --------------------------------------------------------------------------------------------------------------- thrown by instances
+THROWS = diagram(
+    process(
+        start(),
+        throw("t", event("message", "mA", properties(correlationKey="= to", payload="= {n: 7}"))),
+        end(),
+        "s>t",
+        "t>e",
+        id="q",
+    )
+)
+
+
+def test_a_thrown_message_reaches_another_instance_after_the_commit(house: House) -> None:
+    thrower = diagram(
+        process(start(), throw("t", event("message", "mA"), ), end(), "s>t", "t>e", id="q")
+    )  # fmt: skip
+    house.deploy(WAITS, thrower)
+    waiting = house.start(variables={"number": "N"})
+
+    house.start("q", business_key="N")
+    assert not arrived(house, waiting.id)
+    house.engine.jobs.run_due()
+
+    assert arrived(house, waiting.id)
+    assert house.rows("select count(*) from job") == [(0,)]
+
+
+def test_a_thrown_message_that_nobody_waits_for_yet_is_kept(house: House) -> None:
+    thrower = diagram(process(start(), throw("t", event("message", "mA")), end(), "s>t", "t>e", id="q"))
+    house.deploy(LATER, thrower)
+    house.start("q", business_key="N")
+    house.engine.jobs.run_due()
+    waiting = house.start(variables={"number": "N"})
+
+    house.complete(waiting.id, "first")
+
+    assert arrived(house, waiting.id)
+
+
+def test_a_thrown_message_that_two_wait_for_is_an_incident_and_delivered_when_retried(house: House) -> None:
+    thrower = diagram(process(start(), throw("t", event("message", "mA")), end(), "s>t", "t>e", id="q"))
+    house.deploy(WAITS, thrower)
+    one, two = (house.start(variables={"number": "N"}) for _ in range(2))
+    house.start("q", business_key="N")
+    house.engine.jobs.run_due()
+    (incident,) = house.engine.jobs.incidents(OWNER)
+    assert incident.kind == "message"
+
+    house.engine.instances.cancel(OWNER, one.id, "double")
+    house.engine.jobs.retry(OWNER, incident.id)
+    house.engine.jobs.run_due()
+
+    assert arrived(house, two.id)
+
+
+def test_a_signal_reaches_everybody_once_and_starts_what_begins_with_it(house: House) -> None:
+    waits = diagram(process(start(), catch("c", event("signal", "sA")), user("after"), end(), "s>c", "c>after", "after>e"))
+    begins = diagram(process(start("s", event("signal", "sA")), user("after"), end(), "s>after", "after>e", id="q"))
+    house.deploy(waits, begins)
+    three = [house.start() for _ in range(3)]
+
+    reached = house.engine.messages.broadcast(OWNER, "sA")
+
+    assert reached == 4
+    assert all(arrived(house, i.id) for i in three)
+    assert len(house.engine.instances.list(SYSTEM, key="q").items) == 1
+    with pytest.raises(AccessDenied):
+        house.engine.messages.broadcast(ANN, "sA")
+
+
+def test_a_signal_whose_delivery_is_repeated_reaches_nobody_twice(house: House) -> None:
+    both = process(
+        start(),
+        catch("c", event("signal", "sA")),
+        catch("d", event("signal", "sA")),
+        user("after"),
+        end(),
+        "s>c",
+        "c>d",
+        "d>after",
+        "after>e",
+    )
+    house.deploy(diagram(both))
+    started = house.start()
+
+    first = house.engine.messages.signal(SYSTEM, "sA", {}, key="job 1")
+    again = house.engine.messages.signal(SYSTEM, "sA", {}, key="job 1")
+
+    assert (first, again) == (1, 0)
+    assert not arrived(house, started.id)
+    assert house.engine.messages.signal(SYSTEM, "sA", {}, key="job 2") == 1
+
+
+def test_a_thrown_signal_reaches_other_instances(house: House) -> None:
+    waits = diagram(process(start(), catch("c", event("signal", "sA")), user("after"), end(), "s>c", "c>after", "after>e"))
+    house.deploy(waits, diagram(process(start(), throw("t", event("signal", "sA")), end(), "s>t", "t>e", id="q")))
+    two = [house.start() for _ in range(2)]
+
+    house.start("q")
+    house.engine.jobs.run_due()
+
+    assert all(arrived(house, i.id) for i in two)
+
+
+# -------------------------------------------------------------------------------------------------------------------- by a person
+def test_a_person_of_the_right_role_sends_a_message_by_its_form(house: House) -> None:
+    who = properties(candidateGroups="presale_engineer", form="p.reply")
+    xml = process(
+        start(), user("x", **FOR_ENGINEERS), receive("r", "mA", who), user("after"), end(), "s>x", "x>r", "r>after", "after>e"
+    )
+    asked = {
+        "id": "p.reply",
+        "components": [{"type": "textfield", "key": "reply", "label": "答复", "validate": {"required": True}}],
+    }
+    house.deploy(diagram(xml), files={"reply.form": json.dumps(asked).encode()})
+    started = house.start()
+    house.complete(started.id, "x", by=ANN)
+
+    (expected,) = house.engine.messages.expected(ANN, started.id)
+    form = house.engine.messages.form(ANN, started.id, expected.token)
+    with pytest.raises(InvalidValues):
+        house.engine.messages.send(ANN, started.id, expected.token, {"reply": ""})
+    with pytest.raises(AccessDenied):
+        house.engine.messages.send(EVE, started.id, expected.token, {"reply": "no"})
+    house.engine.messages.send(ANN, started.id, expected.token, {"reply": "yes"})
+
+    assert form is not None
+    assert arrived(house, started.id)
+    assert house.engine.instances.variables(SYSTEM, started.id)["reply"] == "yes"
+    assert [r.actor for r in house.history(started.id) if type(r.event).__name__ == "MessageCorrelated"] == ["ann"]
+    assert house.engine.messages.expected(ANN, started.id) == ()
+    with pytest.raises(NoReceiver):
+        house.engine.messages.send(ANN, started.id, expected.token, {"reply": "again"})
+
+
+def test_what_only_machines_send_is_not_offered_to_people(house: House) -> None:
+    house.deploy(WAITS)
+    started = house.start(variables={"number": "N"})
+
+    assert house.engine.messages.expected(OWNER, started.id) == ()
+    assert [s.name for s in house.engine.messages.expected(SYSTEM, started.id)] == ["mA"]
+    with pytest.raises(AccessDenied):
+        house.engine.messages.correlate(OWNER, "mA", correlation_key="N")
