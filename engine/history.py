@@ -288,7 +288,8 @@ class TaskView:
 
 @dataclass(slots=True, kw_only=True)
 class InstanceView:
-    """A process instance as its events up to `seq` tell. Keys: ``positions`` by token, ``elements`` by (process, element),
+    """A process instance as its events up to `seq` tell. Keys: ``positions`` by token, ``arrivals`` by token
+    (the process and flow at whose end it waits for others to join), ``elements`` by (process, element),
     ``flows`` by (process, flow), ``tasks``, ``timers`` (due date) and ``incidents`` (kind) by token (0: of an event on its way to others), ``variables`` by scope."""
 
     seq: int = 0
@@ -297,6 +298,7 @@ class InstanceView:
     outcome: str | None = None
     definitions: dict[str, int] = field(default_factory=dict)
     positions: dict[TokenId, Position] = field(default_factory=dict)
+    arrivals: dict[TokenId, tuple[str, str]] = field(default_factory=dict)
     elements: dict[tuple[str, str], ElementCount] = field(default_factory=dict)
     flows: dict[tuple[str, str], int] = field(default_factory=dict)
     tasks: dict[TokenId, TaskView] = field(default_factory=dict)
@@ -341,6 +343,7 @@ def apply(view: InstanceView, recorded: Recorded) -> None:
         case e.InstanceResumed():
             view.status = InstanceStatus.ACTIVE
         case e.ActivityStarted():
+            view.arrivals.pop(event.token, None)
             view.positions[event.token] = Position(
                 token=event.token,
                 process=event.process,
@@ -356,12 +359,16 @@ def apply(view: InstanceView, recorded: Recorded) -> None:
             count.completed += 1
             count.took += _leave(view, event.token, recorded.at)
         case e.ActivityCancelled():
-            count = _count(view, event)
-            count.cancelled += 1
-            count.took += _leave(view, event.token, recorded.at)
+            if view.arrivals.pop(event.token, None) is None:
+                count = _count(view, event)
+                count.cancelled += 1
+                count.took += _leave(view, event.token, recorded.at)
+        case e.TokenJoined():
+            view.arrivals.pop(event.token, None)
         case e.FlowTaken():
             key = event.process, event.flow
             view.flows[key] = view.flows.get(key, 0) + 1
+            view.arrivals[event.to_token] = key
         case e.VariablesChanged():
             view.variables.setdefault(event.scope, {}).update(event.values)
         case e.UserTaskCreated():
@@ -415,6 +422,7 @@ def _all_gone(view: InstanceView, at: datetime) -> None:
     for position in view.positions.values():
         view.elements[position.process, position.element].took += at - position.since
     view.positions.clear()
+    view.arrivals.clear()
     view.tasks.clear()
     view.timers.clear()
     view.incidents = {token: kind for token, kind in view.incidents.items() if not token}  # what it threw is still on its way
