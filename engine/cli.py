@@ -20,7 +20,7 @@ from engine.access import GROUPS
 from engine.assembly import Engine, open_engine
 from engine.errors import EngineError, InvalidDiagram
 from engine.layout import faults, lay_out
-from engine.model import SYSTEM, Finding, InstanceId, Severity
+from engine.model import SYSTEM, Finding, IncidentId, InstanceId, Severity
 from engine.settings import read_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,7 +92,7 @@ def _files(paths: tuple[Path, ...]) -> dict[str, bytes]:
 
 
 def _existing(*, folder: bool = True) -> click.Path:
-    return click.Path(exists=True, dir_okay=folder, path_type=Path)  # type: ignore[type-var]
+    return click.Path(exists=True, dir_okay=folder, path_type=Path)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -306,7 +306,7 @@ def incidents(as_json: bool, data: Path | None) -> None:
 def retry(incident: int, reason: str, data: Path | None) -> None:
     """Retry what failed, once its cause is mended."""
     with _engine(**({"data": data} if data else {})) as engine:
-        engine.jobs.retry(SYSTEM, incident, {}, reason)
+        engine.jobs.retry(SYSTEM, IncidentId(incident), {}, reason)
         engine.jobs.run_due()
     click.echo("已重试 (retried)")
 

@@ -113,8 +113,13 @@ REGISTRY = HandlerRegistry()
 
 
 def handler(
-    type: str, *, retries: int = 3, backoff: timedelta = timedelta(seconds=30), timeout: timedelta = timedelta(minutes=2),
-    effect: Effect = "outside", registry: HandlerRegistry = REGISTRY,
+    type: str,
+    *,
+    retries: int = 3,
+    backoff: timedelta = timedelta(seconds=30),
+    timeout: timedelta = timedelta(minutes=2),
+    effect: Effect = "outside",
+    registry: HandlerRegistry = REGISTRY,
 ) -> Callable[[Callable[[Job], Variables | None]], Callable[[Job], Variables | None]]:
     """Register the decorated function for the job type (`camunda:topic`).
 
@@ -126,7 +131,9 @@ def handler(
 
     def register(function: Callable[[Job], Variables | None]) -> Callable[[Job], Variables | None]:
         title = (function.__doc__ or type).strip().splitlines()[0]
-        registry.add(Handler(type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title))
+        registry.add(
+            Handler(type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title)
+        )
         return function
 
     return register

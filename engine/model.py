@@ -312,8 +312,18 @@ class ResumeInstance:
 
 
 Command = (
-    StartInstance | CompleteUserTask | CompleteJob | ThrowBpmnError | FireTimers | CorrelateMessage | BroadcastSignal
-    | SetVariables | RetryElement | CancelInstance | SuspendInstance | ResumeInstance
+    StartInstance
+    | CompleteUserTask
+    | CompleteJob
+    | ThrowBpmnError
+    | FireTimers
+    | CorrelateMessage
+    | BroadcastSignal
+    | SetVariables
+    | RetryElement
+    | CancelInstance
+    | SuspendInstance
+    | ResumeInstance
 )
 
 
@@ -461,6 +471,15 @@ class Catalogue:
     decisions: tuple[Choice, ...]
     processes: tuple[Choice, ...]
     users: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessCounts:
+    """Process instances of one process, all versions. `incidents`: how many of them wait for a person to mend something."""
+
+    running: int
+    finished: int
+    incidents: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ A scenario is a JSON file beside its process, ``processes/<key>/scenarios/<name>
         {"refused": "task_too_late", "complete": "…", "by": "…"}, {"retry": "process.element", "values": {…}}],
      "expect": {"status": "completed", "outcome": "won", "ends": ["psm_presale.end_won"]}}
 
+With ``"message": "lead_confirmed"`` in `start` a message start event starts it, as another system would.
 `by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over the
 instance's variables. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
 """
@@ -127,18 +128,21 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{"scenarios": [{"name", "passed", "outcome", "events"}], "coverage": {"nodes", "flows"}}`` and details."""
-        share = lambda part, whole: round(part / whole, 4) if whole else 1.0
         return {
             "scenarios": [
                 {"name": r.name, "process": r.process, "passed": r.passed, "outcome": r.outcome, "events": r.event_count, "failure": r.failure}
                 for r in self.runs
             ],
             "coverage": {
-                "nodes": share(self.coverage.nodes_covered, self.coverage.nodes),
-                "flows": share(self.coverage.flows_covered, self.coverage.flows),
+                "nodes": _share(self.coverage.nodes_covered, self.coverage.nodes),
+                "flows": _share(self.coverage.flows_covered, self.coverage.flows),
                 "missing": list(self.coverage.missing),
             },
         }
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 1.0
 
 
 def read_scenario(file: Path) -> Scenario:
@@ -247,11 +251,16 @@ class _Rehearsal:
 
     # -- steps
     def start(self, start: Mapping[str, Any]) -> None:
-        instance = self.engine.instances.start(
-            self.actor(start), str(start["process"]), self.values(start.get("values") or {}),
-            business_key=str(start.get("business_key") or f"rehearsal-{self.scenario.name}"), title=self.scenario.title,
-        )
-        self.id = instance.id
+        """Start by hand, or with `message` by a message start event as another system would."""
+        business_key = str(start.get("business_key") or f"rehearsal-{self.scenario.name}")
+        values = self.values(start.get("values") or {})
+        if "message" in start:
+            self.id = self.engine.messages.correlate(SYSTEM, str(start["message"]), values, correlation_key=business_key)
+        else:
+            instance = self.engine.instances.start(
+                self.actor(start), str(start["process"]), values, business_key=business_key, title=self.scenario.title
+            )
+            self.id = instance.id
         self.settle()
 
     @property
@@ -499,7 +508,7 @@ def _diagrams(files: Mapping[str, bytes]) -> Iterator[tuple[str, etree._Element]
 
 def _names(files: Mapping[str, bytes]) -> dict[tuple[str, str], str]:
     return {
-        (key, el.get("id", "")): el.get("name") or el.get("id", "")
+        (key, el.get("id", "")): el.get("name", "") or el.get("id", "")
         for key, process in _diagrams(files) for el in process.iter() if isinstance(el.tag, str) and el.get("id")
     }
 

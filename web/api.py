@@ -12,8 +12,10 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from engine import EngineError, InstanceStatus, ProcessDefinition, ProcessInstance, Recorded, TaskId, UserTask, dump
-from engine.model import InstanceId
+from engine import EngineError
+from engine.events import Recorded
+from engine.feel.codec import dump
+from engine.model import InstanceId, InstanceStatus, ProcessDefinition, ProcessInstance, TaskId, UserTask
 from web.context import actor, engine
 from web.inbox import VIEWS
 
@@ -194,8 +196,9 @@ def change_instance(id: InstanceId, what: str) -> ResponseReturnValue:
 # ------------------------------------------------------------------------------------------------------------------- tasks
 @bp.get("/tasks")
 def tasks() -> ResponseReturnValue:
-    view = request.args.get("view", "all")
-    if view not in VIEWS:
+    asked = request.args.get("view", "all")
+    view = next((v for v in VIEWS if v == asked), None)
+    if view is None:
         known = ", ".join(VIEWS)
         raise BadRequest(problem=f"view 须为：{known}", problem_en=f"view must be one of {known}")
     page = engine().tasks.inbox(actor(), view, search=request.args.get("search", ""), limit=_limit(), after=request.args.get("after"))

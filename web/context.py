@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -12,14 +12,16 @@ from flask_babel import gettext
 from flask_login import current_user
 
 from engine import SYSTEM, Actor, Engine, Settings
+from engine.errors import AccessDenied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
-    """What `create_app` was given."""
+    """What `create_app` was given. `names`: ``{user id: name}`` as far as they were asked for; nobody changes their name."""
 
     engine: Engine
     settings: Settings
+    names: dict[str, str] = field(default_factory=dict)
 
 
 def web() -> Web:
@@ -50,23 +52,19 @@ def actor() -> Actor:
 
 def known_names(ids: Iterable[str | None]) -> None:
     """Read the names of these people at once, so that `person` asks the database no more on this page."""
-    names = _names()
-    wanted = {i for i in ids if i} - names.keys()
-    if wanted:
-        names.update({i: i for i in wanted})
-        names.update(engine().people.names(wanted))
+    if not all(i in web().names for i in ids if i and i != SYSTEM.id) and "names_read" not in g:
+        g.names_read = True
+        try:
+            web().names.update({u.id: u.name for u in engine().people.users(actor())})
+        except AccessDenied:
+            return  # somebody without any role sees ids
 
 
 def person(user_id: str | None) -> str:
     """Return the name of a user id."""
     if not user_id:
         return ""
-    if user_id not in _names():
-        known_names([user_id])
-    return _names()[user_id]
-
-
-def _names() -> dict[str, str]:
-    if "names" not in g:
-        g.names = {SYSTEM.id: gettext("系统")}
-    return cast(dict[str, str], g.names)
+    if user_id == SYSTEM.id:
+        return str(gettext("系统"))
+    known_names([user_id])
+    return web().names.get(user_id, user_id)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf
 
-from engine import Incident, NotFound, ProcessDefinition, Recorded, StalePage, access, events
-from engine.model import DefinitionId
+from engine import access, events
+from engine.errors import NotFound, StalePage
+from engine.events import Recorded
+from engine.model import DefinitionId, Draft, Incident, ProcessDefinition
 from web.context import actor, engine, known_names
 from web.difference import Change, differences, parse
-from web.guard import drawing_board, engine_problem, finding_json, problem, takes_diagram
+from web.guard import drawing_board, engine_problem, finding_json, takes_diagram
 from web.language import gettext
 
 bp = Blueprint("diagrams", __name__)
@@ -116,14 +120,13 @@ def definition(key: str, version: int | None) -> ResponseReturnValue:
     known_names(v.deployed_by for v in versions)
     return render_template(
         "definition.html", definition=chosen, versions=versions, viewer=viewer_config([chosen]), may_draw=access.may(actor(), "draw"),
+        sides=[(str(v.version), _side_title(str(v.version))) for v in versions]
+        + ([("draft", _side_title("draft"))] if access.may(actor(), "draw") else []),
     )
 
 
 def _versions(key: str) -> tuple[ProcessDefinition, ...]:
-    versions = engine().deployments.versions(actor(), key)
-    if not versions:
-        raise NotFound(what=gettext("流程"), id=key)
-    return tuple(sorted(versions, key=lambda v: -v.version))
+    return tuple(sorted(engine().deployments.versions(actor(), key), key=lambda v: -v.version))
 
 
 def _version(versions: Sequence[ProcessDefinition], key: str, version: int | None) -> ProcessDefinition:
@@ -157,15 +160,13 @@ def diff(key: str) -> ResponseReturnValue:
     after = request.args.get("b") or str(versions[0].version)
     (old, old_url), (new, new_url) = _side(versions, key, before), _side(versions, key, after)
     changes = differences(old, new)
-    offered = [str(v.version) for v in versions] + (["draft"] if access.may(actor(), "draw") else [])
     config = {
         "a": {"title": _side_title(before), "xmlUrl": old_url}, "b": {"title": _side_title(after), "xmlUrl": new_url},
-        "changes": [_change_json(c) for c in changes],
+        "changes": [_change_json(c) for c in changes], "title": gettext("比较版本：%(name)s", name=versions[0].name),
+        "subtitle": f"{_side_title(before)} → {_side_title(after)}",
+        "back": {"url": url_for(".definition", key=key), "label": gettext("返回流程")},
     }
-    return render_template(
-        "diff.html", key=key, name=versions[0].name, a=before, b=after, offered=offered, changes=changes, config=config,
-        side_title=_side_title, type_name=type_name,
-    )
+    return render_template("diff.html", changes=changes, config=config, type_name=type_name)
 
 
 def _side_title(side: str) -> str:
@@ -220,11 +221,15 @@ def new_process() -> ResponseReturnValue:
 @drawing_board
 def modeler(key: str) -> ResponseReturnValue:
     access.require(actor(), "draw")
-    found = engine().deployments.draft(actor(), key)
+    found = _draft_or_none(key)
+    if found is None and not _KEY.fullmatch(key):
+        raise NotFound(what=gettext("流程"), id=key)
     catalogue = engine().deployments.catalogue(actor())
-    versions = engine().deployments.versions(actor(), key)
+    deployed = next((d for d in engine().deployments.definitions(actor()) if d.key == key), None)
     config = {
-        "key": key, "version": found.based_on, "name": versions[-1].name if versions else key, "sha256": found.sha256,
+        "key": key, "version": found.based_on if found else None, "name": deployed.name if deployed else key,
+        "sha256": found.sha256 if found else None, "csrf": generate_csrf(),
+        "back": {"url": url_for(".definition", key=key) if deployed else url_for(".definitions"), "label": gettext("返回流程")},
         "fields": engine().deployments.fields(),
         "catalogue": {
             "forms": _choices(catalogue.forms), "groups": _choices(catalogue.groups), "jobTypes": _choices(catalogue.job_types),
@@ -232,9 +237,17 @@ def modeler(key: str) -> ResponseReturnValue:
         },
         "draftUrl": url_for(".draft", key=key), "checkUrl": url_for(".check"), "layoutUrl": url_for(".layout"),
         "deployUrl": url_for(".deploy", key=key) if access.may(actor(), "deploy") else None,
-        "diffUrl": url_for(".diff", key=key, b="draft") if versions else None, "findings": [finding_json(f) for f in found.findings],
+        "diffUrl": url_for(".diff", key=key, a=deployed.version, b="draft") if deployed else None,
     }
-    return render_template("modeler.html", key=key, config=config)
+    return render_template("modeler.html", config=config)
+
+
+def _draft_or_none(key: str) -> Draft | None:
+    """Return the draft or newest version of a process, None for a new one, which the modeler begins by itself."""
+    try:
+        return engine().deployments.draft(actor(), key)
+    except NotFound:
+        return None
 
 
 def _choices(choices: Iterable[Any]) -> list[dict[str, str]]:
@@ -253,9 +266,8 @@ def draft(key: str) -> ResponseReturnValue:
         found = engine().deployments.draft(actor(), key)
         return _xml(found.xml, found.sha256)
     posted = _posted_diagram()
-    if not request.if_match:
-        return problem(428, "if_match_missing", gettext("缺少 If-Match：请给出草稿所依据的 sha256。"), "If-Match is missing: give the sha256 the draft was made from.")
-    base = next(iter(request.if_match.as_set(include_weak=True)), "")
+    # Without If-Match nobody has seen a draft: right for a new process, refused as stale for any other.
+    base = _base()
     try:
         saved = engine().deployments.save_draft(actor(), key, posted, base)
     except StalePage as error:
@@ -263,6 +275,11 @@ def draft(key: str) -> ResponseReturnValue:
     response = jsonify(sha256=saved.sha256, savedAt=saved.saved_at.isoformat(), findings=[finding_json(f) for f in saved.findings])
     response.set_etag(saved.sha256)
     return response
+
+
+def _base() -> str | None:
+    """Return the hash of the draft that a script's diagram was made from."""
+    return next(iter(request.if_match.as_set(include_weak=True)), None) or None
 
 
 @bp.post("/api/check")
@@ -283,6 +300,12 @@ def layout() -> ResponseReturnValue:
 @takes_diagram
 def deploy(key: str) -> ResponseReturnValue:
     posted = _posted_diagram()
+    now = _draft_or_none(key)
+    if _base() is not None and now is not None and now.sha256 not in (_base(), sha256(posted).hexdigest()):
+        return engine_problem(StalePage(what=key), 412)
     made = engine().deployments.deploy(actor(), {f"{key}.bpmn": posted}, request.args.get("name") or key)
     version = next((d.version for d in made.definitions if d.key == key), None)
-    return jsonify(deployment=str(made.id), version=version, findings=[finding_json(f) for f in made.findings])
+    return jsonify(
+        deployment=str(made.id), version=version, findings=[finding_json(f) for f in made.findings],
+        url=url_for(".definition", key=key, version=version) if version else None,
+    )

@@ -7,12 +7,17 @@ from flask.typing import ResponseReturnValue
 from flask_babel import refresh
 from flask_login import current_user, login_user, logout_user
 
-from engine import EngineError
+from engine import SYSTEM, EngineError
+from engine.access import GROUPS
+from engine.model import User
 from web.context import engine, settings
 from web.guard import Person, authenticate, forget_session, open_to_all, safe_next
 from web.language import LANGUAGES, gettext, language
 
 bp = Blueprint("entry", __name__)
+
+#: Of every demo user; demo mode is served to this machine alone.
+_DEMO_PASSWORD = "demo"  # noqa: S105
 
 
 @bp.get("/login")
@@ -24,12 +29,18 @@ def login() -> ResponseReturnValue:
 
 
 def _login_page(user_id: str, error: str = "", status: int = 200) -> ResponseReturnValue:
-    demo = engine().people.demo_users() if settings().demo else ()
-    chosen = next((u for u in demo if u.id == user_id), None)
+    demo = sorted((u for u in engine().people.users(SYSTEM) if u.active), key=_by_role) if settings().demo else []
+    password = _DEMO_PASSWORD if not error and any(u.id == user_id for u in demo) else ""
     return render_template(
-        "login.html", user_id=user_id, error=error, demo=demo, password=chosen.password if chosen else "",
+        "login.html", user_id=user_id, error=error, demo=demo, password=password,
         next=request.values.get("next", ""),
     ), status
+
+
+def _by_role(user: User) -> tuple[int, str]:
+    """Put people in the order in which the house knows its roles."""
+    order = list(GROUPS)
+    return min((order.index(g) for g in user.groups if g in GROUPS), default=len(order)), user.id
 
 
 @bp.post("/login")

@@ -12,7 +12,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from engine import Component, Document, Form
+from engine.forms import Component, Form
+from engine.model import Document
 from web.language import gettext, language, local, when
 
 #: ``{path of the field: (Chinese, English)}``
@@ -212,8 +213,8 @@ def _text(value: Any, component: Component) -> str:
 
 def _figure(value: int | Decimal) -> str:
     """Return a figure with its thousands grouped, from ten thousand on: a year stays a year."""
-    text = format(value, "f") if isinstance(value, Decimal) else str(value)
-    return text if abs(value) < 10_000 else format(value, ",f" if isinstance(value, Decimal) else ",")
+    number = Decimal(value)
+    return format(number, "f" if abs(number) < Decimal(10_000) else ",f")
 
 
 def shown(value: Any, component: Component | None = None) -> str:

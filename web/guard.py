@@ -10,8 +10,9 @@ import logging
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response, g, jsonify, redirect, render_template, request, session, url_for
+from flask import Flask, Request, Response, current_app, g, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter
 from flask_login import LoginManager, UserMixin, current_user
@@ -20,7 +21,9 @@ from limits import parse_many
 from werkzeug.exceptions import HTTPException, TooManyRequests
 from werkzeug.routing import BaseConverter, ValidationError
 
-from engine import Actor, EngineError, Finding, InvalidDiagram, InvalidValues
+from engine import Actor, EngineError
+from engine.errors import InvalidDiagram, InvalidValues
+from engine.model import Finding
 from web.context import actor, engine, settings
 from web.language import gettext, language
 
@@ -43,8 +46,10 @@ _HEADERS = {
 FORM_LIMIT = 1024 * 1024
 #: Files one request may bring.
 FILES_AT_ONCE = 5
-#: Wrong passwords of one address, and for one account: a guesser is slowed, an office behind one address is not.
-_LOGIN_RATES = (("address", parse_many("30/minute;300/hour")), ("account", parse_many("8/minute;40/hour")))
+#: Wrong passwords: a guesser is slowed, an office behind one address is not, and nobody can lock a colleague out for long.
+_LOGIN_RATES = (
+    ("address", parse_many("30/minute;300/hour")), ("both", parse_many("8/minute;40/hour")), ("account", parse_many("100/hour")),
+)
 
 limiter = Limiter(key_func=lambda: request.remote_addr or "", storage_uri="memory://", headers_enabled=False)
 _csrf = CSRFProtect()
@@ -130,8 +135,6 @@ def _person(user_id: str) -> Person | None:
 
 
 def _view() -> Any:
-    from flask import current_app
-
     return current_app.view_functions.get(request.endpoint or "")
 
 
@@ -143,24 +146,22 @@ def _check_request() -> ResponseReturnValue | None:
     request.max_content_length = body_limit(getattr(view, "body_limit", "form"))
     request.max_form_memory_size = FORM_LIMIT
     request.max_form_parts = 2000
-    if _logs_in_by_header():
+    if request.path.startswith("/api/v1/") and request.authorization and request.authorization.type == "basic":
+        # The request names its actor itself; no cookie counts then, so nothing can be forged.
+        try:
+            g.actor = authenticate(request.authorization.username or "", request.authorization.password or "")
+        except EngineError as error:
+            return engine_problem(error, 401)
         return None
     if not getattr(view, "open_to_all", False) and not current_user.is_authenticated:
         if wants_json():
-            return problem(401, "not_logged_in", gettext("请先登录。"), "Log in first.")
-        here = request.full_path.rstrip("?") if request.method == "GET" else None
-        return redirect(url_for("entry.login", next=here), 303)
+            return problem(401, "not_logged_in", "请先登录。", "Log in first.")
+        if request.method == "GET":
+            return redirect(url_for("entry.login", next=request.full_path.rstrip("?")), 303)
+        return error_page(401, gettext("登录已过期"), gettext("您的登录已过期，刚才的内容没有提交。请重新登录后再填写；您填写的内容在下面。"))
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         _csrf.protect()
     return None
-
-
-def _logs_in_by_header() -> bool:
-    """True if the request names its actor itself (HTTP Basic, API only); no cookie counts then, so nothing can be forged."""
-    if not (request.path.startswith("/api/v1/") and request.authorization and request.authorization.type == "basic"):
-        return False
-    g.actor = authenticate(request.authorization.username or "", request.authorization.password or "")
-    return True
 
 
 def authenticate(user_id: str, password: str) -> Actor:
@@ -170,7 +171,8 @@ def authenticate(user_id: str, password: str) -> Actor:
         TooManyRequests: too many wrong passwords from this address or for this account.
         EngineError: as `engine.people.authenticate`.
     """
-    keys = {"address": request.remote_addr or "", "account": user_id.casefold()}
+    address, account = request.remote_addr or "", user_id.casefold()
+    keys = {"address": address, "account": account, "both": f"{address} {account}"}
     rates = [(rate, kind, keys[kind]) for kind, several in _LOGIN_RATES for rate in several]
     if not all(limiter.limiter.test(*rate) for rate in rates):
         raise TooManyRequests()
@@ -233,13 +235,21 @@ def engine_problem(error: EngineError, status: int | None = None) -> ResponseRet
 
 def error_page(status: int, title: str, text: str) -> ResponseReturnValue:
     """Return a page that says what happened and what to do; what the person typed stays readable on it."""
-    typed = [(k, v) for k, v in request.form.items(multi=True) if v.strip() and not k.startswith("_")] if _has_form(request) else []
+    typed = _typed() if _has_form(request) else []
     known = current_user.is_authenticated or "actor" in g
     return render_template("error.html", status=status, title=title, text=text, typed=typed, known=known), status
 
 
 def _has_form(asked: Request) -> bool:
-    return asked.method == "POST" and not isinstance(getattr(g, "error", None), HTTPException) and not wants_json()
+    """True if what was posted may be shown again: it can be read, and it comes from a page of ours."""
+    origin = asked.headers.get("Origin")
+    ours = origin is None or urlsplit(origin).netloc == asked.host
+    return ours and asked.method == "POST" and not isinstance(getattr(g, "error", None), HTTPException)
+
+
+def _typed() -> list[tuple[str, str]]:
+    hidden = ("csrf_token", "next", "password")
+    return [(k, v) for k, v in request.form.items(multi=True) if v.strip() and not k.startswith("_") and k not in hidden]
 
 
 def _engine_error(error: EngineError) -> ResponseReturnValue:
@@ -290,7 +300,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return error.get_response()
     status = error.code or 500
     if isinstance(error, CSRFError):
-        title, advice, code = gettext("页面已失效"), gettext("登录已过期或页面停留过久。请返回上一页复制已填写的内容，刷新后重新提交。"), "csrf"
+        title, advice, code = gettext("页面已失效"), gettext("登录已过期或页面停留过久，刚才的内容没有提交。请重新打开页面再提交；您填写的内容在下面。"), "csrf"
         if not wants_json():
             g.error = None
     else:

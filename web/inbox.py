@@ -6,26 +6,16 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, Literal, cast
 
 from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
-from engine import (
-    EngineError,
-    FileRefused,
-    Form,
-    InvalidValues,
-    NotFound,
-    ProcessDefinition,
-    StalePage,
-    TaskId,
-    UserTask,
-    Values,
-    access,
-    token,
-)
-from engine.model import DocumentId
+from engine import EngineError, access
+from engine.clock import token
+from engine.errors import FileRefused, InvalidValues, NotFound, StalePage
+from engine.forms import Form
+from engine.model import DocumentId, ProcessDefinition, TaskId, UserTask, Values
 from web import diagrams
 from web.context import actor, engine, known_names, person
 from web.fields import Problems, draw, shown
@@ -35,7 +25,8 @@ from web.sentences import tell
 
 bp = Blueprint("inbox", __name__)
 
-VIEWS = ("all", "mine", "claimable", "overdue")
+View = Literal["all", "mine", "claimable", "overdue"]
+VIEWS: tuple[View, ...] = ("all", "mine", "claimable", "overdue")
 #: A page of the inbox.
 _PAGE = 30
 _LATEST = 8
@@ -44,9 +35,7 @@ _LATEST = 8
 # -------------------------------------------------------------------------------------------------------------------- inbox
 @bp.get("/")
 def inbox() -> ResponseReturnValue:
-    view = request.args.get("view", "all")
-    if view not in VIEWS:
-        view = "all"
+    view: View = next((v for v in VIEWS if v == request.args.get("view")), "all")
     search = request.args.get("q", "").strip()
     page = engine().tasks.inbox(actor(), view, search=search, limit=_PAGE, after=request.args.get("after") or None)
     known_names(t.assignee for t in page.items)
@@ -127,7 +116,7 @@ def work_on(id: TaskId) -> ResponseReturnValue:
         if typed.problems:
             raise InvalidValues(typed.problems)
         engine().tasks.complete(
-            actor(), id, typed.raw, version=_whole(request.form.get("_version")), idempotency_key=_key(typed.raw),
+            actor(), id, typed.raw, version=_whole(request.form.get("_version")), idempotency_key=_key(),
         )
     except InvalidValues as error:
         return _task_page(shown_task, form, values, problems=error.problems, status=error.status)
@@ -165,7 +154,7 @@ def _read(form: Form | None, id: TaskId) -> _Typed:
         if not file.filename:
             continue
         try:
-            engine().tasks.attach(actor(), id, field, file.filename, file.mimetype, file.stream)
+            engine().tasks.attach(actor(), id, field, file.filename, file.mimetype, cast(BinaryIO, file.stream))
         except FileRefused as error:
             problems[field] = (error.text("zh"), error.text("en"))
     detach = _whole(request.form.get("_detach"))
@@ -209,13 +198,12 @@ def _whole(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 19 else None
 
 
-def _key(raw: dict[str, Any]) -> str | None:
+def _key() -> str | None:
     """Return a key that a double click repeats and a changed second try does not."""
-    once = request.form.get("_once", "")
-    if not once:
+    if not request.form.get("_once"):
         return None
-    typed = json.dumps(raw, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(f"{once}\n{typed}".encode()).hexdigest()
+    typed = sorted((name, values) for name, values in request.form.lists() if name not in ("csrf_token", "_version"))
+    return hashlib.sha256(json.dumps(typed).encode()).hexdigest()
 
 
 @bp.post("/task/<id:id>/claim")
@@ -247,7 +235,7 @@ def assign(id: TaskId) -> ResponseReturnValue:
 
 
 def _assign_page(shown_task: UserTask, missing: tuple[bool, bool] = (False, False), status: int = 200) -> ResponseReturnValue:
-    people = engine().tasks.assignable(actor(), shown_task.id)
+    people = [u for u in engine().people.users(actor()) if u.active and u.id != shown_task.assignee]
     return render_template("assign.html", task=shown_task, people=people, missing=missing, typed=request.form), status
 
 
@@ -299,7 +287,7 @@ def start_now(key: str) -> ResponseReturnValue:
     try:
         instance = engine().instances.start(
             actor(), key, raw, title=request.form.get("_title", "").strip(), business_key=request.form.get("_business_key", "").strip(),
-            idempotency_key=_key(raw),
+            idempotency_key=_key(),
         )
     except InvalidValues as error:
         return _start_page(definition, form, raw, error.problems, error.status)

@@ -10,8 +10,11 @@ from typing import Any
 from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from engine import Event, Form, InstanceStatus, InvalidValues, NotFound, ProcessInstance, Recorded, UserTask, access, events
-from engine.model import InstanceId, TokenId
+from engine import access, events
+from engine.errors import InvalidValues, NotFound
+from engine.events import Event, Recorded
+from engine.forms import Form
+from engine.model import InstanceId, InstanceStatus, ProcessInstance, TokenId, UserTask
 from web import diagrams
 from web.context import actor, engine, known_names, now, person
 from web.fields import draw, shown
@@ -160,8 +163,8 @@ def _chain_words(id: InstanceId) -> str:
     return gettext("链校验通过 · 链头 %(head)s", head=str(head)[:16]) if head else gettext("链校验通过")
 
 
-def _head(id: InstanceId) -> Any:
-    return engine().audit.head(actor(), id)
+def _head(id: InstanceId) -> str:
+    return engine().audit.head(id)
 
 
 @bp.get("/api/instance/<id:id>/events")

@@ -9,11 +9,12 @@ from typing import Any
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from engine import EngineError, Incident, NotFound, access
+from engine import EngineError, access
 from engine.access import GROUPS
-from engine.model import IncidentId
+from engine.errors import NotFound
+from engine.model import Incident, IncidentId
 from web.context import actor, engine, known_names
-from web.guard import open_to_all
+from web.guard import may_ask, open_to_all
 from web.language import gettext, language
 
 bp = Blueprint("operations", __name__)
@@ -96,6 +97,7 @@ def people() -> ResponseReturnValue:
 
 
 def _people_page(error: str = "", status: int = 200) -> ResponseReturnValue:
+    access.require(actor(), "administer people")
     return render_template("people.html", users=engine().people.users(actor()), groups=GROUPS.values(), error=error, typed=request.form), status
 
 
@@ -103,7 +105,6 @@ def _people_page(error: str = "", status: int = 200) -> ResponseReturnValue:
 def add_person() -> ResponseReturnValue:
     user_id, name = request.form.get("id", "").strip(), request.form.get("name", "").strip()
     password = request.form.get("password", "")
-    access.require(actor(), "administer people")
     if not (user_id and name and password):
         return _people_page(gettext("请填写用户名、姓名和初始密码。"), 422)
     try:
@@ -122,6 +123,7 @@ def _groups() -> frozenset[str]:
 
 @bp.get("/people/<user_id>")
 def person_page(user_id: str) -> ResponseReturnValue:
+    access.require(actor(), "administer people")
     user = next((u for u in engine().people.users(actor()) if u.id == user_id), None)
     if user is None:
         raise NotFound(what=gettext("用户"), id=user_id)
@@ -151,11 +153,16 @@ def change_person(user_id: str) -> ResponseReturnValue:
 def health() -> ResponseReturnValue:
     """For monitoring: is work being done? 503 when the database is silent or due work waits for more than a minute."""
     found = engine().audit.health()
-    return jsonify(
-        ok=found.ok, at=found.at.isoformat(), database=found.database, timer_lag_seconds=found.timer_lag.total_seconds(),
-        job_lag_seconds=found.job_lag.total_seconds(), waiting_jobs=found.waiting_job_count, failed_jobs=found.failed_job_count,
-        open_incidents=found.open_incident_count, active_instances=found.active_instance_count,
-    ), 200 if found.ok else 503
+    facts: dict[str, Any] = {
+        "ok": found.ok, "at": found.at.isoformat(), "database": found.database, "timer_lag_seconds": found.timer_lag.total_seconds(),
+        "job_lag_seconds": found.job_lag.total_seconds(),
+    }
+    if may_ask() is not None:
+        facts |= {
+            "waiting_jobs": found.waiting_job_count, "failed_jobs": found.failed_job_count,
+            "open_incidents": found.open_incident_count, "active_instances": found.active_instance_count,
+        }
+    return jsonify(facts), 200 if found.ok else 503
 
 
 @bp.get("/ready")

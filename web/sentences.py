@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine import Event, Recorded, events
+from engine import events
+from engine.events import Event, Recorded
 from web.language import gettext, when
 
 #: ``{(process key, element id): name}``

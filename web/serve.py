@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from engine import Engine, Settings, SettingsError
+from engine import Engine, Settings
+from engine.errors import SettingsError
 from web import create_app
 from web.guard import FILES_AT_ONCE, FORM_LIMIT
 

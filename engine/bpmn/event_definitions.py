@@ -2,32 +2,30 @@
 
 A token that waits keeps one plain record for each definition (`waits` in its internal data)::
 
-    {"timer": plan}  {"message": name, "key": correlation key}  {"signal": name}  {"error": code or None}
+    {"timer": plan or None}  {"message": name, "key": correlation key}  {"signal": name}  {"error": code or None}
     {"escalation": code or None}  {"condition": was it true}  {"cancel": None}
 
 with ``"seen": True`` once it happened (parallel multiple events wait for all) and ``"frozen": instant`` while suspended.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from SpiffWorkflow.bpmn.specs.event_definitions import (
+from engine import events as log
+from engine.bpmn import timers
+from engine.bpmn.spiff import (
     CancelEventDefinition,
     ConditionalEventDefinition,
     ErrorEventDefinition,
     EscalationEventDefinition,
+    EventDefinition,
     MessageEventDefinition,
     SignalEventDefinition,
     TerminateEventDefinition,
+    TimerEventDefinition,
 )
-from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
-from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinition
-
-from engine import events as log
-from engine.bpmn import timers
 from engine.bpmn.workflow import ARRIVING, ElementFailed, Token, Workflow
 from engine.model import TokenId, Value, Values
 
@@ -55,6 +53,10 @@ class Definition:
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         """Variables changed."""
 
+    def is_known(self, token: Token, top: Workflow) -> bool:
+        """Whether what is waited for can be computed with the variables as they are."""
+        return True
+
     def caught(self, code: str, message: str) -> Values:
         return {}
 
@@ -71,28 +73,48 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
         following = token.internal_data.pop("plan", None)
         if following is None:
             value = self.value if isinstance(self.value, str) else top.evaluate(token, self.value)
+            if value is None and token.triggered:  # a subscription whose time is not known yet, or does not apply: no timer runs
+                return {"timer": None, "since": top.at.isoformat()}
             try:
                 following = timers.plan(self.kind, value, top.at, self.zone)
             except timers.BadTime as exc:
                 raise ElementFailed(token, ARRIVING, "expression", f"{self.expression}: {exc}") from exc
-        wait: Wait = {"timer": following}
+        wait: Wait = {}
+        self._schedule(token, wait, following, top)
+        return wait
+
+    def _schedule(self, token: Token, wait: Wait, plan: timers.Plan, top: Workflow) -> None:
+        wait["timer"] = plan
         if self.kind != "timeDate" and top.is_suspended(token):
             wait["frozen"] = top.at.isoformat()
         top.emit(log.TimerScheduled(
             process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
-            due_at=timers.due_at(following)))
-        return wait
+            due_at=timers.due_at(plan)))
+
+    def is_known(self, token: Token, top: Workflow) -> bool:
+        return isinstance(self.value, str) or top.compute(token, self.value) is not None
 
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
         wait = token.internal_data["waits"][n]
         plan = wait["timer"]
+        if plan is None:
+            value = None if isinstance(self.value, str) else top.compute(token, self.value)
+            if value is not None:
+                since = datetime.fromisoformat(wait["since"])
+                try:
+                    self._schedule(token, wait, timers.plan(self.kind, value, since, self.zone), top)
+                except timers.BadTime as exc:  # no time yet; the record says why
+                    top.emit(log.ExpressionWasNull(
+                        process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
+                        text=self.expression, reason=str(exc)))
+            return
         was = timers.due_at(plan)
         value = self.value if isinstance(self.value, str) else top.compute(token, self.value)
         try:
             if self.kind == "timeDate":
                 made = timers.plan(self.kind, value, top.at, self.zone)
             elif self.kind == "timeDuration":
-                made = timers.plan(self.kind, value, timers.datetime.fromisoformat(plan["from"]), self.zone)
+                made = timers.plan(self.kind, value, datetime.fromisoformat(plan["from"]), self.zone)
             else:
                 made = timers.plan(self.kind, value, top.at, self.zone)
                 if made["text"] == plan["text"]:
@@ -192,7 +214,7 @@ class Condition(Definition, ConditionalEventDefinition):  # type: ignore[misc]
     """Happens when the condition becomes true, or is true when the token arrives."""
 
     kind = "condition"
-    watches = True  # type: ignore[assignment]
+    watches = True
 
     def __init__(self, formula: Formula) -> None:
         super().__init__(formula.text)

@@ -105,7 +105,7 @@ GROUPS = (
 
 _PROCESS = (Place(kind="process"),)
 _USER = (Place(kind="userTask"),)
-_JOB = (Place(kind="serviceTask"), Place(kind="sendTask"))
+_JOB = (Place(kind="serviceTask"), Place(kind="sendTask"), Place(kind="businessRuleTask"))
 _SCRIPT = (Place(kind="scriptTask"),)
 _RULE = (Place(kind="businessRuleTask"),)
 _CALL = (Place(kind="callActivity"),)
@@ -245,7 +245,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         name="in", form=Form.ELEMENT, places=_CALL, value=ValueKind.MAPPING, group="call",
-        parts=("source", "sourceExpression", "target", "variables"),
+        parts=("source", "sourceExpression", "target", "variables", "businessKey"),
         zh="传入", en="Passed in",
         help_zh="source 或 sourceExpression 到 target,或 variables=\"all\";都不写则全部传入。",
         help_en="source or sourceExpression to target, or variables=\"all\"; without any mapping everything.",
@@ -306,6 +306,21 @@ FIELDS: tuple[Field, ...] = (
         name="payload", form=Form.PROPERTY, places=_THROW, value=ValueKind.FEEL, group="message",
         zh="内容", en="Payload",
         help_zh="FEEL 上下文,随消息发出。", help_en="FEEL context that goes with the message.",
+    ),
+    Field(
+        name="errorCodeVariable", form=Form.ATTRIBUTE, places=(Place(kind="errorEventDefinition"),), value=ValueKind.VARIABLE,
+        group="event", zh="错误代码变量", en="Variable of the error code",
+        help_zh="捕获时存放错误代码。", help_en="Takes the code of the error that was caught.",
+    ),
+    Field(
+        name="errorMessageVariable", form=Form.ATTRIBUTE, places=(Place(kind="errorEventDefinition"),), value=ValueKind.VARIABLE,
+        group="event", zh="错误说明变量", en="Variable of the error message",
+        help_zh="捕获时存放错误说明。", help_en="Takes the message of the error that was caught.",
+    ),
+    Field(
+        name="escalationCodeVariable", form=Form.ATTRIBUTE, places=(Place(kind="escalationEventDefinition"),),
+        value=ValueKind.VARIABLE, group="event", zh="升级代码变量", en="Variable of the escalation code",
+        help_zh="捕获时存放升级代码。", help_en="Takes the code of the escalation that was caught.",
     ),
     Field(
         name="suspends", form=Form.PROPERTY, places=(Place(kind="subProcess"),), value=ValueKind.BOOLEAN, group="event",

@@ -2,15 +2,13 @@
 
 What cannot run right is refused here with element and line: nothing is silently ignored. The checker says more, and earlier.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from lxml import etree
@@ -19,15 +17,12 @@ from engine import calendar
 from engine.bpmn import event_definitions as ev
 from engine.bpmn import specs, timers
 from engine.bpmn.definition import Definition
+from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
+from engine.feel.dmn import DecisionModel, load_decisions
 from engine.model import Finding, ProcessInfo, Severity, Source
 
-if TYPE_CHECKING:
-    from engine.feel.dmn import DecisionModel
-
-MODEL = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
-CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
 HOUSE_ZONE = "Asia/Shanghai"
 
 _ACTIVITIES = frozenset({
@@ -109,7 +104,7 @@ def describe(xml: bytes) -> tuple[ProcessInfo, ...]:
     Raises:
         InvalidDiagram: the file cannot be read.
     """
-    tree = _normalised(_root(xml, ""))
+    tree = _normalised(read_diagram(xml, len(xml)))
     names = _names(tree)
     return tuple(_info(node, names) for node in tree if _name(node) == "process" and node.get("isExecutable") == "true")
 
@@ -137,7 +132,7 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
         name for node in starts for event in _event_nodes(node) if _name(event) == "messageEventDefinition"
         if (name := _referenced_name(event, "messageRef", names)))
     return ProcessInfo(
-        key=process.get("id", ""), name=process.get("name") or process.get("id", ""),
+        key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
         starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
         startable=bool(none_starts) or (not starts and bool(plain)),
@@ -151,18 +146,6 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
 
 
 # ------------------------------------------------------------------------------------------------------------------ XML
-def _root(xml: bytes, key: str) -> etree._Element:
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True)
-    try:
-        tree = etree.fromstring(xml, parser)
-    except etree.XMLSyntaxError as exc:
-        raise DiagramCannotRun(key, None, exc.lineno or 0, f"不是有效的 XML:{exc.msg}", f"not well-formed XML: {exc.msg}") from exc
-    if tree.getroottree().docinfo.doctype:
-        raise DiagramCannotRun(key, None, 1, "不允许 DOCTYPE", "a DOCTYPE is not allowed")
-    return tree
-
-
 def _normalised(tree: etree._Element) -> etree._Element:
     """Give ids to what has none, resolve prefixed references, and turn global tasks into processes of one task."""
     for n, node in enumerate(tree.iter()):
@@ -182,7 +165,7 @@ def _normalised(tree: etree._Element) -> etree._Element:
                 elif not value:
                     del node.attrib[attribute]
     shared = {node.get("id"): node for node in tree if _name(node).endswith("EventDefinition")}
-    for node in list(tree.iter(MODEL + "eventDefinitionRef")):
+    for node in list(tree.iter(BPMN + "eventDefinitionRef")):
         found = shared.get((node.text or "").strip().split(":")[-1])
         parent = node.getparent()
         if found is not None and parent is not None:
@@ -190,19 +173,19 @@ def _normalised(tree: etree._Element) -> etree._Element:
     for node in list(tree):
         if _name(node) in _GLOBAL:
             task = deepcopy(node)
-            task.tag = MODEL + _GLOBAL[_name(node)]
-            process = etree.SubElement(tree, MODEL + "process", {"id": node.get("id", ""), "isExecutable": "true"})
+            task.tag = BPMN + _GLOBAL[_name(node)]
+            process = etree.SubElement(tree, BPMN + "process", {"id": node.get("id", ""), "isExecutable": "true"})
             process.append(task)
             tree.remove(node)
     return tree
 
 
 def _name(node: etree._Element) -> str:
-    return node.tag[len(MODEL):] if isinstance(node.tag, str) and node.tag.startswith(MODEL) else ""
+    return node.tag[len(BPMN):] if isinstance(node.tag, str) and node.tag.startswith(BPMN) else ""
 
 
 def _text(node: etree._Element, tag: str) -> str | None:
-    child = node.find(MODEL + tag)
+    child = node.find(BPMN + tag)
     return None if child is None or not (child.text or "").strip() else (child.text or "").strip()
 
 
@@ -213,7 +196,7 @@ def _names(tree: etree._Element) -> dict[str, etree._Element]:
 def _properties(node: etree._Element) -> dict[str, str]:
     return {
         entry.get("name", ""): (entry.get("value") or "").strip()
-        for entry in node.iterfind(f"{MODEL}extensionElements/{CAMUNDA}properties/{CAMUNDA}property")
+        for entry in node.iterfind(f"{BPMN}extensionElements/{CAMUNDA}properties/{CAMUNDA}property")
     }
 
 
@@ -279,12 +262,12 @@ class _Reader:
         if source is None:
             raise DiagramCannotRun(key, None, 0, "没有这个流程的定义", "there is no definition of this process")
         self.used.append(key)
-        tree = _normalised(_root(source.xml, key))
-        found = next((node for node in tree.iter(MODEL + "process") if node.get("id") == key), None)
+        tree = _normalised(read_diagram(source.xml, len(source.xml)))
+        found = next((node for node in tree.iter(BPMN + "process") if node.get("id") == key), None)
         if found is None:
             raise DiagramCannotRun(key, None, 0, "文件中没有这个流程", "the file has no process of this key")
         if found.get("isExecutable") != "true":
-            raise DiagramCannotRun(key, key, found.sourceline or 0, "流程未标记为可执行", "the process is not marked executable")
+            raise DiagramCannotRun(key, key, source_line(found), "流程未标记为可执行", "the process is not marked executable")
         file = _File(self, tree, key)
         file.scope(found, key)
         for called in file.calls:
@@ -292,17 +275,14 @@ class _Reader:
 
     def decision(self, reference: str) -> tuple[DecisionModel, str] | None:
         if self._models is None:
-            from engine.feel.dmn import load_decisions
-
             self._models = {}
             for name, xml in self.decisions.items():
                 try:
-                    tree = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True))
-                    found = load_decisions(xml), hashlib.sha256(xml).hexdigest()
-                except (ValueError, etree.XMLSyntaxError) as exc:
+                    model = load_decisions(xml)
+                except ValueError as exc:
                     raise DiagramCannotRun(name, None, 0, f"决策文件无法读取:{exc}", f"the decisions cannot be read: {exc}") from exc
-                for node in tree.iter("{*}decision"):
-                    self._models[node.get("id", "")] = found
+                found = model, hashlib.sha256(xml).hexdigest()
+                self._models.update((decision.id, found) for decision in model.decisions)
         return self._models.get(reference)
 
 
@@ -324,7 +304,7 @@ class _File:
         at: etree._Element | None = node
         while at is not None and not at.get("id"):
             at = at.getparent()
-        return DiagramCannotRun(self.key, None if at is None else at.get("id"), node.sourceline or 0, zh, en)
+        return DiagramCannotRun(self.key, None if at is None else at.get("id"), source_line(node), zh, en)
 
     # ------------------------------------------------------------------------------------------------------- expressions
     def formula(self, text: str, node: etree._Element) -> specs.Formula:
@@ -356,7 +336,7 @@ class _File:
     def scope(self, node: etree._Element, name: str) -> specs.ProcessSpec:
         spec = specs.ProcessSpec(name, self.key, node.get("name"))
         self.reader.specs[name] = spec
-        spec.properties = [entry.get("name") or entry.get("id", "") for entry in node if _name(entry) == "property"]
+        spec.properties = [entry.get("name", "") or entry.get("id", "") for entry in node if _name(entry) == "property"]
         nodes = [entry for entry in node if _name(entry) in _NODES]
         for entry in node:
             if _name(entry) and _name(entry) not in _NODES | _QUIET and not _name(entry).endswith("EventDefinition"):
@@ -381,7 +361,7 @@ class _File:
         return spec
 
     def flows(self, spec: specs.ProcessSpec, scope: etree._Element, by_id: Mapping[str, etree._Element]) -> None:
-        for flow in scope.iterchildren(MODEL + "sequenceFlow"):
+        for flow in scope.iterchildren(BPMN + "sequenceFlow"):
             source, target = flow.get("sourceRef", ""), flow.get("targetRef", "")
             if source not in by_id or target not in by_id:
                 raise self.refuse(
@@ -404,10 +384,10 @@ class _File:
         self, spec: specs.ProcessSpec, nodes: Sequence[etree._Element], by_id: Mapping[str, etree._Element]
     ) -> None:
         def label(node: etree._Element) -> str:
-            link = node.find(MODEL + "linkEventDefinition")
+            link = node.find(BPMN + "linkEventDefinition")
             return ("" if link is None else link.get("name") or "") or node.get("name") or ""
 
-        linked = [node for node in nodes if node.find(MODEL + "linkEventDefinition") is not None]
+        linked = [node for node in nodes if node.find(BPMN + "linkEventDefinition") is not None]
         catches: dict[str, str] = {}
         for node in linked:
             if _name(node) == "intermediateCatchEvent":
@@ -427,7 +407,7 @@ class _File:
             raise self.refuse(node, "边界事件没有附着在活动上", "a boundary event is attached to an activity")
         kinds = {definition.kind for definition in event.definitions}
         if "compensation" in kinds:
-            for link in self.tree.iter(MODEL + "association"):
+            for link in self.tree.iter(BPMN + "association"):
                 if link.get("sourceRef") == node.get("id") and link.get("targetRef") in by_id:
                     host.handler = link.get("targetRef")
             if host.handler is None:
@@ -471,7 +451,7 @@ class _File:
     # -------------------------------------------------------------------------------------------------------------- nodes
     def node(self, spec: specs.ProcessSpec, node: etree._Element, path: str) -> None:
         kind, id = _name(node), node.get("id", "")
-        many, loop = node.find(MODEL + "multiInstanceLoopCharacteristics"), node.find(MODEL + "standardLoopCharacteristics")
+        many, loop = node.find(BPMN + "multiInstanceLoopCharacteristics"), node.find(BPMN + "standardLoopCharacteristics")
         is_loop = many is not None or loop is not None
         common: dict[str, Any] = {"kind": kind, "label": node.get("name")}
         if is_loop and kind not in _ACTIVITIES:
@@ -487,7 +467,7 @@ class _File:
             made.mapping = self.mapping(node)
         for child in node:
             if _name(child) in ("dataInputAssociation", "dataOutputAssociation") and (
-                child.find(MODEL + "assignment") is not None or child.find(MODEL + "transformation") is not None
+                child.find(BPMN + "assignment") is not None or child.find(BPMN + "transformation") is not None
             ):
                 raise self.refuse(child, "不支持带赋值的数据关联", "data associations with assignments are not supported")
         if many is not None:
@@ -538,11 +518,12 @@ class _File:
         if kind == "complexGateway":
             return specs.ComplexGateway(spec, id, self.optional(_text(node, "activationCondition"), node), **common)
         if kind in _GATEWAYS:
-            return _GATEWAYS[kind](spec, id, **common)
+            gateway: specs.Node = _GATEWAYS[kind](spec, id, **common)
+            return gateway
         return self.event(spec, node, kind, common)
 
     def mapping(self, node: etree._Element) -> specs.Mapping:
-        found = node.find(f"{MODEL}extensionElements/{CAMUNDA}inputOutput")
+        found = node.find(f"{BPMN}extensionElements/{CAMUNDA}inputOutput")
         if found is None:
             return specs.Mapping()
 
@@ -592,7 +573,7 @@ class _File:
             raise self.refuse(
                 node, "服务任务需要 camunda:type=\"external\" 和 camunda:topic",
                 "a service task needs camunda:type=\"external\" and camunda:topic")
-        retries = node.find(f"{MODEL}extensionElements/{CAMUNDA}failedJobRetryTimeCycle")
+        retries = node.find(f"{BPMN}extensionElements/{CAMUNDA}failedJobRetryTimeCycle")
         cycle = None if retries is None else (retries.text or "").strip() or None
         if cycle is not None:
             self.checked_time("timeCycle", cycle, node)
@@ -625,7 +606,7 @@ class _File:
         made = specs.CallActivity(spec, node.get("id", ""), called, **common)
         self.calls.append(called)
         for tag, attribute in (("in", "takes"), ("out", "gives")):
-            entries = list(node.iterfind(f"{MODEL}extensionElements/{CAMUNDA}{tag}"))
+            entries = list(node.iterfind(f"{BPMN}extensionElements/{CAMUNDA}{tag}"))
             pairs: list[tuple[specs.Formula | None, str | None]] = []
             for entry in entries:
                 if entry.get("businessKey") is not None:
@@ -675,8 +656,8 @@ class _File:
         return made
 
     def multi_instance(self, node: etree._Element, many: etree._Element) -> specs.MultiInstanceFields:
-        item, properties = many.find(MODEL + "inputDataItem"), {**_properties(node), **_properties(many)}
-        output_item = many.find(MODEL + "outputDataItem")
+        item, properties = many.find(BPMN + "inputDataItem"), {**_properties(node), **_properties(many)}
+        output_item = many.find(BPMN + "outputDataItem")
 
         def name_of(found: etree._Element | None) -> str | None:
             return None if found is None else found.get("name") or found.get("id")
@@ -712,7 +693,8 @@ class _File:
             self.definition(entry, node) for entry in _event_nodes(node) if _name(entry) != "linkEventDefinition")
         kinds = {definition.kind for definition in definitions}
         parallel = node.get("parallelMultiple") == "true"
-        if node.find(MODEL + "eventDefinitionRef") is not None:
+        parent = node.getparent()
+        if node.find(BPMN + "eventDefinitionRef") is not None:
             raise self.refuse(node, "引用的事件定义不存在", "the event definition it refers to does not exist")
         allowed = {
             "startEvent": {"message", "signal", "condition", "error", "escalation", "compensation"},
@@ -727,7 +709,6 @@ class _File:
                 raise self.refuse(
                     node, f"{kind} 不能带 {definition.kind} 触发", f"a {kind} cannot have the trigger {definition.kind}")
         if kind == "startEvent":
-            parent = node.getparent()
             if kinds & {"error", "escalation", "compensation"} and (parent is None or parent.get("triggeredByEvent") != "true"):
                 raise self.refuse(
                     node, "此触发只能用于事件子流程", "a start event with this trigger belongs into an event sub-process")
@@ -735,7 +716,7 @@ class _File:
             start.interrupting = node.get("isInterrupting") != "false"
             return start
         if kind == "intermediateCatchEvent":
-            if not definitions and node.find(MODEL + "linkEventDefinition") is None:
+            if not definitions and node.find(BPMN + "linkEventDefinition") is None:
                 raise self.refuse(node, "捕获事件没有触发", "a catching event without event definition")
             return specs.IntermediateCatchEvent(spec, id, definitions, parallel, **common)
         if kind == "boundaryEvent":
@@ -745,7 +726,7 @@ class _File:
             return specs.BoundaryEvent(spec, id, interrupting, definitions=definitions, parallel=parallel, **common)
         if kind == "intermediateThrowEvent":
             return specs.IntermediateThrowEvent(spec, id, definitions, **common)
-        if "cancel" in kinds and _name(node.getparent()) != "transaction":
+        if "cancel" in kinds and (parent is None or _name(parent) != "transaction"):
             raise self.refuse(node, "取消结束事件只能在事务中", "a cancel end event belongs into a transaction")
         if "error" in kinds and any(definition.code is None for definition in definitions if definition.kind == "error"):
             raise self.refuse(node, "错误结束事件没有错误代码", "an error end event needs an error code")

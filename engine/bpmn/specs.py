@@ -3,20 +3,14 @@
 SpiffWorkflow predicts the tasks that may follow and prunes them later; joins then reason about the predicted tree. Nothing is
 predicted here: a task exists only once its token arrived, so a join counts waiting tokens and reads the diagram.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
-
-from SpiffWorkflow.bpmn.specs import mixins as spiff
-from SpiffWorkflow.bpmn.specs.bpmn_process_spec import BpmnProcessSpec
-from SpiffWorkflow.util.task import TaskState
 
 from engine import events as log
 from engine.bpmn import timers
@@ -31,25 +25,24 @@ from engine.bpmn.event_definitions import (
     Terminate,
     Timer,
 )
+from engine.bpmn.spiff import FUTURE, READY, STARTED, WAITING, BpmnProcessSpec, BpmnSpecMixin, UserTaskMixin
 from engine.bpmn.workflow import (
     ARRIVING,
     LEAVING,
     RUNNING,
     AnyWorkflow,
     ElementFailed,
-    SubWorkflow,
     Token,
     Workflow,
     failed,
 )
-from engine.feel import Expression, Result
+from engine.feel import Expression, Result, YearsMonths
+from engine.feel.dmn import DecisionModel
 from engine.model import NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
     from engine.bpmn.workflow import ScopeMixin
     from engine.feel.dmn import DecisionModel
-
-WAITING, READY, STARTED, FINISHED = TaskState.WAITING, TaskState.READY, TaskState.STARTED, TaskState.FINISHED_MASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +52,8 @@ class Formula:
     text: str
     compiled: Expression
 
-    def evaluate(self, variables: Values, now: datetime) -> Result:
-        return self.compiled.evaluate(variables, now)
+    def evaluate(self, variables: Values, top: Workflow) -> Result:
+        return self.compiled.evaluate(variables, top.at, zone=top.zone)
 
 
 Text = str | Formula  #: plain text, or the expression that gives it
@@ -74,7 +67,7 @@ class Flow:
     default: bool = False
 
 
-class Node(spiff.BpmnSpecMixin):  # type: ignore[misc]
+class Node(BpmnSpecMixin):  # type: ignore[misc]
     """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
 
     start_quantity = completion_quantity = 1
@@ -141,7 +134,7 @@ class Node(spiff.BpmnSpecMixin):  # type: ignore[misc]
                     if flow.id is not None:
                         top.emit(log.FlowTaken(
                             process=self.process, element=self.bpmn_id, token=TokenId(token.id), flow=flow.id,
-                            to_token=TokenId(child.id), condition=flow.condition and flow.condition.text,
+                            to_token=TokenId(child.id), condition=None if flow.condition is None else flow.condition.text,
                             is_default=flow.default))
             top.fork(token, born)
         workflow.leave(token)
@@ -223,7 +216,7 @@ class Node(spiff.BpmnSpecMixin):  # type: ignore[misc]
             top.emit(log.IncidentResolved(
                 process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=token.internal_data["incident"][0],
                 reason="cancelled"))
-        if "finished" not in token.internal_data:
+        if not (self.ends_before_leaving and "finished" in token.internal_data):
             top.emit(log.ActivityCancelled(process=self.process, element=self.bpmn_id, token=TokenId(token.id), by=by))
 
     def parked(self, token: Token) -> None:
@@ -232,7 +225,7 @@ class Node(spiff.BpmnSpecMixin):  # type: ignore[misc]
     def child_completed(self, token: Token, child: Token) -> None:
         raise NotImplementedError
 
-    def keeps(self, token: Token, scope: SubWorkflow) -> bool:
+    def keeps(self, token: Token, scope: AnyWorkflow) -> bool:
         return False
 
     # ------------------------------------------------------------------------------------------------------------- leaving
@@ -258,7 +251,7 @@ class Node(spiff.BpmnSpecMixin):  # type: ignore[misc]
             if flow.condition is None:
                 taken.append(flow)
             else:
-                result = flow.condition.evaluate(token.data.visible(), top.at)
+                result = flow.condition.evaluate(token.data.visible(), top)
                 if result.value is None:
                     reason = "; ".join(result.reasons)
                     nulls.append(f"{flow.id}: {flow.condition.text} is null" + (f" ({reason})" if reason else ""))
@@ -372,7 +365,7 @@ class UserTaskFields:
     properties: tuple[tuple[str, Text], ...] = ()
 
 
-class UserTask(spiff.UserTaskMixin, Activity):  # type: ignore[misc]
+class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
     """Work for a person. `working_due`: the rule that counts working days (instant, days, zone) -> instant."""
 
     def __init__(
@@ -427,7 +420,7 @@ class UserTask(spiff.UserTaskMixin, Activity):  # type: ignore[misc]
         value = text_of(text, token, token.workflow.top_workflow)
         if value is None:
             return None
-        if isinstance(value, timers.timedelta) or (isinstance(value, str) and value.startswith("P")):
+        if isinstance(value, timedelta | YearsMonths) or (isinstance(value, str) and value.startswith("P")):
             since = datetime.fromisoformat(token.internal_data["since"])
             return timers.add_duration(since, timers.duration_text(value), self.zone)
         return timers.instant(value, self.zone)
@@ -490,7 +483,7 @@ class BusinessRuleTask(Activity):
 
     def _run_hook(self, my_task: Token) -> bool | None:
         top = my_task.workflow.top_workflow
-        answer = self.model.decide(self.decision, my_task.data.visible(), top.at)
+        answer = self.model.decide(self.decision, my_task.data.visible(), top.at, zone=top.zone)
         value = self.shaped(answer.value)
         top.emit(log.DecisionEvaluated(
             process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), decision=self.decision, sha256=self.sha256,
@@ -581,7 +574,7 @@ class SubProcess(Activity):
         """Return the variables and the business key of the new scope."""
         return Scope(token.id, token.data, keeps_new=False), token.workflow.business_key
 
-    def scope_completed(self, token: Token, scope: SubWorkflow) -> None:
+    def scope_completed(self, token: Token, scope: AnyWorkflow) -> None:
         token.complete()
 
     def is_kept(self, token: Token) -> bool:
@@ -591,10 +584,10 @@ class SubProcess(Activity):
             and self._has_undoable(top.subprocesses.get(token.id)))
 
     @staticmethod
-    def _has_undoable(scope: SubWorkflow | None) -> bool:
+    def _has_undoable(scope: AnyWorkflow | None) -> bool:
         return scope is not None and (bool(scope.kept) or any(s.on_compensation for s in scope.spec.event_subprocesses))
 
-    def keeps(self, token: Token, scope: SubWorkflow) -> bool:
+    def keeps(self, token: Token, scope: AnyWorkflow) -> bool:
         """After its completion the scope stays for a compensation."""
         return token.id in token.workflow.kept and self._has_undoable(scope)
 
@@ -633,7 +626,7 @@ class CallActivity(SubProcess):
                 values[target] = token.workflow.top_workflow.compute(token, formula, source)
         return values
 
-    def scope_completed(self, token: Token, scope: SubWorkflow) -> None:
+    def scope_completed(self, token: Token, scope: AnyWorkflow) -> None:
         self.give_out(token, self.copied(self.gives, token, scope.scope))
         token.complete()
 
@@ -787,14 +780,12 @@ class MultiInstance(Looping):
 
     def notify(self, token: Token, event: Definition) -> None:
         """Implicit event of a multi-instance activity: reaches its boundary events, which do not interrupt it."""
-        top = token.workflow.top_workflow
         for receiver in token.workflow.subscriptions(token):
             for n, wait in enumerate(receiver.internal_data.get("waits", ())):
-                name = getattr(event, "code", None) if isinstance(event, Code) else event.wanted  # type: ignore[attr-defined]
+                name = event.code if isinstance(event, Code) else getattr(event, "wanted", None)
                 if event.kind in wait and wait[event.kind] in (name, None):
                     receiver.internal_data["notice"] = True
                     receiver.task_spec.happened(receiver, n, {})
-        assert top is not None
 
 
 # --------------------------------------------------------------------------------------------------------------- gateways
@@ -870,7 +861,7 @@ class ComplexGateway(InclusiveGateway):
         self.condition = condition
 
     def arrive(self, token: Token) -> bool:
-        workflow, flow = token.workflow, token.internal_data.get("flow")
+        workflow, flow = token.workflow, str(token.internal_data.get("flow", ""))
         state = workflow.gateways.get(self.name, [])
         if len(self.incoming) < 2 or (state and flow not in state):  # second case: after the activation
             if state:
@@ -896,7 +887,7 @@ class ComplexGateway(InclusiveGateway):
         if state and (len(set(state)) >= len(self.incoming) or not self.expected(workflow, set(state))):
             del workflow.gateways[self.name]  # reset: tokens that waited count for the next turn
             for token in workflow.tokens_at(self):
-                token._state = TaskState.FUTURE
+                token._state = FUTURE
                 if self.arrive(token):
                     self.release(token)
                     return True
@@ -921,7 +912,6 @@ class Catching(Activity):
 
     is_activity = False
     interrupting = True
-    payload: Values = {}
 
     def __init__(
         self, wf_spec: ProcessSpec, element: str, definitions: tuple[Any, ...], parallel: bool = False, **kwargs: Any
@@ -956,6 +946,10 @@ class Catching(Activity):
             if definition.watches and token._state == WAITING and "waits" in token.internal_data:
                 definition.look_again(token, n, top)
 
+    def can_wait(self, token: Token) -> bool:
+        """Whether all that the token would wait for can be computed now."""
+        return all(definition.is_known(token, token.workflow.top_workflow) for definition in self.definitions)
+
     def happened(self, token: Token, n: int, values: Values) -> None:
         """What definition `n` waits for has happened."""
         waits = token.internal_data["waits"]
@@ -986,7 +980,7 @@ class Catching(Activity):
         top.event_manager.remove_task(token)
         waits = token.internal_data.pop("waits", ())
         for wait in waits:
-            if "timer" in wait and "seen" not in wait:
+            if wait.get("timer") and "seen" not in wait:
                 top.emit(log.TimerCancelled(
                     process=self.process, element=self.event_id, token=TokenId(token.id), due_at=timers.due_at(wait["timer"])))
         token.was_true = next((wait["condition"] for wait in waits if "condition" in wait), False)
@@ -1038,7 +1032,7 @@ class IntermediateCatchEvent(Catching):
         following = getattr(my_task, "following", None)
         if following is not None and "left" in following:  # R4/…: four tokens; a cycle without end happens once here
             again = Token(my_task.workflow, self)
-            again.internal_data.update(flow=my_task.internal_data.get("flow"), plan=following)
+            again.internal_data.update(plan=following, **{k: my_task.internal_data[k] for k in ("flow",) if k in my_task.internal_data})
             self._update(again)
         return super()._run_hook(my_task)
 
@@ -1061,7 +1055,7 @@ class BoundaryEvent(Catching):
         self.interrupting = self.cancel_activity = interrupting
 
     def announce(self, token: Token) -> None:
-        if token._state != TaskState.FUTURE:
+        if token._state != FUTURE:
             super().announce(token)
 
     def _run_hook(self, my_task: Token) -> bool | None:
@@ -1095,7 +1089,7 @@ class EventSubProcess(Catching, SubProcess):
         self.on_compensation = any(isinstance(d, Compensation) for d in self.definitions)
 
     def announce(self, token: Token) -> None:
-        if token._state != TaskState.FUTURE:
+        if token._state != FUTURE:
             super().announce(token)
 
     def undo(self, token: Token) -> None:

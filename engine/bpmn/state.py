@@ -4,8 +4,6 @@ The diagram is not part of it: specs are compiled once for each process version.
 for what a compensation may still undo, so the size follows what is open, not what has happened. Lines of variables are decoded
 only when somebody asks for a value, and go back as they came when nothing was written.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -24,7 +22,8 @@ FORMAT = 1
 
 def dump(workflow: Workflow) -> bytes:
     """Return the state between two commands; the same instance gives the same bytes."""
-    assert not workflow.agenda and not workflow.touched and not workflow.nesting, "the instance is not quiet"
+    if workflow.agenda or workflow.touched or workflow.nesting:
+        raise RuntimeError("the instance is not quiet")
     lines: list[bytes] = []
 
     def line(scope: Scope) -> int:
@@ -103,8 +102,7 @@ def load(
             born.append((token, saved))
             if "waits" in token.internal_data:
                 manager.tasks[token.id] = token
-        for token, saved in born:
-            hosts[token.id] = token
+        hosts.update((token.id, token) for token, _ in born)
         if any(len(saved) > 4 or "owner" in saved[3] for _, saved in born):
             for token, saved in sorted(born, key=lambda pair: pair[0].id):
                 _bind(token, saved, lines, hosts)
@@ -122,11 +120,8 @@ def _bind(token: Token, saved: list[Any], lines: list[bytes], hosts: Mapping[int
     internal = token.internal_data
     if "owner" in internal:
         host = hosts.get(internal["owner"])
-        undone = hosts.get(internal.get("undoes", 0))
         if host is not None and host.workflow is token.workflow and host.task_spec.is_host:
             token.data = host.data
-        elif undone is not None and undone.workflow is token.workflow and undone.data.keeps_new:
-            token.data = undone.data
     if len(saved) > 4:
         token.data = Scope(token.id, token.data, keeps_new=len(saved) > 5)
         if saved[4]:

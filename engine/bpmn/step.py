@@ -4,8 +4,6 @@ An element that fails is parked: the command is given up, the state restored, an
 token stopped where it failed and an incident in its place. Tokens are numbered in order, so the second run meets the same
 token at the same place; the rest of the command stands.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -14,9 +12,11 @@ from datetime import UTC, datetime
 
 from engine import events as log
 from engine.bpmn import state as states
+from engine.bpmn.data import Scope
 from engine.bpmn.definition import Definition
 from engine.bpmn.specs import JobTask, UserTask
-from engine.bpmn.workflow import READY, RUNNING, STARTED, ElementFailed, Token, Workflow, failed
+from engine.bpmn.spiff import READY, STARTED
+from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
 from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
 from engine.model import (
     BroadcastSignal,
@@ -89,20 +89,24 @@ def _attempt(
         raise WrongState(what="流程实例", id="", state=workflow.status, action="再次启动", action_en="started again")
     target = _Target.of(command, workflow)
     refused: EngineError | None = None
-    if workflow.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED):
+    if _has_ended(workflow):
         target.require_open()
         raise WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
     workflow.fire_due(on_time=isinstance(command, FireTimers))
     if target.token is not None and not target.still_open():
         target.require_open_at_first()
         refused = TaskTooLate(name=target.name, state="已到期")
-    elif workflow.status is InstanceStatus.COMPLETED:
+    elif _has_ended(workflow):  # an overdue timer ended it
         if not isinstance(command, FireTimers):
             refused = WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
     else:
         _carry_out(workflow, command, target)
         workflow.settle()
     return _step(workflow, refused)
+
+
+def _has_ended(workflow: Workflow) -> bool:
+    return workflow.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
 
 
 @dataclass(slots=True)
@@ -133,7 +137,7 @@ class _Target:
             return False
         spec, data = token.task_spec, token.internal_data
         if isinstance(command, RetryElement):
-            return "incident" in data
+            return "incident" in data or token.workflow.is_subscription(token)
         if isinstance(command, CompleteUserTask):
             return isinstance(spec, UserTask) and token._state == READY
         if isinstance(command, CompleteJob | ThrowBpmnError):
@@ -198,7 +202,8 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
             workflow.write(None, command.values, scope=scope)
         case RetryElement():
             assert token is not None
-            workflow.retry(token)
+            if token.is_parked:  # a subscription goes on by itself once its data is there
+                workflow.retry(token)
         case CancelInstance():
             workflow.kill_tokens()
             workflow.touched.clear()
@@ -251,8 +256,8 @@ def _require_running(workflow: Workflow, token: Token) -> None:
         raise TaskSuspended(name=token.task_spec.label, state="已挂起")
 
 
-def _scope(workflow: Workflow, number: int) -> states.Scope:
-    inner = workflow.subprocesses.get(number)
+def _scope(workflow: Workflow, number: int) -> Scope:
+    inner: SubWorkflow | None = workflow.subprocesses.get(number)
     if inner is not None:
         return inner.scope
     token = workflow.find(number)
@@ -283,11 +288,10 @@ def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
                 subscriptions.append(Subscription(
                     token=TokenId(token.id), kind=SubscriptionKind.SIGNAL, name=wait["signal"], correlation_key="",
                     process=spec.process, element=spec.event_id))
-    ended = workflow.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
     return Step(
         state=states.dump(workflow), events=tuple(workflow.events), jobs=tuple(workflow.jobs), timers=tuple(running),
         subscriptions=tuple(subscriptions), thrown=tuple(workflow.thrown), status=workflow.status,
-        outcome=workflow.outcome() if ended else None, refused=refused)
+        outcome=workflow.outcome() if _has_ended(workflow) else None, refused=refused)
 
 
 def visible_variables(definition: Definition, state: bytes, scope: TokenId | None = None) -> Values:

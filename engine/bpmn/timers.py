@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from engine.feel import YearsMonths
 from engine.model import Value
 
 Plan = dict[str, Any]
@@ -82,7 +83,8 @@ def instant(value: Value, zone: ZoneInfo) -> datetime:
         raise BadTime(f"{_shown(value)} is not a date and time")
     if value.tzinfo is None:
         value = value.replace(tzinfo=zone)
-    return value.astimezone(UTC)
+    at: datetime = value.astimezone(UTC)
+    return at
 
 
 def duration_text(value: Value) -> str:
@@ -95,6 +97,8 @@ def duration_text(value: Value) -> str:
         sign, value = ("-", -value) if value < timedelta() else ("", value)
         seconds = value.seconds + value.microseconds / 1_000_000
         return f"{sign}P{value.days}DT{seconds:f}S"
+    if isinstance(value, YearsMonths):
+        value = str(value)
     if isinstance(value, str):
         parse_duration(value)
         return value
@@ -118,7 +122,7 @@ def plan(kind: str, value: Value, at: datetime, zone: ZoneInfo) -> Plan:
         return {"due": instant(value, zone).isoformat()}
     if kind == "timeDuration":
         return {"due": add_duration(at, duration_text(value), zone).isoformat(), "from": at.isoformat()}
-    if isinstance(value, timedelta) or (isinstance(value, str) and value.strip().upper().startswith("P")):
+    if isinstance(value, timedelta | YearsMonths) or (isinstance(value, str) and value.strip().upper().startswith("P")):
         return {"due": add_duration(at, duration_text(value), zone).isoformat(), "every": duration_text(value), "left": 1,
                 "text": duration_text(value)}
     if not isinstance(value, str):

@@ -8,8 +8,6 @@ A token is a SpiffWorkflow task, and its state is a task state. `tasks` of a sco
 A token that ends leaves `tasks` at once; what compensation may still need goes to `kept`. Nothing ever walks a tree, and the
 cost of a step does not grow with what happened before.
 """
-# mypy: disable-error-code="no-untyped-call"
-
 from __future__ import annotations
 
 import hashlib
@@ -19,24 +17,27 @@ from datetime import datetime
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from SpiffWorkflow.bpmn import BpmnWorkflow
-from SpiffWorkflow.bpmn.util.subworkflow import BpmnSubWorkflow
-from SpiffWorkflow.task import Task
-from SpiffWorkflow.util.task import TaskState
-
 from engine import events as log
 from engine.bpmn import timers
 from engine.bpmn.data import Scope
+from engine.bpmn.spiff import (
+    COMPLETED,
+    FINISHED,
+    FUTURE,
+    READY,
+    STARTED,
+    WAITING,
+    BpmnSubWorkflow,
+    BpmnWorkflow,
+    Task,
+    state_name,
+)
 from engine.feel import codec
 from engine.model import InstanceStatus, NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
     from engine.bpmn.definition import Definition
     from engine.bpmn.specs import Catching, Flow, Formula, Node, ProcessSpec
-
-FUTURE, WAITING, READY, STARTED = TaskState.FUTURE, TaskState.WAITING, TaskState.READY, TaskState.STARTED
-COMPLETED, CANCELLED = TaskState.COMPLETED, TaskState.CANCELLED
-FINISHED = TaskState.FINISHED_MASK
 
 #: Elements that one command may run; more is an endless loop of the diagram.
 STEP_LIMIT = 200_000
@@ -124,15 +125,15 @@ class Token(Task):  # type: ignore[misc]
             return
         try:
             self.taken = spec.choose(self)
-        except ElementFailed as failure:
+        except Exception as exc:  # noqa: BLE001 - choosing changes nothing, so it is parked as it stands
             data["finished"] = True
-            top.park(self, LEAVING, failure)
+            top.park(self, LEAVING, exc if isinstance(exc, ElementFailed) else failed(self, LEAVING, exc))
             return
         self._state = COMPLETED
         spec._on_complete(self)
 
     def __repr__(self) -> str:
-        return f"<token {self.id} at {self.task_spec.name}, {TaskState.get_name(self._state)}>"
+        return f"<token {self.id} at {self.task_spec.name}, {state_name(self._state)}>"
 
 
 class ScopeMixin:
@@ -147,6 +148,9 @@ class ScopeMixin:
 
     tasks: dict[int, Token]
     spec: ProcessSpec
+    host: Token  #: of a sub-process instance: the token that runs it
+    parent_workflow: Any
+    success: bool
     top_workflow: Workflow
     scope: Scope
     completed: bool
@@ -288,7 +292,7 @@ class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
         super(BpmnSubWorkflow, self).__init__(spec, deserializing=True)
         self._open(scope, business_key)
 
-    parent_workflow = None  # the library looks it up each time
+    parent_workflow: Any = None  # the library looks it up each time
 
     def _task_completed_notify(self, task: Token) -> None:
         self.last_task = task
@@ -306,8 +310,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
     """
 
+    top_workflow: Any = None  # the library computes it each time
+
     def __init__(self, definition: Definition, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         self.definition, self.at, self.parked = definition, at, parked
+        self.zone = definition.zone.key
         self.agenda: deque[Token] = deque()
         self.touched: dict[int, AnyWorkflow] = {}
         self.events: list[log.Event] = []
@@ -318,11 +325,12 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.last_end: str | None = None
         self.last_token = self.sequence = self.nesting = self.steps = 0
         self.changed: set[str] = set()
+        self.top_workflow = self
         super().__init__(definition.root, definition.specs, script_engine=NO_SCRIPTS, deserializing=True)
         self._open(Scope(0, None, keeps_new=True), "")
 
     def find(self, token: int) -> Token | None:
-        found = self.tasks.get(token)
+        found: Token | None = self.tasks.get(token)
         if found is None:
             for inner in self.subprocesses.values():
                 found = inner.tasks.get(token)
@@ -359,11 +367,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------------------- expressions
     def compute(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
         """Return the value of an expression whose being null means nothing special."""
-        return formula.evaluate((scope or token.data).visible(), self.at).value
+        return formula.evaluate((scope or token.data).visible(), self).value
 
     def evaluate(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
         """Return the value of an expression that decides something; that it is null is recorded."""
-        result = formula.evaluate((scope or token.data).visible(), self.at)
+        result = formula.evaluate((scope or token.data).visible(), self)
         if result.value is None:
             self.emit(log.ExpressionWasNull(
                 process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
@@ -504,13 +512,13 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def step(self, token: Token) -> None:
         """Run one token and everything that it ends at once."""
-        self.steps += 1
-        if self.steps > STEP_LIMIT:
-            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
         if (token.id, RUNNING) in self.parked:
             self.park(token, RUNNING)
             self.close_scopes()
             return
+        self.steps += 1
+        if self.steps > STEP_LIMIT:
+            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
         self.nesting += 1
         try:
             token.run()
@@ -549,7 +557,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             self.scope_completed(token, self.subprocesses[token.id])
         else:
             token._state = READY
-            self.agenda.append(token)
+            if not token.task_spec.manual:
+                self.agenda.append(token)
 
     def close_scopes(self) -> None:
         """Complete every scope that lost its last token."""
@@ -567,7 +576,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             else:
                 self.scope_completed(scope.host, scope)
 
-    def scope_completed(self, host: Token, scope: SubWorkflow) -> None:
+    def scope_completed(self, host: Token, scope: ScopeMixin) -> None:
         if host._state == STARTED and host.id in host.workflow.tasks:
             if (host.id, CLOSING) in self.parked:
                 self.park(host, CLOSING)
@@ -581,7 +590,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if not host.task_spec.keeps(host, scope):
             self.discard(scope)
 
-    def discard(self, scope: SubWorkflow) -> None:
+    def discard(self, scope: ScopeMixin) -> None:
         """Forget a scope and those inside it."""
         if self.subprocesses.pop(scope.parent_task_id, None) is None:
             return
@@ -713,13 +722,18 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             return
         for token in self.waiting():
             spec = token.task_spec
-            if spec.watches and token._state == WAITING and token.id in self.event_manager.tasks:
-                if "" in changed or not changed.isdisjoint(spec.reads):
-                    spec.look_again(token)
+            if not spec.watches or token._state != WAITING or token.id not in self.event_manager.tasks:
+                continue
+            if "" in changed or not changed.isdisjoint(spec.reads):
+                spec.look_again(token)
         for token in list(self.tokens()):
             spec = token.task_spec
-            if spec.has_moving_dates and token._state == READY and not changed.isdisjoint(spec.reads):
+            if changed.isdisjoint(spec.reads):
+                continue
+            if spec.has_moving_dates and token._state == READY:
                 spec.look_again(token)
+            elif token.is_parked and self.is_dormant(token) and spec.can_wait(token):
+                self.retry(token)  # a subscription that lacked its data: nobody has to mend more than that
 
     # -------------------------------------------------------------------------------------------------------------- timers
     def timers(self) -> list[tuple[datetime, Token, int]]:
@@ -727,7 +741,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         found = [
             (timers.due_at(wait["timer"]), token, n)
             for token in self.event_manager.tasks.values() for n, wait in enumerate(token.internal_data["waits"])
-            if "timer" in wait and "seen" not in wait and "frozen" not in wait
+            if wait.get("timer") and "seen" not in wait and "frozen" not in wait
         ]
         found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
         return found
@@ -761,7 +775,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         at = token
         while True:
             scope = at.workflow
-            if scope.suspenders and any(suspender != at.id for suspender in scope.suspenders):
+            if scope.suspenders and at.id not in scope.suspenders:  # two that suspend do not suspend each other
                 return True
             if scope is self:
                 return False
@@ -802,10 +816,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             inside = activity not in (None, spec.name)
             if spec.handler is not None and not inside:
                 units = [t for t in reversed(group) if t is not token] or [token]
-                made = [(scope, unit, spec.handler) for unit in units]
+                made: list[tuple[AnyWorkflow, Token | None, str]] = [(scope, unit, spec.handler) for unit in units]
                 groups += [[unit] for unit in made] if spec.sequential else [made]
                 continue
-            per_instance = []
+            per_instance: list[list[list[tuple[AnyWorkflow, Token | None, str]]]] = []
             for unit in reversed(group):
                 inner = self.subprocesses.get(unit.id)
                 if inner is None or unit.task_spec.is_event_subprocess:
@@ -853,8 +867,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                     self.discard(self.subprocesses[undone.id])  # undone as a whole
                 token = Token(scope, scope.spec.task_specs[handler])
                 token.triggered = True
-                if undone is not None:
-                    token.data = undone.data if undone.data.keeps_new else scope.scope  # a handler sees the instance that it undoes
+                if undone is not None and undone.data.id == undone.id and undone.data.keeps_new:  # it sees what that instance saw
+                    token.data = Scope(token.id, scope.scope, keeps_new=True, values=dict(undone.data.values))
                 token.internal_data.update(owner=thrower.id, undoes=unit or place)
                 data["running"].append(token.id)
                 token.task_spec.undo(token)
@@ -875,7 +889,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         return self.completed
 
 
-AnyWorkflow = Workflow | SubWorkflow
+AnyWorkflow = ScopeMixin
 
 
 def failed(token: Token, phase: str, exc: Exception) -> ElementFailed:

@@ -1,26 +1,32 @@
-"""FEEL (DMN 1.3 to 1.5): the expression language of diagrams, forms and decisions. Safe to run on texts of anybody.
+"""FEEL and DMN (1.1 to 1.5): the language of diagrams, forms and decisions. Safe to run on texts of anybody.
 
-Dates and decisions: `engine.feel.dmn`; JSON of values: `engine.feel.codec`; checks before anything runs: `engine.feel.check`.
+JSON of values is in `engine.feel.codec`.
 """
 
-from engine.feel.dmn import DecisionModel, DecisionResult, load_decisions
+from engine.feel.check import ExpressionProblem, TableProblem, expression_problems, table_problems
+from engine.feel.dmn import Decision, DecisionModel, DecisionResult, load_decisions
 from engine.feel.errors import DecisionError, FeelLimit, FeelSyntaxError, Reason
-from engine.feel.expression import Explained, Expression, Result, Tests, compile_expression, compile_unary_tests
+from engine.feel.expression import CellTests, Explained, Expression, Result, compile_expression, compile_unary_tests
 from engine.feel.temporal import YearsMonths
 
 __all__ = [
+    "CellTests",
+    "Decision",
     "DecisionError",
     "DecisionModel",
     "DecisionResult",
     "Explained",
     "Expression",
+    "ExpressionProblem",
     "FeelLimit",
     "FeelSyntaxError",
     "Reason",
     "Result",
-    "Tests",
+    "TableProblem",
     "YearsMonths",
     "compile_expression",
     "compile_unary_tests",
+    "expression_problems",
     "load_decisions",
+    "table_problems",
 ]

@@ -110,9 +110,11 @@ def _divisor(number: Decimal) -> Decimal:
 
 
 def power(a: Value, b: Value) -> Value:
-    if type(a) is Decimal and type(b) is Decimal:
-        return NUMBER.power(a, b) if a or b else Decimal(1)
-    return None
+    if type(a) is not Decimal or type(b) is not Decimal:
+        return None
+    if not a and b < 0:
+        raise ZeroDivisionError  # decimal would say Infinity
+    return NUMBER.power(a, b) if a or b else Decimal(1)
 
 
 def negate(a: Value) -> Value:

@@ -324,9 +324,10 @@ def _not(value: Value) -> Value:
     return not value if type(value) is bool else None
 
 
-@_builtin("is", "value1: any?~, value2: any?~")
-def _is(a: Value, b: Value) -> Value:
+@_builtin("is", "value1: any?~, value2: any?~", run=True)
+def _is(run: Run, a: Value, b: Value) -> Value:
     """Sameness: unlike ``=``, the zone and the fraction of a second count."""
+    run.charge_whole(a)
     if type(a) is not type(b):
         return False
     if type(a) is Time:
@@ -402,14 +403,14 @@ def _split(run: Run, text: str, delimiter: str) -> Value:
     return patterns.split(run, text, delimiter)
 
 
-@_builtin("string join", "list: list, delimiter: string?~, prefix: string?~, suffix: string?~", run=True)
-def _string_join(run: Run, parts: list[Value], delimiter: str | None, prefix: str | None, suffix: str | None) -> Value:
+@_builtin("string join", "list: list, delimiter: string?~", run=True)
+def _string_join(run: Run, parts: list[Value], delimiter: str | None) -> Value:
     if any(part is not None and type(part) is not str for part in parts):
         return None
     between = delimiter or ""
     texts = [part for part in parts if part is not None]
     run.step((sum(map(len, texts)) + len(between) * len(texts)) >> 6)
-    return (prefix or "") + between.join(texts) + (suffix or "")
+    return between.join(texts)
 
 
 # ------------------------------------------------------------------------------------------------------------------- list
@@ -729,8 +730,9 @@ def _sqrt(number: Decimal) -> Value:
     return NUMBER.sqrt(number) if number >= 0 else None
 
 
-@_builtin("log", "number: number")
-def _log(number: Decimal) -> Value:
+@_builtin("log", "number: number", run=True)
+def _log(run: Run, number: Decimal) -> Value:
+    run.step(10)
     return NUMBER.ln(number) if number > 0 else None
 
 

@@ -167,7 +167,9 @@ class _Analysis:
             constants += domain[1]
         kinds = {type(value) for value in constants}
         samples = _samples(column, constants, kinds)
-        if samples is None or len(kinds) > 1:
+        if samples == [] and any(cell is not None for cell in cells):  # cells that ask for null alone
+            samples = _ONE_OF_TYPE.get(_base(column))
+        if samples is None:
             axis.skipped = [number for number, cell in enumerate(cells) if cell is not None]
             samples = []
         if samples and domain is not None:
@@ -399,6 +401,13 @@ def _samples(column: Input, constants: list[Value], kinds: set[type]) -> list[Va
     if kind not in _ORDERED or any(order(constants[0], value) is None for value in constants):
         return None
     return _pieces(constants)
+
+
+#: A value of a type of which no cell names one.
+_ONE_OF_TYPE: Final[dict[Any, list[Value]]] = {
+    "number": [Decimal(0)], "string": ["其他"], "date": [Date(2026, 1, 1)], "time": [Time(0)],
+    "date and time": [DateTime(Date(2026, 1, 1), Time(0))], "dateTime": [DateTime(Date(2026, 1, 1), Time(0))],
+}  # fmt: skip
 
 
 def _other_text(constants: list[Value]) -> str:

@@ -63,7 +63,9 @@ from engine.feel.values import (
 )
 
 _ORDERED = (Decimal, str, Date, Time, DateTime, DaysTime, YearsMonths)
+_LONG_TEXT = 255  # beyond which comparing costs steps
 _MOST_CHILDREN = 12  # of a loop, in a trace
+_STEPS_OF_POWER = 20  # a broken exponent takes as long as so many loop passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +175,13 @@ class _Compiler:
 
             def equality(scope: Scope) -> Value:
                 a, b = left(scope), right(scope)
+                run: Run
                 if type(a) is type(b) and type(a) in (str, bool, Decimal):
+                    if type(a) is str and len(a) > _LONG_TEXT:
+                        run = scope[None]
+                        run.charge(a)
                     return (a == b) is wanted
-                run: Run = scope[None]
+                run = scope[None]
                 run.charge_whole(a)
                 same = equal(a, b)
                 if same is None:
@@ -211,7 +217,7 @@ class _Compiler:
             unknown = False
             for test in tests:
                 wanted = test(scope)
-                run.charge_whole(wanted)
+                run.charge_whole(wanted.value if type(wanted) is EqualityTest else wanted)
                 answer = matches_test(v, wanted)
                 if answer is True:
                     return True
@@ -539,6 +545,8 @@ def _ordering(left: Closure, right: Closure, text: str, places: tuple[int, ...])
         a, b = left(scope), right(scope)
         if type(a) is Decimal and type(b) is Decimal:
             return compare(a, b)
+        if type(a) is str and len(a) > _LONG_TEXT:
+            scope[None].charge(a)
         place = order(a, b)
         if place is None:
             _note_incomparable(scope[None], a, b, text)
@@ -578,6 +586,8 @@ def _operate(function: Callable[[Value, Value], Value], operator: str, a: Value,
     if a is None or b is None:
         run.note_null(text)
         return None
+    if operator == "**":
+        run.step(_STEPS_OF_POWER)
     try:
         answer = function(a, b)
     except ZeroDivisionError:
@@ -815,7 +825,7 @@ def _tests_closure(text: str, tree: UnaryTests) -> Closure:
             if uses_question and type(wanted) is bool:
                 passed = wanted
             else:
-                scope[None].charge_whole(wanted)
+                scope[None].charge_whole(wanted.value if type(wanted) is EqualityTest else wanted)
                 passed = matches_test(value, wanted)
                 if passed is not True and wanted is True and type(value) is not bool and not uses_question:
                     passed = True

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from lxml import etree
 
 from engine.feel import types
+from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import CompiledTests, compile_tests, compile_text
 from engine.feel.errors import DecisionError, FeelSyntaxError
 from engine.feel.parser import normal_name
 from engine.feel.run import Closure, Run, Scope, Value
+from engine.feel.syntax import FreeNames
 from engine.feel.types import ItemType, Type
 
 if TYPE_CHECKING:
@@ -84,6 +86,11 @@ def text_of(node: XmlNode | None) -> str:
     return (text.text or "").strip() if text is not None else ""
 
 
+def _text_line(node: XmlNode) -> int:
+    text = part(node, "text")
+    return line_of(text if text is not None else node)
+
+
 def line_of(node: XmlNode) -> int:
     line: Any = node.sourceline  # the stubs are wrong about it
     return int(line or 0)
@@ -113,7 +120,13 @@ class Element:
 
 
 class Definitions:
-    """One DMN file. `others`: every file of the model, this one included."""
+    """One DMN file.
+
+    Attributes:
+        others: every file of the model, this one included.
+        is_open: it declares no input data, so its decisions read variables directly.
+        warnings: names that nothing gives.
+    """
 
     def __init__(self, root: XmlNode, others: list[Definitions], problems: list[Problem]) -> None:
         self.root, self.others, self.problems = root, others, problems
@@ -126,6 +139,8 @@ class Definitions:
         self._by_id: dict[str, Element] = {}
         self.current: Element | None = None
         self.tables: list[Table] = []
+        self.warnings: list[Problem] = []
+        self.is_open = not parts(root, "inputData")
 
     # ------------------------------------------------------------------------------------------------ putting together
     def link(self) -> None:
@@ -259,8 +274,7 @@ class Definitions:
         return frozenset(self.members)
 
     def syntax_problem(self, node: XmlNode, error: FeelSyntaxError) -> None:
-        text = part(node, "text")
-        line = line_of(text if text is not None else node) + error.line - 1
+        line = _text_line(node) + error.line - 1
         element = self.current.id if self.current is not None else ""
         place = f" (line {error.line}, column {error.column} of the text)"
         self.problems.append(Problem(element, line, f"{error.zh}(文本第 {error.line} 行第 {error.column} 列)",
@@ -278,14 +292,26 @@ class Definitions:
             return None
         return self.feel_text(node, text, names)
 
+    def read_names(self, node: XmlNode, free: FreeNames, names: frozenset[str]) -> None:
+        """Remember what an expression reads, and warn of what nothing gives: neither requirements nor the text around it."""
+        if self.current is None:
+            return
+        self.current.reads |= free.certain.keys() | free.members.keys() | free.called.keys()
+        if self.is_open:
+            return
+        unknown = [name for name in free.certain | free.called if name not in names and name not in BUILTINS]
+        for name in unknown:
+            zh = f"“{self.current.name}”读取“{name}”,但既未要求它,也没有这样的函数"
+            en = f"`{self.current.name}` reads `{name}`, which it does not require and which is no function"
+            self.warnings.append(Problem(self.current.id, _text_line(node), zh, en))
+
     def feel_text(self, node: XmlNode, text: str, names: frozenset[str]) -> Closure | None:
         try:
             compiled = compile_text(text, names, self.pool)
         except FeelSyntaxError as error:
             self.syntax_problem(node, error)
             return None
-        if self.current is not None:
-            self.current.reads |= compiled.free.certain.keys() | compiled.free.members.keys() | compiled.free.called.keys()
+        self.read_names(node, compiled.free, names)
         return compiled.closure
 
 

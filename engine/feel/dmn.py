@@ -63,11 +63,19 @@ class DecisionResult:
 
 
 class DecisionModel:
-    """A loaded DMN file with its imports; see `load_decisions`."""
+    """A loaded DMN file with its imports; see `load_decisions`.
+
+    Attributes:
+        decisions: of the file itself.
+        problems: what is wrong; empty when loaded strictly.
+        warnings: names that are read and that nothing gives; they are null.
+        tables: every decision table of the file, for `engine.feel.check`.
+    """
 
     def __init__(self, files: list[Definitions], problems: list[Problem], external: ExternalFunctions | None) -> None:
         self._files, self._main, self._external = files, files[0], external
         self.problems = tuple(problems)
+        self.warnings: tuple[Problem, ...] = tuple(self._main.warnings)
         self.tables: tuple[Table, ...] = tuple(self._main.tables)
         self.decisions: tuple[Decision, ...] = tuple(
             Decision(
@@ -138,7 +146,7 @@ class DecisionModel:
         raise DecisionError(f"there is no decision `{name}`", zh=f"没有决策“{name}”")
 
     def _evaluate(self, element: Element, inputs: _Inputs, run: Run) -> Value:
-        session = _Session(inputs, run, is_open=not any(e.kind == "inputData" for e in self._main.elements))
+        session = _Session(inputs, run, is_open=self._main.is_open)
         try:
             if element.kind != "decisionService":
                 return session.value(element)

@@ -108,7 +108,7 @@ class Expression:
         return f"Expression({self.text!r})"
 
 
-class Tests:
+class CellTests:
     """Compiled unary tests, as a cell of a decision table has them: ``< 10``, ``"A", "B"``, ``not(> 5)``, ``-``."""
 
     __slots__ = ("_closure", "_lookups", "names", "text")
@@ -176,8 +176,8 @@ def _expression(text: str, special: frozenset[str]) -> Expression:
 
 
 @lru_cache(8192)
-def _tests(text: str, special: frozenset[str]) -> Tests:
-    return Tests(text, compile_tests(text, special))
+def _tests(text: str, special: frozenset[str]) -> CellTests:
+    return CellTests(text, compile_tests(text, special))
 
 
 def compile_expression(text: str, names: frozenset[str] = frozenset()) -> Expression:
@@ -194,6 +194,6 @@ def compile_expression(text: str, names: frozenset[str] = frozenset()) -> Expres
     return _expression(text, special)
 
 
-def compile_unary_tests(text: str, names: frozenset[str] = frozenset()) -> Tests:
+def compile_unary_tests(text: str, names: frozenset[str] = frozenset()) -> CellTests:
     """Return the compiled unary tests; see `compile_expression`."""
     return _tests(text, _special(names) if names else names)

@@ -491,12 +491,6 @@ class Parser:
             return self.list_or_interval(start, sign)
         if sign == "(":
             return self.group(start)
-        if sign in "<>=!":
-            operator = self.operator()
-            if operator is None:
-                self.fail()
-            operand = self.additive()
-            return UnaryTest(start, operand.end, operator, operand)
         name = self.name(self.names)
         if name is None:
             self.fail()

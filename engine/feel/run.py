@@ -21,7 +21,7 @@ Closure = Callable[[Scope], Value]
 ExternalFunctions = Mapping[str, Callable[..., Value]]
 
 MAX_SIZE: Final = 1_000_000
-MAX_DEPTH: Final = 100
+MAX_DEPTH: Final = 64  # calls within each other; each takes some eight of Python's thousand frames
 _MAX_REASONS = 20
 HOUSE_ZONE: Final = "Asia/Shanghai"
 
@@ -52,6 +52,8 @@ class Run:
         resolve: Callable[[str], ItemType | None] | None = None,
         external: ExternalFunctions | None = None,
     ) -> None:
+        if now.tzinfo is None:
+            raise ValueError("`now` needs a time zone")
         self.steps = steps
         self.size = MAX_SIZE
         self.depth = MAX_DEPTH

@@ -51,13 +51,14 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row. A test is None where the cell says nothing (``-``)."""
+    """A row. A test is None where the cell says nothing (``-``); `cells` are the columns and closures of those that do."""
 
     number: int
     line: int
     tests: tuple[CompiledTests | None, ...]
     outputs: tuple[Closure, ...]
     output_texts: tuple[str, ...]
+    cells: tuple[tuple[int, Closure], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,8 @@ class Table:
         hits = []
         is_first = self.policy == "FIRST"
         for rule in self.rules:
-            for test, inner in zip(rule.tests, scopes, strict=False):
-                if test is not None and test.closure(inner) is not True:
+            for column, passes in rule.cells:
+                if passes(scopes[column]) is not True:
                     break
             else:
                 hits.append(rule)
@@ -144,6 +145,9 @@ class Table:
         rows = [self._row(rule, scope, run) for rule in hits]
         if policy in ("UNIQUE", "FIRST"):
             return self._shape(rows[0])
+        for row in rows:
+            for value in row:
+                run.charge_whole(value)
         if policy == "ANY":
             if all(equal(row, rows[0]) is True for row in rows):
                 return self._shape(rows[0])
@@ -206,7 +210,8 @@ def read_table(node: XmlNode, names: frozenset[str], file: Definitions) -> Table
             file.problem(row, f"rule {number} has not one cell per column", f"规则 {number} 的单元格数与列数不符")
         tests = tuple(_tests(cell, in_tests, file) if text_of(cell) not in ("", "-") else None for cell in entries)
         outcomes = tuple(file.feel(cell, names) or _null for cell in conclusions)
-        rules.append(Rule(number, line_of(row), tests, outcomes, tuple(map(text_of, conclusions))))
+        cells = tuple((column, test.closure) for column, test in enumerate(tests[: len(inputs)]) if test is not None)
+        rules.append(Rule(number, line_of(row), tests, outcomes, tuple(map(text_of, conclusions)), cells))
     policy = node.get("hitPolicy", "UNIQUE")
     aggregation = node.get("aggregation") or ""
     if policy not in _POLICIES or aggregation not in {"", "COUNT", *_AGGREGATIONS}:
@@ -224,9 +229,7 @@ def _tests(node: XmlNode, names: frozenset[str], file: Definitions) -> CompiledT
     except FeelSyntaxError as error:
         file.syntax_problem(node, error)
         return CompiledTests(text_of(node), _no_match, compile_tests("-").tree)
-    if file.current is not None:
-        free = free_names_of_tests(tests.tree)
-        file.current.reads |= free.certain.keys() | free.members.keys() | free.called.keys()
+    file.read_names(node, free_names_of_tests(tests.tree), names)
     return tests
 
 

@@ -64,6 +64,7 @@ def is_instance(value: Value, type_: Type, run: Run) -> bool:
         return value is not None
     if value is None:
         return bool(type_ == "Null")
+    run.charge_whole(value)
     return conforms(value, type_, run, allowed_values=False)
 
 
@@ -137,7 +138,10 @@ def _is_list_type(type_: Type, run: Run) -> bool:
 
 def coerce(value: Value, type_: Type, run: Run) -> Value:
     """Return the value as one of the type: as it is, unwrapped from or wrapped in a list, a date as its midnight; else null."""
-    if value is None or type_ is None or conforms(value, type_, run):
+    if value is None or type_ is None:
+        return value
+    run.charge_whole(value)
+    if conforms(value, type_, run):
         return value
     if type(value) is list and len(value) == 1 and not _is_list_type(type_, run):
         return coerce(value[0], type_, run)

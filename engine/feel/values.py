@@ -11,8 +11,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
 
-from engine.feel.errors import FeelLimit
-from engine.feel.run import Run, Value, weigh
+from engine.feel.run import Run, Value
 from engine.feel.temporal import (
     NS,
     Date,
@@ -246,20 +245,21 @@ def type_words(value: Value) -> tuple[str, str]:
 
 
 def short_text(value: Value, length: int = 40) -> str:
-    """Return the value in at most about `length` characters, for messages."""
-    if type(value) is list and len(value) > 5:
-        return f"list of {len(value)}"
-    if type(value) is dict and len(value) > 5:
-        return f"context of {len(value)}"
-    if type(value) is str and len(value) > length:
-        value = value[:length] + "…"
-    if type(value) in (list, dict):
-        try:
-            weigh(value, 100)
-        except FeelLimit:
-            return type_words(value)[0]
+    """Return the value in about `length` characters at most, for messages; quick even for huge values."""
+    kind = type(value)
+    if kind is str:
+        return feel_text(value if len(value) <= length else value[:length] + "…")
+    if kind in (list, dict) and (len(value) > 5 or length < 5):
+        return f"list of {len(value)}" if kind is list else f"context of {len(value)}"
+    if kind is list:
+        return "[" + ", ".join(short_text(part, length // 2) for part in value) + "]"
+    if kind is dict:
+        entries = (f"{_key_text(key[:length])}: {short_text(part, length // 2)}" for key, part in value.items())
+        return "{" + ", ".join(entries) + "}"
+    if kind is Range:
+        return f"{short_text(value.start, length // 2)}..{short_text(value.end, length // 2)}"
     text = feel_text(value)
-    return text if len(text) <= length + 2 else text[:length] + "…"
+    return text if len(text) <= length else text[:length] + "…"
 
 
 # ------------------------------------------------------------------------------------------------------------ Python's edge

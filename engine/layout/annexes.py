@@ -29,7 +29,7 @@ def place_annexes(nodes: list[Node], edges: list[Edge], keys: list[tuple[int, in
         keys: lane and level of every row, top to bottom.
     """
     flow = [n for n in nodes if not n.host and not n.annex and n.kind != "pool"]
-    last = max((n.col for n in flow), default=0)
+    last = max((n.last_col for n in flow), default=0)
     for n in nodes:
         if n.kind == "pool":
             n.row, n.col, n.span = keys.index((n.lane, 0)), 0, last + 1
@@ -55,10 +55,13 @@ class _Space:
 
     def __init__(self, flow: list[Node], edges: list[Edge], keys: list[tuple[int, int]]) -> None:
         self._keys, self._edges = keys, edges
-        self._last = max((n.col for n in flow), default=0)
-        self._widths = [COL_GAP + max((n.w for n in flow if n.col == c), default=0) for c in range(self._last + 1)]
+        self._last = max((n.last_col for n in flow), default=0)
+        self._widths = [COL_GAP] * (self._last + 1)
+        for n in flow:
+            for c in range(n.col, n.last_col + 1):
+                self._widths[c] = max(self._widths[c], n.column_w + COL_GAP)
         self._heights = [max((n.h for n in flow if n.row == i), default=0.0) for i in range(len(keys))]
-        self._free = [(1 + max((n.col for n in flow if n.row == i), default=-1), 0.0) for i in range(len(keys))]
+        self._free = [(1 + max((n.last_col for n in flow if n.row == i), default=-1), 0.0) for i in range(len(keys))]
         for e in edges:  # the way to the next step stays open
             if e.kind == "flow":
                 row = e.src.rep.row
@@ -116,7 +119,7 @@ def _crosses(e: Edge, row: int, new: bool) -> bool:
 
 def _blocks(e: Edge, first: int, end: int) -> float:
     """How much of the edge's natural ways up or down is taken by the columns from `first` to before `end`: 0 to 1."""
-    c1, c2 = e.src.rep.col, e.dst.rep.col
+    c1, c2 = e.src.exit_col, e.dst.rep.col
     at_source, at_target = first <= c1 < end, first <= c2 < end
     if c1 == c2:
         return float(at_source)

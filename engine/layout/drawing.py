@@ -18,6 +18,8 @@ from engine.layout.rows import Rows, apply
 from engine.layout.text import label_size
 from engine.layout.tracks import runs_of
 
+_FOLD = 1.0  #: what a drawing may lose for being narrower by a column
+
 
 def draw(
     nodes: list[Node],
@@ -34,21 +36,40 @@ def draw(
         widest: where the drawing is wider, steps into another lane are folded under their predecessor.
     """
     d = Drawing(nodes, edges, lanes, pools)
-    assign_columns(nodes, edges)
-    search(d, 0)
-    folds = foldable(d)
-    while d.w > widest and folds:
-        count = max(1, round((d.w - widest) / 130))
-        for e in folds[:count]:
-            e.fold = True
-        folds = folds[count:]
+
+    def sketched() -> float:
         assign_columns(nodes, edges)
-        search(d, 0)
+        return search(d, 0)
+
+    best = sketched()
+    for e in foldable(d):
+        if d.w > widest:
+            e.fold = True
+            score = sketched()
+            if score < best + _FOLD:
+                best = score
+            else:
+                e.fold = False
+                sketched()
+    for n in delayable(d)[:effort]:
+        n.delay = 1
+        score = sketched()
+        if score < best - 0.5:
+            best = score
+        else:
+            n.delay = 0
+            sketched()
     search(d, effort)
     for n in nodes:
         if n.inner:
-            n.inner.shift(n.x, n.y)
+            n.inner.shift(n.x + (n.w - n.base_w) / 2, n.y)
     return d
+
+
+def delayable(d: Drawing) -> list[Node]:
+    """Nodes that an edge reaches by detours: one column later, they may have a free way."""
+    crooked = [e for e in d.edges if e.kind == "flow" and not e.back and len(e.points) > 5]
+    return list(dict.fromkeys(e.dst.rep for e in crooked if not e.dst.annex))
 
 
 def foldable(d: Drawing) -> list[Edge]:
@@ -82,13 +103,13 @@ def foldable(d: Drawing) -> list[Edge]:
     return found
 
 
-def search(d: Drawing, effort: int) -> None:
-    """Place `d`, then try the most promising moves with complete drawings."""
+def search(d: Drawing, effort: int) -> float:
+    """Place `d`, then try the most promising moves with complete drawings; return the price of the best."""
     core = [n for n in d.nodes if not n.host and not n.annex and n.kind != "pool"]
     known = set(core)
     rows = Rows(core, [e for e in d.edges if e.src.rep in known and e.dst.rep in known], len(d.lanes))
     best = compose(d, rows)
-    effort = min(effort, 2_000 // (1 + len(d.edges)))
+    effort = min(effort, 20_000 // (1 + len(d.edges)))
     tried: set[tuple[tuple[str, int], ...]] = set()
     while effort > 0:
         ideas: list[tuple[float, int, tuple[tuple[str, int], ...], dict[Node, int]]] = []
@@ -111,7 +132,8 @@ def search(d: Drawing, effort: int) -> None:
                 break
         else:
             break
-    compose(d, rows, passes=4)
+    score = compose(d, rows, passes=4)
+    return score if score <= best else compose(d, rows)
 
 
 def compose(d: Drawing, rows: Rows, passes: int = 2) -> float:
@@ -124,7 +146,7 @@ def compose(d: Drawing, rows: Rows, passes: int = 2) -> float:
     by_host: dict[tuple[Node, bool], list[Node]] = defaultdict(list)
     for n in d.nodes:
         if n.host:
-            n.col, n.row, n.lane = n.host.col, n.host.row, n.host.lane
+            n.col, n.row, n.lane = n.exit_col, n.host.row, n.host.lane
             n.above = n in exits and exits[n].dst.rep.row < n.host.row
             by_host[n.host, n.above].append(n)
     for (host, _), group in by_host.items():  # right: the nearest handler; left: the way back
@@ -135,22 +157,30 @@ def compose(d: Drawing, rows: Rows, passes: int = 2) -> float:
     grid = Grid(d, keys, passes)
     wider: dict[int, float] = {}
     for e in d.edges:
-        if e.name and len(runs_of(e)) == 1 and e.dst.rep.col == e.src.rep.col + 1:
+        if e.name and len(runs_of(e)) == 1 and e.dst.rep.col == e.src.exit_col + 1:
             wider[e.dst.rep.col] = max(wider.get(e.dst.rep.col, 0), label_size(e.name)[0] + (30 if e.default else 20))
     for _ in range(4):
         set_coordinates(d, grid, wider)
         failed, crowded = set_labels(d, grid)
-        if not failed:
+        tight = [e.src for e in failed] + [n for n in crowded if n.host]
+        if not tight:
             break
-        for e in failed:
-            c = min(e.src.rep.col + 1, grid.ncols)
+        for n in tight:
+            c = min(n.exit_col + 1, grid.ncols)
             wider[c] = max(wider.get(c, 0), COL_GAP) + 16
-    return price(d) + 12 * (len(failed) + crowded)
+    return price(d) + 12 * (len(failed) + len(crowded))
 
 
 def price(d: Drawing) -> float:
     """What a reader pays: bends, crossings, lines on lines, long ways, height."""
     total = d.h / 60 + d.w / 400
+    exits: dict[Node, list[Edge]] = defaultdict(list)
+    for e in d.edges:
+        if e.src.kind == "gateway" and e.kind == "flow":
+            exits[e.src].append(e)
+    for leaving in exits.values():
+        if len(leaving) < 4:  # two answers that leave by one line are hard to tell apart
+            total += 3 * (len(leaving) - len({tuple(e.path[:2]) for e in leaving}))
     flat: list[tuple[Edge, Box]] = []
     up: list[tuple[Edge, Box]] = []
     for e in d.edges:

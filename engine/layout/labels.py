@@ -11,6 +11,7 @@ from engine.layout.text import label_size
 
 
 def label_side(n: Node, grid: Grid) -> str:
+    """Return where the label of `n` goes if there is room: ``above`` or ``below``, the side without edges."""
     if n.host:
         return "above" if n.above else "below"
     top, bottom = bool(grid.sides[n, UP]), bool(grid.sides[n, DOWN])
@@ -20,22 +21,24 @@ def label_side(n: Node, grid: Grid) -> str:
 
 
 def hits(a: Box, b: Box, pad: float = 0.0) -> bool:
+    """Do the boxes overlap, the first made larger by `pad`?"""
     return a[0] < b[0] + b[2] + pad and b[0] < a[0] + a[2] + pad and a[1] < b[1] + b[3] + pad and b[1] < a[1] + a[3] + pad
 
 
 def segment_boxes(e: Edge) -> list[Box]:
+    """Return the pieces of an edge as boxes without width or height."""
     return [(min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2)) for (x1, y1), (x2, y2) in itertools.pairwise(e.points)]
 
 
-def set_labels(d: Drawing, grid: Grid) -> tuple[list[Edge], int]:
-    """Puts external labels on free spots; returns the edges and the number of nodes whose label found none."""
+def set_labels(d: Drawing, grid: Grid) -> tuple[list[Edge], list[Node]]:
+    """Puts external labels on free spots; returns the edges and the nodes whose label found none."""
     solid = [n.box for n in d.nodes]
     lines = [(e, box) for e in d.edges for box in segment_boxes(e)]
     rules = [(lane.box[0], lane.box[1], lane.box[2], 0.0) for lane in d.lanes if lane.id] + [
         (0, b[1], b[2], 0.0) for b in d.pool_boxes
     ]
     placed: list[Box] = []
-    crowded = 0
+    crowded: list[Node] = []
 
     def price(box: Box, own: Edge | None) -> float:
         cost = 60.0 * sum(hits(box, s, 1) for s in solid) + 60.0 * sum(hits(box, p, 2) for p in placed)
@@ -45,6 +48,14 @@ def set_labels(d: Drawing, grid: Grid) -> tuple[list[Edge], int]:
     def choose(boxes: Iterable[tuple[float, Box]], own: Edge | None = None) -> tuple[float, Box]:
         return min(((taste + price(b, own), b) for taste, b in boxes), key=lambda c: c[0])
 
+    returning = {e.src for e in d.edges if e.back}
+
+    def rightward(n: Node) -> bool:
+        """Does the label of a boundary event go to its right? There it is out of the way of a line to the left."""
+        if n.host and n.host.span > 1:
+            return n in returning
+        return not n.slot and n.slots > 1
+
     for n in sorted(d.nodes, key=lambda n: n.host is None):
         if not n.labelled:
             continue
@@ -53,14 +64,18 @@ def set_labels(d: Drawing, grid: Grid) -> tuple[list[Edge], int]:
         spots = {"above": (n.cx - w / 2, over), "below": (n.cx - w / 2, under)}
         sides = [(n.cx - w - 7, over if n.above else under), (n.cx + 7, over if n.above else under)]
         if n.host:
-            order = [(x, y, w, h) for x, y in (sides if n.slot or n.slots == 1 else sides[::-1])]
+            order = [(x, y, w, h) for x, y in (sides[::-1] if rightward(n) else sides)]
+            w, h = label_size(n.name, 30, 44)
+            y = n.y - h - 3 if n.above else under
+            order += [(x, y, w, h) for x in (n.cx + 5, n.cx - w - 5)]
         else:
             first = label_side(n, grid)
             order = [(*spots[side], w, h) for side in (first, "below" if first == "above" else "above")]
             w, h = label_size(n.name, 50, 60)
             order += [(x, y, w, h) for y in (n.y - h - 1, n.y + n.h + 1) for x in (n.cx - w - 5, n.cx + 5)]
         cost, n.label = choose(enumerate(order))
-        crowded += cost >= 20
+        if cost >= 20:
+            crowded.append(n)
         placed.append(n.label)
     failed = []
     for e in sorted(d.edges, key=lambda e: len(e.points)):

@@ -22,6 +22,8 @@ EdgeKind = Literal["flow", "message", "link"]
 
 @dataclass(eq=False)
 class Node:
+    """A shape that edges may end at; its place is its upper left corner."""
+
     id: str
     kind: NodeKind
     name: str
@@ -36,7 +38,9 @@ class Node:
     col: int = 0
     level: int = 0  # row inside the lane, 0 for the main path
     row: int = 0  # row in the whole drawing
-    span: int = 1
+    delay: int = 0  # columns that it stands later than it could
+    span: int = 1  # columns
+    attach: int = 0  # of a boundary event on a spanning host: column within it
     slot: int = 0
     slots: int = 1
     above: bool = False  # boundary event on the upper edge
@@ -45,29 +49,54 @@ class Node:
     label: Box | None = None
     near: Node | None = None  # of a note on an edge: that edge's source
 
+    def __post_init__(self) -> None:
+        self.base_w = self.w  # before it grew with the columns that it spans
+
+    @property
+    def column_w(self) -> float:
+        """The width it asks of each of its columns."""
+        return (self.base_w + COL_GAP) / self.span - COL_GAP if self.span > 1 else self.w
+
+    @property
+    def last_col(self) -> int:
+        """The last of the columns that it takes."""
+        return self.col + self.span - 1
+
+    @property
+    def exit_col(self) -> int:
+        """The column where its outgoing edges begin."""
+        return self.host.col + self.attach if self.host else self.last_col
+
     @property
     def rep(self) -> Node:
+        """The node that stands in the grid for it: of a boundary event its host."""
         return self.host or self
 
     @property
     def labelled(self) -> bool:
+        """Does its name stand outside its shape?"""
         return bool(self.name) and self.kind in ("event", "gateway", "data")
 
     @property
     def cx(self) -> float:
+        """The middle, from left to right."""
         return self.x + self.w / 2
 
     @property
     def cy(self) -> float:
+        """The middle, from top to bottom."""
         return self.y + self.h / 2
 
     @property
     def box(self) -> Box:
+        """Its place and size."""
         return self.x, self.y, self.w, self.h
 
 
 @dataclass(eq=False)
 class Edge:
+    """A sequence flow, message flow or association between two nodes of one scope."""
+
     id: str
     src: Node
     dst: Node
@@ -88,6 +117,8 @@ class Edge:
 
 @dataclass(eq=False)
 class Lane:
+    """An innermost lane, or the one band of a scope without lanes (`id` is None). `parents`: id and name, outermost first."""
+
     id: str | None
     name: str
     pool: int
@@ -111,6 +142,8 @@ class Drawing:
     origin: Point = (0, 0)
 
     def shift(self, dx: float, dy: float) -> None:
+        """Move everything in the drawing."""
+
         def moved(box: Box) -> Box:
             return box[0] + dx, box[1] + dy, box[2], box[3]
 
@@ -131,6 +164,7 @@ class Drawing:
 
 
 def direction(a: Vertex, b: Vertex) -> int:
+    """Return the heading from one vertex to another on the same line."""
     if a[1] == b[1]:
         return RIGHT if b[0] > a[0] else LEFT
     return DOWN if b[1] > a[1] else UP

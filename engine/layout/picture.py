@@ -235,14 +235,15 @@ def _gateway(tag: str, box: Box, look: _Look, shown: bool) -> str:
 
 def _data(tag: str, box: Box, look: _Look, collection: bool) -> str:
     x, y, w, h = box
-    stroke = f'fill="{look.paper}" stroke="{look.ink}" stroke-width="1.5" stroke-linejoin="round"'
+    line = f'stroke="{look.ink}" stroke-width="1.5" stroke-linejoin="round"'
+    stroke = f'fill="{look.paper}" {line}'
     if tag == "dataStoreReference":
         r = h * 0.14
         arc = f"A{_n(w / 2)} {_n(r)} 0 0 "
         body = f'<path d="M{_n(x)} {_n(y + r)}V{_n(y + h - r)}{arc}0 {_n(x + w)} {_n(y + h - r)}V{_n(y + r)}" {stroke}/>'
         for k in (0, 5, 10):
-            body += f'<path d="M{_n(x)} {_n(y + r + k)}{arc}0 {_n(x + w)} {_n(y + r + k)}" {stroke}/>'
-        return body + f'<path d="M{_n(x)} {_n(y + r)}{arc}1 {_n(x + w)} {_n(y + r)}" {stroke}/>'
+            body += f'<path d="M{_n(x)} {_n(y + r + k)}{arc}0 {_n(x + w)} {_n(y + r + k)}" fill="none" {line}/>'
+        return body + f'<path d="M{_n(x)} {_n(y + r)}{arc}1 {_n(x + w)} {_n(y + r)}" fill="none" {line}/>'
     fold = w * 0.3
     page = f"M{_n(x)} {_n(y)}H{_n(x + w - fold)}L{_n(x + w)} {_n(y + fold)}V{_n(y + h)}H{_n(x)}Z"
     body = f'<path d="{page}" {stroke}/>'

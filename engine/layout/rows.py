@@ -23,8 +23,9 @@ class Rows:
         for n in sorted(nodes, key=lambda n: (n not in self.spine, n.col)):
             before = [p.level for e in self.links[n] if (p := e.src.rep).lane == n.lane and p.col < n.col]
             want = before[0] if before and n not in self.spine else 0
-            n.level = next(r for d in itertools.count() for r in (want + d, want - d) if (n.lane, n.col, r) not in taken)
-            taken.add((n.lane, n.col, n.level))
+            tried = (level for d in itertools.count() for level in (want + d, want - d))
+            n.level = next(level for level in tried if not taken & {(n.lane, *cell) for cell in _cells(n, level)})
+            taken |= {(n.lane, *cell) for cell in _cells(n, n.level)}
         budget, best, improved = 60_000 // (1 + len(edges)), self.cost(), True
         while improved and budget > 0:
             improved = False
@@ -43,10 +44,11 @@ class Rows:
         return sorted(used | {(i, 0) for i in set(range(self.lane_count)) - {lane for lane, _ in used}})
 
     def cost(self) -> float:
+        """Return the price of the present levels: rows, the sketched edges, and their crossings."""
         keys = self.keys()
         index = {k: i for i, k in enumerate(keys)}
         self.at = {n: (n.col, index[n.lane, n.level]) for n in self.nodes}
-        self.cell = set(self.at.values())
+        self.cell = {(c, self.at[n][1]) for n in self.nodes for c in range(n.col, n.last_col + 1)}
         total = 2.5 * len(keys) + sum(0.12 * abs(n.level) + (0.3 if n.level < 0 else 0) for n in self.nodes)
         lines: list[tuple[Edge, list[Point]]] = []
         for e in self.edges:
@@ -72,7 +74,7 @@ class Rows:
 
     def sketch(self, e: Edge) -> tuple[float, list[Point]]:
         """Price of the best simple shape of `e`, and that shape in cells."""
-        (c1, r1), (c2, r2) = s, t = self.at[e.src.rep], self.at[e.dst.rep]
+        (c1, r1), (c2, r2) = s, t = (e.src.exit_col, self.at[e.src.rep][1]), self.at[e.dst.rep]
         far = 0.5 * abs(r1 - r2)
         if e.kind != "flow" or (e.fold and c1 == c2):
             return far + 4.0 * self.blocked(s, t) if c1 == c2 else far + 4, []
@@ -113,17 +115,24 @@ class Rows:
     def moves(self, group: list[Node]) -> Iterator[dict[Node, int]]:
         """Every way to put `group` on one other level of its lane; who is in the way changes places."""
         lane = group[0].lane
-        others = {(n.col, n.level): n for n in self.nodes if n.lane == lane and n not in group}
+        others = [n for n in self.nodes if n.lane == lane and n not in group]
+        holder = {cell: n for n in others for cell in _cells(n, n.level)}
         levels = {n.level for n in self.nodes if n.lane == lane}
         old = {n: n.level for n in group}
         for level in range(min(levels) - 1, max(levels) + 2):
-            guests = {others[n.col, level]: old[n] for n in group if (n.col, level) in others}
+            guests = {holder[cell]: old[n] for n in group for cell in _cells(n, level) if cell in holder}
             move = {**dict.fromkeys(group, level), **guests}
-            landed = {(n.col, to) for n, to in move.items()}
-            if move == old or len(landed) < len(move) or self.spine & guests.keys():
+            if move == old or self.spine & guests.keys():
                 continue
-            if not any(n not in move and (n.col, n.level) in landed for n in others.values()):
+            landed = [cell for n, to in move.items() for cell in _cells(n, to)]
+            free = all(cell not in holder or holder[cell] in move for cell in landed)
+            if free and len(set(landed)) == len(landed):
                 yield move
+
+
+def _cells(n: Node, level: int) -> list[tuple[int, int]]:
+    """Column and level of every place that `n` takes on `level`."""
+    return [(c, level) for c in range(n.col, n.last_col + 1)]
 
 
 def apply(move: dict[Node, int]) -> dict[Node, int]:

@@ -55,6 +55,7 @@ class Source:
 
     @property
     def line_end(self) -> str:
+        """What ends the lines of the file."""
         return "\r\n" if b"\r\n" in self.text else "\n"
 
     def with_diagram(self, diagram: str) -> bytes:

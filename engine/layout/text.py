@@ -11,6 +11,8 @@ LABEL_FONT, TASK_FONT, LEADING = 11.0, 12.0, 1.2
 
 
 def text_width(text: str, size: float) -> float:
+    """Return the width of one line in Arial with a CJK font beside it, at `size` pixels, rather more than less."""
+
     def em(ch: str) -> float:
         if unicodedata.east_asian_width(ch) in "WF":
             return 1.0

@@ -22,14 +22,17 @@ class Run:
 
     @property
     def lo(self) -> int:
+        """Index of its first crossing line."""
         return min(self.ends)
 
     @property
     def hi(self) -> int:
+        """Index of its last crossing line."""
         return max(self.ends)
 
 
 def runs_of(e: Edge) -> list[Run]:
+    """Return the straight pieces of an edge, first to last."""
     runs: list[Run] = []
     for a, b in itertools.pairwise(e.path):
         vertical = a[0] == b[0]

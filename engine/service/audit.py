@@ -57,6 +57,17 @@ class Audit:
         self.last_checked = Checked(instances=instance_count, events=event_count)
         return tuple(breaks)
 
+    def head(self, instance_id: InstanceId) -> str:
+        """Return the hash at the head of an instance's chain, in hex: whoever keeps it can tell later that nothing was changed.
+
+        Raises:
+            NotFound
+        """
+        with self._database.reading() as session:
+            for _id, _seq, head in chain.heads(session, instance_id):
+                return bytes(head).hex()
+        raise NotFound(what="流程实例 (process instance)", id=instance_id)
+
     def backup(self, path: Path) -> None:
         """Write a consistent copy of the database to `path` while the engine goes on serving.
 

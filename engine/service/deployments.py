@@ -10,10 +10,12 @@ from pathlib import PurePath
 from engine import access
 from engine.bpmn import describe
 from engine.bpmn.check import CheckContext, check
+from engine.bpmn.fields import as_json
 from engine.bpmn.xml import BPMN, read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
 from engine.feel.dmn import DecisionModel, load_decisions
 from engine.forms import Form, InvalidForm, read_form
+from engine.layout import lay_out
 from engine.model import (
     Actor,
     Catalogue,
@@ -23,12 +25,13 @@ from engine.model import (
     DeploymentId,
     Draft,
     Finding,
+    ProcessCounts,
     ProcessDefinition,
     ProcessInfo,
     Severity,
 )
 from engine.service.runtime import Runtime
-from engine.store import definitions, people
+from engine.store import definitions, instances, people
 from engine.store.database import Session, instant, micros
 from engine.store.definitions import NewDefinition, NewFile, digest
 
@@ -236,6 +239,19 @@ class Deployments:
             raise NotFound(what="流程定义 (definition)", id=definition_id)
         return found
 
+    def counts(self, actor: Actor) -> dict[str, ProcessCounts]:
+        """Return ``{process key: how many of its instances run, have ended, wait for a person}``; keys without any are left out.
+
+        Raises:
+            AccessDenied
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            return {
+                key: ProcessCounts(running=running, finished=finished, incidents=incidents)
+                for key, running, finished, incidents in instances.counts(session)
+            }
+
     def diagram(self, actor: Actor, definition_id: DefinitionId) -> bytes:
         """Return the diagram as deployed.
 
@@ -256,6 +272,19 @@ class Deployments:
             return None if found is None else definitions.resource(session, found.deployment_id, name)
 
     # -- the modeler
+    def fields(self) -> dict[str, object]:
+        """Return the table of extension fields that the properties panel draws."""
+        return as_json()
+
+    def lay_out(self, xml: bytes) -> bytes:
+        """Return the diagram drawn anew; what it means stays as it is.
+
+        Raises:
+            InvalidDiagram: not a diagram.
+        """
+        read_diagram(xml, limit=self._runtime.settings.diagram_limit)
+        return lay_out(xml)
+
     def draft(self, actor: Actor, key: str) -> Draft:
         """Return the diagram as last saved in the modeler; without a draft, the newest version.
 

@@ -352,10 +352,11 @@ class Tasks:
             values = self._accepted(turn, actor, task, given)
             if task.assignee is None and not access.is_system(actor):
                 turn.record(e.UserTaskClaimed(process=task.process, element=task.element, token=task.token))
-            if idempotency_key is not None:
+            turn.step(CompleteUserTask(token=task.token, values=values))
+            # A refused completion (too late) is written too, but its key must not: the next try would pass for done.
+            if idempotency_key is not None and turn.refused is None:
                 at = micros(turn.at)
                 turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, id, at))
-            turn.step(CompleteUserTask(token=task.token, values=values))
 
         def done_before() -> bool:
             if idempotency_key is None:

@@ -206,3 +206,14 @@ def keep_key(tx: Session, scope: str, key: str, answer: int | None, at: int) -> 
 def active_count(tx: Session) -> int:
     found: int = tx.value("select count(*) from instance where status = 'active'")
     return found
+
+
+def counts(tx: Session) -> list[tuple[str, int, int, int]]:
+    """Return ``(process key, running, ended, with open incidents)`` of every process that was ever started."""
+    sql = (
+        'select i."key", sum(case when i.status in (\'active\', \'suspended\') then 1 else 0 end), '
+        "sum(case when i.status in ('completed', 'cancelled') then 1 else 0 end), "
+        "(select count(distinct c.instance_id) from incident c join instance o on o.id = c.instance_id "
+        'where c.resolved_at is null and o."key" = i."key") from instance i group by i."key"'
+    )
+    return [(key, running, ended, stuck) for key, running, ended, stuck in tx.rows(sql)]

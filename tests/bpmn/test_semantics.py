@@ -5,6 +5,8 @@ Each case is a diagram and a walk through it; `Play` starts every command from t
 
 from __future__ import annotations
 
+import itertools
+
 from tests.bpmn.build import (
     CANCEL,
     COMPENSATE,
@@ -400,6 +402,17 @@ def test_a_cancelled_sub_process_is_not_undone() -> None:
     )).message("mA").check("z", trace="a")
 
 
+def test_the_handler_of_an_instance_sees_what_that_instance_saw() -> None:
+    p = play(
+        process(
+            start(), user("a", many(collection="bonds", item="bond", one_by_one=True)),
+            sub("ua", start("s1"), user("return"), script("note", "{log: append(log, bond)}"), "s1>return", "return>note",
+                isForCompensation="true"),
+            undone_by("a", "ua"), user("w"), throw("t", COMPENSATE), user("z"), "s>a", "a>w", "w>t", "t>z"),
+        bonds=["A", "B"], log=[])
+    p.do("a", "a", "w").check("return").do("return").check("return").do("return").check("z", log=["B", "A"])
+
+
 # ------------------------------------------------------------------------------------------------- loops and multi-instance
 def test_standard_loops_with_boundary_and_condition_first() -> None:
     p = play(process(
@@ -503,5 +516,5 @@ def test_a_loop_of_thousands_of_turns_and_a_chain_of_thousands_of_nodes() -> Non
         n=0,
     ).check("", True, n=3000)
     names = [f"a{n}" for n in range(3000)]
-    flows = [f"{a}>{b}" for a, b in zip(names, names[1:], strict=False)]
+    flows = [f"{a}>{b}" for a, b in itertools.pairwise(names)]
     play(process(start(), *(script(name) for name in names), "s>a0", *flows)).check("", True)

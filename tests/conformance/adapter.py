@@ -12,12 +12,13 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lxml import etree
 
 from engine import events as log
 from engine.bpmn import Definition, advance, compile_definition, describe, open_elements, visible_variables
+from engine.bpmn.check import check
 from engine.errors import EngineError
 from engine.model import (
     BroadcastSignal,
@@ -29,6 +30,7 @@ from engine.model import (
     InstanceStatus,
     NewJob,
     SetVariables,
+    Severity,
     Source,
     StartInstance,
     Step,
@@ -73,6 +75,7 @@ def prepared(xml: bytes) -> tuple[bytes, frozenset[str], frozenset[str]]:
                 node.tag = MODEL + "serviceTask"
                 topic = f"error.{raised[1]}" if raised else f"wait.{waited[1]}" if waited else "auto"
                 node.set(CAMUNDA + "topic", topic)
+                node.attrib.pop("scriptFormat", None)
                 if found is not None:
                     node.remove(found)
             elif not node.get("scriptFormat"):
@@ -81,10 +84,10 @@ def prepared(xml: bytes) -> tuple[bytes, frozenset[str], frozenset[str]]:
             if not node.get(CAMUNDA + "decisionRef"):
                 node.set(CAMUNDA + "topic", "auto")
                 node.attrib.pop(CAMUNDA + "type", None)
-        elif name == "sendTask" and not node.get("messageRef") and not node.get(CAMUNDA + "topic"):
-            if not any(str(child.tag).endswith("EventDefinition") for child in node):
-                node.set(CAMUNDA + "topic", "auto")
-                node.attrib.pop(CAMUNDA + "type", None)
+        elif (name == "sendTask" and not node.get("messageRef") and not node.get(CAMUNDA + "topic")
+              and not any(str(child.tag).endswith("EventDefinition") for child in node)):
+            node.set(CAMUNDA + "topic", "auto")
+            node.attrib.pop(CAMUNDA + "type", None)
     return etree.tostring(tree), frozenset(scripts), frozenset(loops)
 
 
@@ -112,7 +115,7 @@ class CoreAdapter(Adapter):  # type: ignore[misc]
     """`--adapter tests.conformance.adapter:CoreAdapter`"""
 
     name = "psmflow core"
-    dialect = {"quote_timers": False, "script": "feel", "expr": "feel", "juel": True}
+    dialect: ClassVar = {"quote_timers": False, "script": "feel", "expr": "feel", "juel": True}
 
     def __init__(self) -> None:
         self._reset()
@@ -130,6 +133,11 @@ class CoreAdapter(Adapter):  # type: ignore[misc]
     def load(self, xml: bytes, name: str = "x.bpmn", extra: tuple[bytes, ...] = ()) -> None:
         self._reset()
         sources: list[Source] = []
+        files = {f"{n}-{name}": prepared(document)[0] for n, document in enumerate((xml, *extra))}
+        # A join that can get stuck is no fault of the language: deployments refuse it, the cases want to see it stuck.
+        refused = [f for f in check(files) if f.severity is not Severity.WARNING and f.rule != "FLOW-DEADLOCK"]
+        if refused:
+            raise DeployError("; ".join(f"{f.rule} {f.element} (line {f.line}): {f.en}" for f in refused))
         try:
             for document in (xml, *extra):
                 ready, scripts, loops = prepared(document)

@@ -66,7 +66,9 @@ CASES: list[tuple[str, Any]] = [
     ('replace("a.b", ".", "-", "q")', "a-b"),
     ('replace("aaa", "a", "$")', None),
     ('split("a;b;;c", ";")', ["a", "b", "", "c"]),
-    ('string join(["a", null, "b"], "-", "<", ">")', "<a-b>"),
+    ('string join(["a", null, "b"], "-")', "a-b"),
+    ('string join(["a", "b"])', "ab"),
+    ('string join(["a", "b"], "-", "prefix")', None),
     ('string join(["a", 1])', None),
     # list
     ("list contains([1, null], null)", True),
@@ -188,7 +190,7 @@ def test_a_function_without_a_value_says_so(text: str) -> None:
     assert "()" in reason
 
 
-@pytest.mark.parametrize("name", [name for name in BUILTINS if name != "string join"])
+@pytest.mark.parametrize("name", BUILTINS)
 def test_no_function_fails_on_nulls_and_odd_arguments(name: str) -> None:
     for arguments in ("null", "{}, {}", "[], []", '"x", -1', "function(x) x", "1, 2, 3, 4, 5, 6", "(< 5), (> 3)", "nope: 1"):
         compile_expression(f"{name}({arguments})").evaluate({}, NOW)

@@ -32,7 +32,7 @@ TABLE: list[tuple[Any, bytes]] = [
     (date(2026, 12, 1), b'{"@":"2026-12-01"}'),
     (time(9, 30), b'{"@":"09:30:00"}'),
     (time(9, 30, tzinfo=PARIS), b'{"@":"09:30:00@Europe/Paris"}'),
-    (datetime(2026, 12, 1, 9, 30), b'{"@":"2026-12-01T09:30:00"}'),  # noqa: DTZ001
+    (datetime(2026, 12, 1, 9, 30), b'{"@":"2026-12-01T09:30:00"}'),
     (datetime(2026, 12, 1, 9, 30, 0, 5, tzinfo=UTC), b'{"@":"2026-12-01T09:30:00.000005Z"}'),
     (datetime(2026, 12, 1, 9, 30, tzinfo=timezone(timedelta(hours=8))), b'{"@":"2026-12-01T09:30:00+08:00"}'),
     (datetime(2026, 12, 1, 9, 30, tzinfo=PARIS), b'{"@":"2026-12-01T09:30:00@Europe/Paris"}'),
@@ -73,7 +73,7 @@ def test_a_fold_comes_back() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("inf"), Decimal("NaN"), Decimal("Infinity"), object(), b"x", {1}, {1: 2}, "\ud800", {"\ud800": 1},
+    [float("nan"), float("inf"), Decimal("NaN"), Decimal("Infinity"), pytest.param(object(), id="object"), b"x", {1}, {1: 2}, "\ud800", {"\ud800": 1},
      compile_expression("[1..2]").evaluate({}, datetime(2026, 1, 1, tzinfo=UTC)).value,
      compile_expression("count").evaluate({}, datetime(2026, 1, 1, tzinfo=UTC)).value, Decimal("1E+999999"),
      datetime(2026, 1, 1, tzinfo=timezone(timedelta(microseconds=1)))],

@@ -34,9 +34,9 @@ def results(runner: ModuleType, folder: Path) -> Iterator[tuple[str, Any, Any]]:
         root = etree.parse(test).getroot()
         for case in root.findall(runner.T + "testCase"):
             is_service = case.get("type") == "decisionService"
-            inputs = {node.get("name"): runner.value(node) for node in case.findall(runner.T + "inputNode")}
+            inputs = {str(node.get("name")): runner.value(node) for node in case.findall(runner.T + "inputNode")}
             for node in case.findall(runner.T + "resultNode"):
-                name = case.get("invocableName") if is_service else node.get("name")
+                name = str(case.get("invocableName") if is_service else node.get("name"))
                 is_error = node.get("errorResult") == "true"
                 want = None if is_error else runner.value(node.find(runner.T + "expected"))
                 adapter = DecisionAdapter()

@@ -130,7 +130,8 @@ GRAPH = (
 <inputData id="i" name="amount"><variable name="amount" typeRef="number"/></inputData>
 <inputData id="j" name="margin"><variable name="margin" typeRef="number"/></inputData>
 <businessKnowledgeModel id="k" name="fac"><variable name="fac"/><encapsulatedLogic>
-  <formalParameter name="n" typeRef="number"/><literalExpression><text>if n &lt; 2 then 1 else n * fac(n - 1)</text></literalExpression>
+  <formalParameter name="n" typeRef="number"/>
+  <literalExpression><text>if n &lt; 2 then 1 else n * fac(n - 1)</text></literalExpression>
 </encapsulatedLogic></businessKnowledgeModel>
 <decision id="risk" name="Risk level"><variable name="Risk level"/>
   <informationRequirement><requiredInput href="#j"/></informationRequirement>
@@ -143,7 +144,8 @@ GRAPH = (
   <informationRequirement><requiredDecision href="#risk"/></informationRequirement>
   <knowledgeRequirement><requiredKnowledge href="#k"/></knowledgeRequirement>
   <context>
-    <contextEntry><variable name="is large"/><literalExpression><text>amount &gt; fac(5)</text></literalExpression></contextEntry>
+    <contextEntry><variable name="is large"/><literalExpression>
+      <text>amount &gt; fac(5)</text></literalExpression></contextEntry>
     <contextEntry><variable name="by"/><literalExpression>
       <text>if is large or Risk level = "high" then "director" else "manager"</text></literalExpression></contextEntry>
   </context></decision>
@@ -209,6 +211,22 @@ def test_another_files_elements_are_seen_under_the_imports_name() -> None:
     assert load_decisions(main, {"lib.dmn": library}).decide("next", {}, NOW).value == 43
     with pytest.raises(DecisionError, match="`lib` was not given"):
         load_decisions(main)
+
+
+def test_a_name_that_nothing_gives_is_warned_of() -> None:
+    misspelt = GRAPH.replace(b"amount &gt; fac(5)", b"amout &gt; fak(5)")
+
+    assert load_decisions(GRAPH).warnings == ()
+    assert [(w.element, w.line, w.en.partition(",")[0]) for w in load_decisions(misspelt).warnings] == [
+        ("approval", 20, "`Approval` reads `amout`"),
+        ("approval", 20, "`Approval` reads `fak`"),
+    ]
+    assert "amout" in load_decisions(misspelt).warnings[0].zh
+
+
+def test_an_instant_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="`now` needs a time zone"):
+        load_decisions(GRAPH).decide("risk", {"margin": 1}, datetime(2026, 12, 1))
 
 
 def test_threads_share_a_model() -> None:

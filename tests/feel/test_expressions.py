@@ -105,7 +105,7 @@ def test_the_same_text_is_compiled_once_whatever_plain_names_there_are() -> None
         (date(2026, 12, 1), date(2026, 12, 1)),
         (time(9, 30), time(9, 30)),
         (time(9, 30, tzinfo=UTC), time(9, 30, tzinfo=UTC)),
-        (datetime(2026, 12, 1, 9, 30), datetime(2026, 12, 1, 9, 30)),  # noqa: DTZ001
+        (datetime(2026, 12, 1, 9, 30), datetime(2026, 12, 1, 9, 30)),
         (NOW, NOW),
         (timedelta(days=1, microseconds=3), timedelta(days=1, microseconds=3)),
         (YearsMonths(14), YearsMonths(14)),
@@ -200,6 +200,7 @@ NO_DOMAIN = ": a list or a range of whole numbers or dates is needed"
         ("a + b", {"a": 1, "b": "x"}, "`+` does not take a number and a string in `a + b`"),
         ("1 / 0", {}, "division by zero in `1 / 0`"),
         ('duration("P1D") / 0', {}, 'division by zero in `duration("P1D") / 0`'),
+        ("0 ** -1.5", {}, "division by zero in `0 ** -1.5`"),
         ("10 ** 7000", {}, "the result of `10 ** 7000` is out of range"),
         ("a.b", {"a": {"c": 1}}, "no entry `b`"),
         ("a.b", {"a": 1}, "a number has no `b`"),
@@ -207,7 +208,7 @@ NO_DOMAIN = ": a list or a range of whole numbers or dates is needed"
         ("a > 1", {"a": None}, "a part of `a > 1` is null"),
         ('a < "x"', {"a": 1}, 'a number cannot be compared with a string in `a < "x"`'),
         ("a = b", {"a": 1, "b": "x"}, "a number cannot be compared with a string in `a = b`"),
-        ("a < b", {"a": NOW, "b": datetime(2026, 1, 1)}, "one side of `a < b` has a time zone, the other has none"),  # noqa: DTZ001
+        ("a < b", {"a": NOW, "b": datetime(2026, 1, 1)}, "one side of `a < b` has a time zone, the other has none"),
         ("a between 1 and 2", {"a": "x"}, "a string cannot be compared with a number in `a between 1 and 2`"),
         ("a and true", {"a": 1}, "`and` needs booleans, not a number, in `a and true`"),
         ("a or b or c", {"a": False, "b": 1, "c": False}, "`or` needs booleans, not a number, in `a or b or c`"),
@@ -319,7 +320,7 @@ def test_a_full_width_sign_is_named(sign: str, half: str) -> None:
         ('@"P1Y2M" + @"P3M"', YearsMonths(17)),
         ('@"2026-01-31" + @"P1M"', date(2026, 2, 28)),
         ('@"2026-12-01T10:00:00@Asia/Shanghai".timezone', "Asia/Shanghai"),
-        ('date and time("2026-12-01T24:00:00")', datetime(2026, 12, 2)),  # noqa: DTZ001
+        ('date and time("2026-12-01T24:00:00")', datetime(2026, 12, 2)),
         ("1 instance of number", True),
         ('[1, 2] instance of list<number>', True),
         ("{a: 1} instance of context<a: number>", True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,8 +28,14 @@ def outcome(text: str, variables: dict[str, Any] | None = None) -> Any:
 def doubled(times: int, last: str) -> str:
     """Return a context in which a list of two ones is put into a list of two, again and again: 2**times values."""
     names = [f"n{i}" for i in range(times)]
-    entries = [f"{names[0]}: [1, 1]"] + [f"{b}: [{a}, {a}]" for a, b in zip(names, names[1:], strict=False)]
+    entries = [f"{names[0]}: [1, 1]"] + [f"{b}: [{a}, {a}]" for a, b in pairwise(names)]
     return "{" + ", ".join([*entries, last.format(names[-1])]) + "}.r"
+
+
+def twins(times: int, last: str) -> str:
+    """Return two such contexts side by side, equal and yet not the same."""
+    one, two = doubled(times, "r: {0}"), doubled(times, "r: {0}")
+    return f"{{a: {one}, b: {two}, r: {last.format('a', 'b')}}}.r"
 
 
 LIMIT, SYNTAX = "FeelLimit", "FeelSyntaxError"
@@ -63,6 +70,13 @@ HOSTILE: list[tuple[str, Any]] = [
     (doubled(60, "r: {0} in [{0}]"), LIMIT),
     (doubled(60, "r: distinct values([{0}, {0}])"), LIMIT),
     (doubled(60, "r: list contains([{0}], {0})"), LIMIT),
+    (twins(60, "{0} = {1}"), LIMIT),
+    (twins(60, "{0} in (= {1})"), LIMIT),
+    (twins(60, "is({0}, {1})"), LIMIT),
+    (twins(60, "index of([{0}], {1})"), LIMIT),
+    (doubled(25, "r: {0} instance of " + "list<" * 25 + "number" + ">" * 25), LIMIT),
+    (doubled(25, "r: (function(x: " + "list<" * 25 + "number" + ">" * 25 + ") 1)({0})"), LIMIT),
+    ("count(for i in 1..100000 return 1.7 ** 0.3)", LIMIT),
     ("distinct values(for i in 1..100000 return i)", LIMIT),
     ('matches("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "^(a|aa)+$")', LIMIT),
     ('split("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "(a|aa)+$")', LIMIT),
@@ -140,9 +154,10 @@ def test_threads_share_an_expression() -> None:
 
 # ------------------------------------------------------------------------------------------------------------------ fuzzing
 PIECES = st.one_of(
-    st.sampled_from([*sorted(KEYWORDS), "+", "-", "*", "/", "**", "(", ")", "[", "]", "{", "}", ",", ":", "..", ".", "<", ">", "=",
-                     "!=", "?", "@", '"', '"a"', "a", "b", "1", "0", "1.5", "not(", "count", "item", "partial", "function(x)",
-                     "date(", '"2026-12-01"', "duration(", '"P1D"', "sort(", "金额", " ", "\n", "//", "/*", "in", "null"]),
+    st.sampled_from([*sorted(KEYWORDS), "+", "-", "*", "/", "**", "(", ")", "[", "]", "{", "}", ",", ":", "..", ".", "<", ">",
+                     "=", "!=", "?", "@", '"', '"a"', "a", "b", "1", "0", "1.5", "not(", "count", "item", "partial",
+                     "function(x)", "date(", '"2026-12-01"', "duration(", '"P1D"', "sort(", "金额", " ",
+                     "\n", "//", "/*", "in", "null"]),
     st.text(max_size=3),
 )  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=25).map(" ".join)
@@ -164,8 +179,9 @@ def test_any_unary_tests_are_evaluated_or_refused_as_documented(text: str) -> No
         return
 
 
-SIDES = st.sampled_from(['1', '"a"', "null", "true", "[1, 2]", "{a: 1}", '@"2026-12-01"', '@"10:00:00"', '@"P1D"', '@"P1Y"',
-                         "[1..5]", "(< 3)", "function(x) x", "count", '@"2026-12-01T10:00:00Z"', "0", "-1.5", "[]"])  # fmt: skip
+SIDES = st.sampled_from(['1', '"a"', "null", "true", "[1, 2]", "{a: 1}", '@"2026-12-01"', '@"10:00:00"', '@"P1D"',
+                         '@"P1Y"', "[1..5]", "(< 3)", "function(x) x", "count",
+                         '@"2026-12-01T10:00:00Z"', "0", "-1.5", "[]"])  # fmt: skip
 OPERATORS = st.sampled_from(["+", "-", "*", "/", "**", "=", "!=", "<", ">=", "and", "or", "in", "instance of", "."])
 
 

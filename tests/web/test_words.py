@@ -58,7 +58,7 @@ def test_code_has_no_words_outside_the_catalogue(module: Path) -> None:
             allowed.add(node.value)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("gettext", "ngettext"):
             allowed.update(ast.walk(node))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("BadRequest", "SettingsError"):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("BadRequest", "SettingsError", "problem"):
             allowed.update(ast.walk(node))
 
     stray = [

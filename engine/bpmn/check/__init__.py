@@ -29,12 +29,15 @@ from engine.bpmn.check.rule import RULES, Rule
 from engine.bpmn.xml import read_or_say_why
 from engine.model import Finding, Severity
 
-__all__ = ["RULES", "STRICT", "CheckContext", "Rule", "as_markdown", "check", "is_diagram", "line_of"]
+__all__ = ["FORMALITIES", "RULES", "STRICT", "CheckContext", "Rule", "as_markdown", "check", "is_diagram", "line_of"]
 
 #: The modules whose rules are registered.
 MODULES = (
     schema, references, flows, soundness, events, gateways, activities, collaboration, data, expressions, extensions, support, law,
 )
+
+#: Rules about formalities on which nothing depends; told only where a policy names them.
+FORMALITIES = frozenset({"DATA-OPERATION-IO", "EV-OPERATION", "EXPR-FORMAL"})
 
 #: A policy: the letter of the standard, where real tools and engines are lenient. For a conformance report, not for deployments.
 STRICT: Mapping[str, Severity | None] = dict.fromkeys(
@@ -75,7 +78,7 @@ def check(files: Mapping[str, bytes], context: CheckContext = _NO_CONTEXT) -> tu
     for document in documents.values():
         document.together = documents
         for rule in RULES.values():
-            ordered = context.policy.get(rule.id, rule.severity)
+            ordered = context.policy.get(rule.id, None if rule.id in FORMALITIES else rule.severity)
             if ordered is None:
                 continue
             override = ordered if rule.id in context.policy else None

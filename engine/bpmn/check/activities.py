@@ -60,7 +60,7 @@ def _with_parent(document: Document, *kinds: str) -> Iterator[tuple[Element, Ele
 )
 def instances_count(document: Document) -> Hits:
     for loop, activity in _with_parent(document, "multiInstanceLoopCharacteristics"):
-        given = sum(document.child(loop, child) is not None for child in ("loopCardinality", "loopDataInputRef"))
+        given = sum(bool(document.text(document.child(loop, child))) for child in ("loopCardinality", "loopDataInputRef"))
         collection = any(str(name).endswith("}collection") for name in loop.attrib)
         if given + collection > 1:
             yield hit(activity, WARNING)
@@ -97,7 +97,10 @@ def instances_behavior(document: Document) -> Hits:
             "One": not loop.get("oneBehaviorEventRef"),
             "Complex": document.child(loop, "complexBehaviorDefinition") is None,
         }
-        if lacks.get(behavior, False):
+        thrown = document.find(loop.get({"None": "noneBehaviorEventRef", "One": "oneBehaviorEventRef"}.get(behavior, "id")))
+        named = document.kind(thrown).removesuffix("EventDefinition")
+        nameless = thrown is not None and named in ("message", "signal") and not thrown.get(f"{named}Ref")
+        if lacks.get(behavior, False) or (behavior in ("None", "One") and nameless):
             yield hit(activity, behavior=behavior)
 
 
@@ -250,8 +253,8 @@ def receive_start(document: Document) -> Hits:
 
 
 @rule(
-    "SCRIPT-FORMAT", WARNING,
-    zh="脚本任务“{name}”没有写脚本语言,按 FEEL 执行", en='Script task "{name}" names no language; it is run as FEEL',
+    "SCRIPT-FORMAT", DRAFT,
+    zh="脚本任务“{name}”没有写脚本语言", en='Script task "{name}" names no language',
     mend_zh="请填写 scriptFormat=\"feel\"", mend_en="Write scriptFormat=\"feel\"",
 )
 def script_without_format(document: Document) -> Hits:
@@ -269,7 +272,7 @@ def script_without_format(document: Document) -> Hits:
 def script_language(document: Document) -> Hits:
     for task in document.each("scriptTask"):
         language = (task.get("scriptFormat") or "").strip()
-        if language and language.lower() not in ("feel", "text/feel", "application/feel"):
+        if language and language.lower() != "feel":
             yield hit(task, format=language)
 
 

@@ -386,9 +386,10 @@ def link_flow(document: Document) -> Hits:
             yield hit(event)
 
 
-def _links(document: Document, kind: str) -> list[tuple[Element, Element]]:
+def _links(document: Document, kind: str) -> list[tuple[Element, str]]:
+    """Return (event, name of the link: its own, else that of the event)."""
     return [
-        (event, definition)
+        (event, definition.get("name") or event.get("name") or "")
         for event in document.each(kind)
         for definition in document.definitions[event]
         if document.kind(definition) == "linkEventDefinition"
@@ -404,18 +405,9 @@ def _links(document: Document, kind: str) -> list[tuple[Element, Element]]:
 def link_pair(document: Document) -> Hits:
     throws, catches = _links(document, "intermediateThrowEvent"), _links(document, "intermediateCatchEvent")
     for mine, others, zh, en in ((throws, catches, "捕获端", "catching end"), (catches, throws, "抛出端", "throwing end")):
-        for event, definition in mine:
-            named = {document.text(child) for child in definition if document.kind(child) in ("source", "target")}
-            found = {
-                other
-                for other, its in others
-                if document.scope(other) is document.scope(event)
-                and (
-                    its.get("name") == definition.get("name")
-                    or its.get("id") in named
-                    or any(document.text(child) == definition.get("id") for child in its)
-                )
-            }
+        for event, name in mine:
+            scope = document.scope(event)
+            found = {other for other, its in others if its == name and document.scope(other) is scope}
             if not found:
                 yield hit(event, DRAFT, side=zh, side_en=en)
             elif mine is throws and len(found) > 1:

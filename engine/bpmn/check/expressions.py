@@ -16,7 +16,7 @@ from engine.bpmn.xml import CAMUNDA
 from engine.feel import Expression, FeelSyntaxError, compile_expression
 from engine.feel.builtins import BUILTINS
 
-_ZONE = ZoneInfo(HOUSE_ZONE)
+ZONE = ZoneInfo(HOUSE_ZONE)
 _JUEL = re.compile(r"[$#]\{")
 
 
@@ -224,13 +224,16 @@ def _feel_of(text: str) -> str:
 )
 def timer_value(document: Document) -> Hits:
     for each in written(document):
-        if each.is_expression or each.reading not in (Reading.TIME, Reading.DATE):
+        if each.reading not in (Reading.TIME, Reading.DATE):
+            continue
+        # Capitals without a leading = are a mistyped time (T2H, P3X), hardly a variable.
+        if each.is_expression and not re.fullmatch(r"[A-Z][A-Z0-9/:.+-]*", each.text.strip()):
             continue
         kind = document.kind(each.element)
         if each.reading is Reading.DATE:
             kind = "timeDuration" if each.text.upper().startswith(("P", "-P")) else "timeDate"
         try:
-            timers.check_bare(kind, each.text.strip(), _ZONE)
+            timers.check_bare(kind, each.text.strip(), ZONE)
         except (timers.BadTime, OverflowError, ValueError):
             yield hit(each.element, text=_short(each.text), what=kind)
 

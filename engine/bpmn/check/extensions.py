@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
@@ -10,9 +9,9 @@ from lxml import etree
 
 from engine.bpmn import timers
 from engine.bpmn.check.document import Document, Element
-from engine.bpmn.check.expressions import _ZONE
+from engine.bpmn.check.expressions import ZONE
 from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, label, rule
-from engine.bpmn.fields import CHILDREN, FIELDS, FOREIGN_CODE, WITHOUT_EFFECT, Form, ValueKind
+from engine.bpmn.fields import CHILDREN, FIELDS, FOREIGN_CODE, WITHOUT_EFFECT, Form
 from engine.bpmn.xml import CAMUNDA
 
 _RELATED = ("{http://activiti.org/bpmn}", "{http://flowable.org/bpmn}", "{http://camunda.org/schema/zeebe/1.0}")
@@ -227,7 +226,7 @@ def values(document: Document) -> Hits:
 
 def _is_retries(text: str) -> bool:
     try:
-        timers.check_bare("timeCycle", text, _ZONE)
+        timers.check_bare("timeCycle", text, ZONE)
     except (timers.BadTime, OverflowError, ValueError):
         return False
     return text.upper().startswith("R")
@@ -421,8 +420,3 @@ def suspends(document: Document) -> Hits:
     for scope in document.each("subProcess"):
         if document.property(scope, "suspends") == "true" and not document.is_event_sub_process(scope):
             yield hit(scope)
-
-
-#: Kinds of values that are checked by rules of their own; the others are free text.
-CHECKED = frozenset(ValueKind) - {ValueKind.TEXT, ValueKind.USER, ValueKind.USERS}
-_ID = re.compile(r"[A-Za-z_][\w.\-]*")

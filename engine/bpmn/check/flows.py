@@ -17,8 +17,12 @@ _SPLITS = frozenset({"exclusiveGateway", "inclusiveGateway", "complexGateway"})
 def border(document: Document) -> Hits:
     for flow, source in document.source.items():
         target = document.target[flow]
-        if source is not None and target is not None and document.scope(source) is not document.scope(target):
+        if source is None or target is None:
+            continue
+        if document.scope(source) is not document.scope(target):
             yield hit(flow)
+        elif not (flow.getparent() is source.getparent() is target.getparent()):  # drawn right, filed in another place
+            yield hit(flow, DRAFT)
 
 
 @rule(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from engine.bpmn.check.document import GATEWAYS, Document
 from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, label, rule
+from engine.bpmn.reader import translated
+from engine.feel import compile_expression
 
 
 @rule(
@@ -51,15 +53,31 @@ def unconditional(document: Document) -> Hits:
 
 @rule(
     "GW-NODEFAULT", WARNING,
-    zh="网关“{name}”没有默认流,条件都不成立时会出错",
-    en='Gateway "{name}" has no default flow; it fails when no condition holds',
-    mend_zh="请指定默认流", mend_en="Choose a default flow",
+    zh="网关“{name}”的各条件看的不是同一件事,也没有默认流;条件都不成立时会停下报错",
+    en='The conditions of gateway "{name}" look at different things and there is no default flow; it stops when none holds',
+    mend_zh="请指定默认流,或让每个条件都回答同一个问题", mend_en="Choose a default flow, or let every condition answer one question",
 )
 def no_default(document: Document) -> Hits:
+    """Answers of one question need no default: an answer that nobody foresaw stops there and is mended, not sent on blindly."""
     for gateway in document.each("exclusiveGateway", "inclusiveGateway"):
         flows = document.outgoing[gateway]
-        if len(flows) > 1 and not gateway.get("default") and all(document.condition(flow) is not None for flow in flows):
+        conditions = [document.text(document.condition(flow)) for flow in flows]
+        if len(flows) > 1 and not gateway.get("default") and all(conditions) and not _one_question(conditions):
             yield hit(gateway)
+
+
+def _one_question(conditions: list[str]) -> bool:
+    """Whether all conditions read a common variable, or one of them always holds."""
+    names: list[frozenset[str]] = []
+    for condition in conditions:
+        try:
+            feel = translated(condition)
+            names.append(compile_expression(feel, frozenset()).names)
+        except ValueError:
+            return True  # no FEEL: other rules tell it, and what it reads is not known
+        if feel == "true":
+            return True
+    return bool(frozenset.intersection(*names))
 
 
 @rule(

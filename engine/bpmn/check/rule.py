@@ -91,7 +91,7 @@ def label(element: etree._Element) -> str:
 
 class _Facts(dict[str, object]):
     def __missing__(self, key: str) -> str:
-        return "?"
+        return f"{{{key}}}"  # shown as it stands: a missing word must not hide a finding
 
 
 def _selectable(element: etree._Element) -> str | None:

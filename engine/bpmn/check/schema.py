@@ -137,7 +137,10 @@ def form_of_ids(document: Document) -> Hits:
     mend_zh="请用建模器重新保存", mend_en="Save it with a modeller",
 )
 def missing_ids(document: Document) -> Hits:
-    yield from (hit(node) for node in [*document.nodes, *document.each("process")] if not node.get("id"))
+    yield from (hit(node) for node in document.nodes if not node.get("id"))
+    for process in document.each("process"):
+        if not process.get("id"):  # nobody could start it
+            yield hit(process, DRAFT if process.get("isExecutable") == "true" else None)
 
 
 @rule(

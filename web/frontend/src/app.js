@@ -10,7 +10,8 @@ function clockSkew() {
   if (Number.isNaN(served)) return 0;
   // the page was made before it was read: count from when the answer began to arrive
   const [navigation] = performance.getEntriesByType('navigation');
-  return performance.timeOrigin + (navigation?.responseStart ?? performance.now()) - served;
+  const waited = navigation ? performance.now() - navigation.responseStart : 0;
+  return Date.now() - waited - served;
 }
 
 const skew = clockSkew();
@@ -67,7 +68,11 @@ function renumber(list) {
     for (const node of [row, ...row.querySelectorAll('*')]) {
       for (const attribute of NUMBERED) {
         const value = node.getAttribute(attribute);
-        if (value?.includes(`${path}.`)) node.setAttribute(attribute, value.replaceAll(new RegExp(`${path.replaceAll('.', '\\.')}\\.(\\d+|__i__)\\.`, 'g'), `${path}.${index}.`));
+        if (value?.includes(`${path}.`))
+          node.setAttribute(
+            attribute,
+            value.replaceAll(new RegExp(`${path.replaceAll('.', '\\.')}\\.(\\d+|__i__)\\.`, 'g'), `${path}.${index}.`),
+          );
       }
     }
     const remove = row.querySelector(':scope > [data-remove-row]');
@@ -78,8 +83,10 @@ function renumber(list) {
   });
   const count = list.querySelector(':scope > [data-row-count]');
   if (count) count.value = rows.length;
-  for (const button of list.querySelectorAll(':scope > .row-item > [data-remove-row]')) button.disabled = rows.length <= Number(list.dataset.min ?? 0);
-  for (const button of list.querySelectorAll('[data-add-row]')) button.disabled = rows.length >= Number(list.dataset.max ?? Infinity);
+  for (const button of list.querySelectorAll(':scope > .row-item > [data-remove-row]'))
+    button.disabled = rows.length <= Number(list.dataset.min ?? 0);
+  for (const button of list.querySelectorAll('[data-add-row]'))
+    button.disabled = rows.length >= Number(list.dataset.max ?? Infinity);
 }
 
 document.addEventListener('click', event => {
@@ -134,8 +141,11 @@ async function copy(button) {
     // no permission, or a page without https: show it, so that it can be copied by hand
     prompt(say('copy.by.hand'), text);
   }
-  setTimeout(() => { button.textContent = before; }, 2000);
+  setTimeout(() => {
+    button.textContent = before;
+  }, 2000);
 }
 
-for (const select of document.querySelectorAll('select[data-submit]')) select.addEventListener('change', () => select.form?.requestSubmit());
+for (const select of document.querySelectorAll('select[data-submit]'))
+  select.addEventListener('change', () => select.form?.requestSubmit());
 for (const node of document.querySelectorAll('[data-needs-script]')) node.hidden = false;

@@ -11,7 +11,14 @@ import './canvas.css';
 /** `embedded`: on a page that scrolls the wheel scrolls the page; zooming needs Ctrl there. */
 export function createViewer(container, { embedded = false } = {}) {
   const viewer = new NavigatedViewer({ container, additionalModules: [translation] });
-  if (embedded) container.addEventListener('wheel', event => { if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); }, { capture: true });
+  if (embedded)
+    container.addEventListener(
+      'wheel',
+      event => {
+        if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
+      },
+      { capture: true },
+    );
   return viewer;
 }
 
@@ -24,7 +31,12 @@ export function fit(viewer, { left = 24, around = 24, largest = 1 } = {}) {
   const scale = Math.min(largest, (outer.width - left - around) / inner.width, (outer.height - 2 * around) / inner.height);
   const width = outer.width / scale;
   const height = outer.height / scale;
-  canvas.viewbox({ x: inner.x - left / scale - Math.max(0, (width - left / scale - around / scale - inner.width) / 2), y: inner.y - (height - inner.height) / 2, width, height });
+  canvas.viewbox({
+    x: inner.x - left / scale - Math.max(0, (width - left / scale - around / scale - inner.width) / 2),
+    y: inner.y - (height - inner.height) / 2,
+    width,
+    height,
+  });
 }
 
 export function zoom(viewer, factor) {
@@ -34,10 +46,13 @@ export function zoom(viewer, factor) {
 
 /** Zoom buttons for the viewer that `current()` gives. */
 export function zoomButtons(current, options) {
-  return h('div', { class: 'tool-group', role: 'group', 'aria-label': say('zoom') },
+  return h(
+    'div',
+    { class: 'tool-group', role: 'group', 'aria-label': say('zoom') },
     iconButton('minus', say('zoom.out'), () => zoom(current(), 1 / 1.25)),
     iconButton('plus', say('zoom.in'), () => zoom(current(), 1.25)),
-    iconButton('fit', say('zoom.fit'), () => fit(current(), options)));
+    iconButton('fit', say('zoom.fit'), () => fit(current(), options)),
+  );
 }
 
 /** The name people know an element by. */
@@ -49,10 +64,15 @@ export function elementName(element) {
 
 /** 用户任务, 定时边界事件 … */
 export function typeName(element) {
-  const definition = element.businessObject?.eventDefinitions?.[0]?.$type.replace(/^bpmn:|EventDefinition$/g, '').replace('Compensate', 'Compensation');
+  const definition = element.businessObject?.eventDefinitions?.[0]?.$type
+    .replace(/^bpmn:|EventDefinition$/g, '')
+    .replace('Compensate', 'Compensation');
   const words = element.type.replace(/^bpmn:/, '').replace(/([a-z])([A-Z])/g, (_, a, b) => `${a} ${b.toLowerCase()}`);
   if (element.businessObject?.triggeredByEvent) return translate('Event sub-process');
-  return translate({ 'Sub process': 'Sub-process', 'Event based gateway': 'Event-based gateway' }[words] ?? (definition ? `${definition} ${words.toLowerCase()}` : words));
+  return translate(
+    { 'Sub process': 'Sub-process', 'Event based gateway': 'Event-based gateway' }[words] ??
+      (definition ? `${definition} ${words.toLowerCase()}` : words),
+  );
 }
 
 /** Bring an element into view, on its own plane when it is inside a collapsed sub-process. */
@@ -80,7 +100,7 @@ export class Decoration {
     this.overlays = new Map(); // 'id kind' -> {id, text, overlay}
   }
 
-  /** `markers`: [[element id, class]]; `overlays`: [{element, kind, text, title, position, onclick}] */
+  /** `markers`: [[element id, class]]; `overlays`: [{element, kind, look, text, title, position, onclick}] */
   show(markers, overlays) {
     const canvas = this.viewer.get('canvas');
     const registry = this.viewer.get('elementRegistry');
@@ -92,15 +112,27 @@ export class Decoration {
     const service = this.viewer.get('overlays');
     const shown = new Map(overlays.filter(({ element }) => registry.get(element)).map(o => [`${o.element} ${o.kind}`, o]));
     for (const [key, old] of this.overlays) {
-      if (shown.get(key)?.text !== old.text) {
+      if (shown.get(key)?.text !== old.text || shown.get(key)?.title !== old.title) {
         service.remove(old.overlay);
         this.overlays.delete(key);
       }
     }
     for (const [key, o] of shown) {
       if (this.overlays.has(key)) continue;
-      const html = h(o.onclick ? 'button' : 'div', { class: `on-diagram ${o.kind}`, title: o.title, ...(o.onclick && { type: 'button', onclick: o.onclick, 'aria-label': o.title }) }, o.text);
-      this.overlays.set(key, { text: o.text, overlay: service.add(o.element, o.kind, { position: o.position, html }) });
+      const html = h(
+        o.onclick ? 'button' : 'div',
+        {
+          class: `on-diagram ${o.kind} ${o.look ?? ''}`,
+          title: o.title,
+          ...(o.onclick && { type: 'button', onclick: o.onclick, 'aria-label': o.title }),
+        },
+        o.text,
+      );
+      this.overlays.set(key, {
+        text: o.text,
+        title: o.title,
+        overlay: service.add(o.element, o.kind, { position: o.position, html }),
+      });
     }
   }
 }

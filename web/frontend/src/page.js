@@ -15,10 +15,14 @@ export class RequestFailed extends Error {
 }
 
 async function answer(response) {
-  if (response.redirected && new URL(response.url).pathname.includes('login')) throw new RequestFailed(401, { message: say('request.login') });
+  if (response.redirected && new URL(response.url).pathname.includes('login'))
+    throw new RequestFailed(401, { message: say('request.login') });
   if (response.ok) return response;
   const body = await response.json().catch(() => null);
-  throw new RequestFailed(response.status, body ?? (response.status === 401 || response.status === 403 ? { message: say('request.login') } : null));
+  throw new RequestFailed(
+    response.status,
+    body ?? (response.status === 401 || response.status === 403 ? { message: say('request.login') } : null),
+  );
 }
 
 /** `fetch`, that throws RequestFailed for everything but success; a broken line becomes a sentence. */
@@ -39,7 +43,11 @@ const csrf = () => config.csrf ?? document.querySelector('input[name=csrf_token]
 
 /** Send a diagram. `base`: the SHA-256 it was made from (If-Match). */
 export function sendXml(url, xml, { method = 'POST', base } = {}) {
-  const headers = { 'Content-Type': 'application/xml; charset=utf-8', Accept: 'application/json, application/xml', 'X-CSRF-Token': csrf() };
+  const headers = {
+    'Content-Type': 'application/xml; charset=utf-8',
+    Accept: 'application/json, application/xml',
+    'X-CSRF-Token': csrf(),
+  };
   if (base !== undefined) headers['If-Match'] = `"${base}"`;
   return request(url, { method, headers, body: xml });
 }

@@ -5,7 +5,7 @@
  * answers {events: […]} as replay/fold.js describes; the last four may be left out.
  */
 import { createViewer, Decoration, elementName, fit, zoomButtons } from './canvas.js';
-import { drawIcon, h, iconButton, svg } from './dom.js';
+import { drawIcon, h, iconButton, svg, title } from './dom.js';
 import { config, fetchJson, fetchText, run } from './page.js';
 import { flowsBetween, fold, nextStop, prepare, restAt } from './replay/fold.js';
 import { clockText, dayText, durationText, instantText } from './time.js';
@@ -30,10 +30,36 @@ let speed = 1;
 // ------------------------------------------------------------------------------------------------------------ the page
 function build() {
   const tool = (icon, label, action) => iconButton(icon, label, action);
-  const toggle = (name, label, action) => (parts[name] = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: action }, label));
-  parts.play = h('button', { type: 'button', class: 'tool primary play', onclick: () => (playing ? rest() : play()) }, drawIcon('play'), h('span', {}, say('play')));
-  parts.speed = h('select', { id: 'speed', onchange: event => { speed = Number(event.target.value); } }, ...[0.5, 1, 2, 5, 20].map(n => h('option', { value: n, selected: n === 1 }, `${n}×`)));
-  parts.slider = h('input', { type: 'range', min: -1, max: 0, step: 1, value: -1, 'aria-label': say('replay.slider'), oninput: event => { rest(); go(Number(event.target.value)); } });
+  const toggle = (name, label, action) =>
+    (parts[name] = h('button', { type: 'button', class: 'tool', 'aria-pressed': 'false', onclick: action }, label));
+  parts.play = h(
+    'button',
+    { type: 'button', class: 'tool primary play', onclick: () => (playing ? rest() : play()) },
+    drawIcon('play'),
+    h('span', {}, say('play')),
+  );
+  parts.speed = h(
+    'select',
+    {
+      id: 'speed',
+      onchange: event => {
+        speed = Number(event.target.value);
+      },
+    },
+    ...[0.5, 1, 2, 5, 20].map(n => h('option', { value: n, selected: n === 1 }, `${n}×`)),
+  );
+  parts.slider = h('input', {
+    type: 'range',
+    min: -1,
+    max: 0,
+    step: 1,
+    value: -1,
+    'aria-label': say('replay.slider'),
+    oninput: event => {
+      rest();
+      go(Number(event.target.value));
+    },
+  });
   parts.now = h('output', { class: 'now' });
   parts.left = h('span', { class: 'left' });
   parts.strip = svg('svg', { class: 'strip', 'aria-hidden': 'true', preserveAspectRatio: 'none', viewBox: '0 0 1000 24' });
@@ -45,41 +71,140 @@ function build() {
   parts.tabs = h('div', { class: 'tabs', role: many ? 'tablist' : undefined, 'aria-label': say('diagrams'), hidden: !many });
   for (const { key, name, version } of config.diagrams) {
     const canvas = h('div', { class: 'diagram-canvas' });
-    const tab = h('button', { type: 'button', role: 'tab', id: `tab-${key}`, 'aria-controls': `diagram-${key}`, onclick: () => { pin(true); show(key); } }, name || key, h('span', { class: 'sub' }, say('version', { n: version })));
-    const panel = h('div', { class: 'stage-panel', role: many ? 'tabpanel' : 'group', id: `diagram-${key}`, 'aria-label': say('diagram.of', { name: name || key }), hidden: true }, canvas);
+    const tab = h(
+      'button',
+      {
+        type: 'button',
+        role: 'tab',
+        id: `tab-${key}`,
+        'aria-controls': `diagram-${key}`,
+        onclick: () => {
+          pin(true);
+          show(key);
+        },
+      },
+      name || key,
+      h('span', { class: 'sub' }, say('version', { n: version })),
+    );
+    const panel = h(
+      'div',
+      {
+        class: 'stage-panel',
+        role: many ? 'tabpanel' : 'group',
+        id: `diagram-${key}`,
+        'aria-label': say('diagram.of', { name: name || key }),
+        hidden: true,
+      },
+      canvas,
+    );
     views.set(key, { panel, tab, canvas });
     parts.tabs.append(tab);
     parts.stage.append(panel);
   }
   root.replaceChildren(
-    h('div', { class: 'workbench-bar' },
-      config.back && h('a', { class: 'tool icon', href: config.back.url, title: config.back.label, 'aria-label': config.back.label }, drawIcon('back')),
-      h('h1', {}, config.title, config.subtitle && h('span', { class: 'sub' }, config.subtitle)), h('span', { class: 'spring' }),
-      toggle('heat', say('replay.heat'), () => { heat = !heat; parts.heat.setAttribute('aria-pressed', String(heat)); paint(); }),
+    h(
+      'div',
+      { class: 'workbench-bar' },
+      config.back &&
+        h(
+          'a',
+          { class: 'tool icon', href: config.back.url, title: config.back.label, 'aria-label': config.back.label },
+          drawIcon('back'),
+        ),
+      title(config.title, config.subtitle),
+      h('span', { class: 'spring' }),
+      toggle('heat', say('replay.heat'), () => {
+        heat = !heat;
+        parts.heat.setAttribute('aria-pressed', String(heat));
+        paint();
+      }),
       many && toggle('pin', say('replay.pin'), () => pin(!pinned)),
-      zoomButtons(() => views.get(current).viewer)),
-    h('div', { class: 'player' },
-      h('div', { class: 'transport' },
-        tool('first', say('replay.first'), () => { rest(); go(-1); }), tool('back', say('replay.previous'), () => { rest(); go(nextStop(events, index, -1)); }), parts.play,
-        tool('forward', say('replay.next'), () => { rest(); go(nextStop(events, index, 1), true); }), tool('last', say('replay.last'), () => { rest(); go(events.length - 1); }),
-        h('label', { for: 'speed', class: 'speed' }, say('replay.speed'), parts.speed)),
-      h('div', { class: 'track' }, h('div', { class: 'track-words' }, parts.now, parts.left), parts.slider, parts.strip, parts.ends)),
+      zoomButtons(() => views.get(current).viewer),
+    ),
+    h(
+      'div',
+      { class: 'player' },
+      h(
+        'div',
+        { class: 'transport' },
+        tool('first', say('replay.first'), () => {
+          rest();
+          go(-1);
+        }),
+        tool('back', say('replay.previous'), () => {
+          rest();
+          go(nextStop(events, index, -1));
+        }),
+        parts.play,
+        tool('forward', say('replay.next'), () => {
+          rest();
+          go(nextStop(events, index, 1), true);
+        }),
+        tool('last', say('replay.last'), () => {
+          rest();
+          go(events.length - 1);
+        }),
+        h('label', { for: 'speed', class: 'speed' }, say('replay.speed'), parts.speed),
+      ),
+      h(
+        'div',
+        { class: 'track' },
+        h('div', { class: 'track-words' }, parts.now, parts.left),
+        parts.slider,
+        parts.strip,
+        parts.ends,
+      ),
+    ),
     parts.tabs,
-    h('div', { class: 'stage' }, parts.stage,
-      h('section', { class: 'steps', 'aria-label': say('replay.steps') }, h('div', { class: 'steps-head' }, h('h2', {}, say('replay.steps')), h('label', { for: 'people', class: 'visually-hidden' }, say('replay.people')), parts.people), parts.list)));
+    h(
+      'div',
+      { class: 'stage' },
+      parts.stage,
+      h(
+        'section',
+        { class: 'steps', 'aria-label': say('replay.steps') },
+        h(
+          'div',
+          { class: 'steps-head' },
+          h('h2', {}, say('replay.steps')),
+          h('label', { for: 'people', class: 'visually-hidden' }, say('replay.people')),
+          parts.people,
+        ),
+        parts.list,
+      ),
+    ),
+  );
   parts.strip.addEventListener('pointerdown', seek);
-  parts.strip.addEventListener('pointermove', event => { if (event.buttons & 1) seek(event); });
+  parts.strip.addEventListener('pointermove', event => {
+    if (event.buttons & 1) seek(event);
+  });
   addEventListener('keydown', event => {
-    if (event.target.closest('input, select, button, a, textarea, summary') || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === ' ') { event.preventDefault(); if (playing) rest(); else play(); }
-    if (event.key === 'ArrowRight') { event.preventDefault(); rest(); go(nextStop(events, index, 1), true); }
-    if (event.key === 'ArrowLeft') { event.preventDefault(); rest(); go(nextStop(events, index, -1)); }
+    if (event.target.closest('input, select, button, a, textarea, summary') || event.ctrlKey || event.metaKey || event.altKey)
+      return;
+    if (event.key === ' ') {
+      event.preventDefault();
+      if (playing) rest();
+      else play();
+    }
+    if (event.key === 'ArrowRight') {
+      event.preventDefault();
+      rest();
+      go(nextStop(events, index, 1), true);
+    }
+    if (event.key === 'ArrowLeft') {
+      event.preventDefault();
+      rest();
+      go(nextStop(events, index, -1));
+    }
   });
 }
 
 function fillList() {
   const people = [...new Set(events.map(e => e.actor).filter(Boolean))];
-  parts.people.replaceChildren(h('option', { value: '' }, say('replay.everybody')), ...people.map(name => h('option', { value: name }, name)));
+  parts.people.replaceChildren(
+    h('option', { value: '' }, say('replay.everybody')),
+    ...people.map(name => h('option', { value: name }, name)),
+  );
   parts.people.hidden = people.length < 2;
   let day = '';
   const items = [];
@@ -87,8 +212,18 @@ function fillList() {
     if (!event.text) return undefined;
     const today = dayText(event.ms);
     if (today !== day) items.push(h('li', { class: 'day' }, (day = today)));
-    const row = h('li', { class: `step future ${tone(event)}`, dataset: { actor: event.actor ?? '' } },
-      h('button', { type: 'button', value: k }, h('time', { dateTime: event.at }, clockText(event.ms)), h('span', { class: 'what' }, event.text), event.actor && !event.text.includes(event.actor) && h('span', { class: 'who' }, event.actor), event.said && h('span', { class: 'said' }, event.said)));
+    const row = h(
+      'li',
+      { class: `step future ${tone(event)}`, dataset: { actor: event.actor ?? '' } },
+      h(
+        'button',
+        { type: 'button', value: k },
+        h('time', { dateTime: event.at }, clockText(event.ms)),
+        h('span', { class: 'what' }, event.text),
+        event.actor && !event.text.includes(event.actor) && h('span', { class: 'who' }, event.actor),
+        event.said && h('span', { class: 'said' }, event.said),
+      ),
+    );
     items.push(row);
     return row;
   });
@@ -123,12 +258,17 @@ function drawStrip() {
   const x = ms => (((ms - from) / (to - from)) * 1000).toFixed(1);
   const ticks = new Map();
   for (const event of events) if (event.text) ticks.set(tone(event), `${ticks.get(tone(event)) ?? ''}M${x(event.ms)},7V17`);
-  parts.strip.replaceChildren(svg('rect', { x: 0, y: 11, width: 1000, height: 2, class: 'axis' }), ...[...ticks].map(([kind, d]) => svg('path', { d, class: `tick ${kind}` })));
+  parts.strip.replaceChildren(
+    svg('rect', { x: 0, y: 11, width: 1000, height: 2, class: 'axis' }),
+    ...[...ticks].map(([kind, d]) => svg('path', { d, class: `tick ${kind}` })),
+  );
   if (!Number.isNaN(deadline)) parts.strip.append(svg('path', { d: `M${x(deadline)},0V24`, class: 'tick deadline' }));
   parts.head = svg('path', { d: 'M0,0V24', class: 'head' });
   parts.strip.append(parts.head);
   const last = h('span', {}, instantText(events[events.length - 1].ms));
-  const close = Number.isNaN(deadline) ? '' : h('span', { class: 'deadline' }, say('replay.deadline', { at: instantText(deadline) }));
+  const close = Number.isNaN(deadline)
+    ? ''
+    : h('span', { class: 'deadline' }, say('replay.deadline', { at: instantText(deadline) }));
   parts.ends.replaceChildren(h('span', {}, instantText(from)), ...(deadline >= to ? [close] : [close, last]));
 }
 
@@ -189,16 +329,35 @@ function paint() {
       for (const id of diagram.flows.keys()) markers.push([id, 'is-passed']);
       for (const [id, n] of diagram.done) {
         if (!diagram.tokens.has(id)) markers.push([id, 'is-passed']);
-        if (n > 1 && !/Gateway$/.test(registry.get(id)?.type ?? '')) overlays.push({ element: id, kind: 'done', text: `×${n}`, title: say('done.count', { n }), position: { bottom: 11, right: 14 } });
+        if (n > 1 && !/Gateway$/.test(registry.get(id)?.type ?? ''))
+          overlays.push({
+            element: id,
+            kind: 'done',
+            text: `×${n}`,
+            title: say('done.count', { n }),
+            position: { bottom: 11, right: 14 },
+          });
       }
       for (const id of diagram.cancelled.keys()) markers.push([id, 'is-cancelled']);
       for (const [id, n] of diagram.tokens) {
         markers.push([id, 'is-active']);
-        overlays.push({ element: id, kind: 'token', text: String(n), title: say('tokens.count', { n }), position: { top: -11, left: -11 } });
+        overlays.push({
+          element: id,
+          kind: 'token',
+          text: String(n),
+          title: say('tokens.count', { n }),
+          position: { top: -11, left: -11 },
+        });
       }
       for (const [id, n] of diagram.incidents) {
         markers.push([id, 'is-incident']);
-        overlays.push({ element: id, kind: 'incident', text: '!', title: say('incidents.count', { n }), position: { top: -11, right: 11 } });
+        overlays.push({
+          element: id,
+          kind: 'incident',
+          text: '!',
+          title: say('incidents.count', { n }),
+          position: { top: -11, right: 11 },
+        });
       }
       const event = events[index];
       if (event?.process === current && registry.get(event.element)) markers.push([event.element, 'is-now']);
@@ -210,13 +369,22 @@ function paint() {
 
   const event = events[index];
   parts.now.textContent = event ? instantText(event.ms, true) : say('replay.before');
-  parts.left.textContent = event && !Number.isNaN(deadline) ? say(deadline >= event.ms ? 'deadline.left' : 'deadline.past', { duration: durationText(Math.abs(deadline - event.ms)) }) : '';
+  parts.left.textContent =
+    event && !Number.isNaN(deadline)
+      ? say(deadline >= event.ms ? 'deadline.left' : 'deadline.past', { duration: durationText(Math.abs(deadline - event.ms)) })
+      : '';
   parts.left.classList.toggle('is-late', Boolean(event) && deadline < event.ms);
   parts.slider.value = index;
-  parts.slider.setAttribute('aria-valuetext', event ? say('replay.step', { n: index + 1, total: events.length, at: parts.now.textContent, text: event.text || '' }) : say('replay.before'));
+  parts.slider.setAttribute(
+    'aria-valuetext',
+    event
+      ? say('replay.step', { n: index + 1, total: events.length, at: parts.now.textContent, text: event.text || '' })
+      : say('replay.before'),
+  );
   const [from, to] = span();
   parts.head.setAttribute('d', `M${(((event ? event.ms - from : 0) / (to - from)) * 1000).toFixed(1)},0V24`);
-  for (let k = Math.min(painted, index) + 1; k <= Math.max(painted, index); k += 1) rows[k]?.classList.toggle('future', k > index);
+  for (let k = Math.min(painted, index) + 1; k <= Math.max(painted, index); k += 1)
+    rows[k]?.classList.toggle('future', k > index);
   markRow();
   painted = index;
 }
@@ -228,7 +396,10 @@ function markRow() {
   if (marked === rows[k]) return;
   marked?.removeAttribute('aria-current');
   marked = rows[k];
-  if (!marked) { parts.list.scrollTop = 0; return; }
+  if (!marked) {
+    parts.list.scrollTop = 0;
+    return;
+  }
   marked.setAttribute('aria-current', 'step');
   parts.list.scrollTop = marked.offsetTop - parts.list.clientHeight / 2;
 }
@@ -237,7 +408,9 @@ function markRow() {
 function drawHeat({ viewer }, spent, overlays) {
   const layer = viewer.get('canvas').getLayer('heat', 1);
   const registry = viewer.get('elementRegistry');
-  const items = [...spent].map(([id, s]) => [registry.get(id), s]).filter(([e, s]) => e && /Task|Activity|SubProcess|CatchEvent/.test(e.type) && s.ms > 0);
+  const items = [...spent]
+    .map(([id, s]) => [registry.get(id), s])
+    .filter(([e, s]) => e && /Task|Activity|SubProcess|CatchEvent/.test(e.type) && s.ms > 0);
   const most = Math.max(1, ...items.map(([, s]) => s.ms));
   const gradients = svg('defs');
   layer.classList.add('heat-layer');
@@ -245,9 +418,31 @@ function drawHeat({ viewer }, spent, overlays) {
   for (const [element, { ms, count }] of items) {
     const share = Math.sqrt(ms / most);
     const colour = `hsl(${Math.round(215 - 215 * share)} 90% 50%)`;
-    gradients.append(svg('radialGradient', { id: `heat-${element.id}` }, svg('stop', { offset: '0.35', 'stop-color': colour, 'stop-opacity': 0.65 }), svg('stop', { offset: '1', 'stop-color': colour, 'stop-opacity': 0 })));
-    layer.append(svg('ellipse', { cx: element.x + element.width / 2, cy: element.y + element.height / 2, rx: element.width / 2 + 30 + 25 * share, ry: element.height / 2 + 30 + 25 * share, fill: `url(#heat-${element.id})`, 'pointer-events': 'none' }));
-    overlays.push({ element: element.id, kind: 'heat', text: durationText(ms, true), title: say('replay.spent', { name: elementName(element), duration: durationText(ms), n: count }), position: { bottom: -3, left: 2 } });
+    gradients.append(
+      svg(
+        'radialGradient',
+        { id: `heat-${element.id}` },
+        svg('stop', { offset: '0.35', 'stop-color': colour, 'stop-opacity': 0.65 }),
+        svg('stop', { offset: '1', 'stop-color': colour, 'stop-opacity': 0 }),
+      ),
+    );
+    layer.append(
+      svg('ellipse', {
+        cx: element.x + element.width / 2,
+        cy: element.y + element.height / 2,
+        rx: element.width / 2 + 30 + 25 * share,
+        ry: element.height / 2 + 30 + 25 * share,
+        fill: `url(#heat-${element.id})`,
+        'pointer-events': 'none',
+      }),
+    );
+    overlays.push({
+      element: element.id,
+      kind: 'heat',
+      text: durationText(ms, true),
+      title: say('replay.spent', { name: elementName(element), duration: durationText(ms), n: count }),
+      position: { bottom: -3, left: 2 },
+    });
   }
 }
 
@@ -270,7 +465,10 @@ function fly(process, id) {
     dot.setAttribute('cx', point.x);
     dot.setAttribute('cy', point.y);
     if (share < 1) requestAnimationFrame(move);
-    else { path.remove(); dot.remove(); }
+    else {
+      path.remove();
+      dot.remove();
+    }
   };
   move(begun);
 }

@@ -8,16 +8,31 @@ const FORMATS = new Map();
 
 function format(options) {
   const key = JSON.stringify(options);
-  if (!FORMATS.has(key)) FORMATS.set(key, new Intl.DateTimeFormat(language() === 'zh' ? 'zh-CN' : 'en-GB', { timeZone: 'Asia/Shanghai', hourCycle: 'h23', ...options }));
+  if (!FORMATS.has(key))
+    FORMATS.set(
+      key,
+      new Intl.DateTimeFormat(language() === 'zh' ? 'zh-CN' : 'en-GB', {
+        timeZone: 'Asia/Shanghai',
+        hourCycle: 'h23',
+        ...options,
+      }),
+    );
   return FORMATS.get(key);
 }
 
 /** `ms` since the epoch → 11/16 09:00; `withYear` adds the year. */
 export function instantText(ms, withYear = false) {
-  return format({ ...(withYear && { year: 'numeric' }), month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit' }).format(ms);
+  return format({
+    ...(withYear && { year: 'numeric' }),
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+  }).format(ms);
 }
 
-export const dayText = ms => `${format({ year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms)} ${format({ weekday: 'short' }).format(ms)}`;
+export const dayText = ms =>
+  `${format({ year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms)} ${format({ weekday: 'short' }).format(ms)}`;
 export const clockText = ms => format({ hour: '2-digit', minute: '2-digit' }).format(ms);
 
 /** The two largest units of a duration in ms (one when `short`), rounded down. */
@@ -26,8 +41,23 @@ export function durationText(ms, short = false) {
   const days = Math.floor(whole / DAY);
   const hours = Math.floor((whole % DAY) / HOUR);
   const minutes = Math.floor((whole % HOUR) / MINUTE);
-  const parts = days ? [['day', days], ['hour', hours]] : hours ? [['hour', hours], ['minute', minutes]] : minutes ? [['minute', minutes]] : [['second', Math.floor(whole / 1000)]];
-  return parts.filter(([, n], index) => (index === 0 ? true : n > 0 && !short)).map(([unit, n]) => say(`unit.${unit}`, { n })).join(' ');
+  const parts = days
+    ? [
+        ['day', days],
+        ['hour', hours],
+      ]
+    : hours
+      ? [
+          ['hour', hours],
+          ['minute', minutes],
+        ]
+      : minutes
+        ? [['minute', minutes]]
+        : [['second', Math.floor(whole / 1000)]];
+  return parts
+    .filter(([, n], index) => (index === 0 ? true : n > 0 && !short))
+    .map(([unit, n]) => say(`unit.${unit}`, { n }))
+    .join(' ');
 }
 
 /** `left` ms until an instant: 剩 2 天 3 小时, or 逾期 5 分钟. */

@@ -22,18 +22,38 @@ function build() {
   const tabs = config.diagrams.map(({ key, name, version }) => {
     const active = total('tokens', key);
     const broken = total('incidents', key);
-    const tab = h('button', { type: 'button', role: 'tab', id: `tab-${key}`, 'aria-controls': `diagram-${key}`, 'aria-selected': 'false', tabIndex: -1, onclick: () => show(key) },
-      name || key, h('span', { class: 'sub' }, say('version', { n: version })),
+    const tab = h(
+      'button',
+      {
+        type: 'button',
+        role: 'tab',
+        id: `tab-${key}`,
+        'aria-controls': `diagram-${key}`,
+        'aria-selected': 'false',
+        tabIndex: -1,
+        onclick: () => show(key),
+      },
+      name || key,
+      h('span', { class: 'sub' }, say('version', { n: version })),
       active > 0 && h('span', { class: 'count', title: say('tokens.count', { n: active }) }, active),
-      broken > 0 && h('span', { class: 'count bad', title: say('incidents.count', { n: broken }) }, broken));
-    const canvas = h('div', { class: 'diagram-canvas', tabIndex: 0, role: 'img', 'aria-label': say('diagram.of', { name: name || key }) });
+      broken > 0 && h('span', { class: 'count bad', title: say('incidents.count', { n: broken }) }, broken),
+    );
+    const canvas = h('div', { class: 'diagram-canvas', role: 'group', 'aria-label': say('diagram.of', { name: name || key }) });
     const list = h('ul', { class: 'element-states' });
-    const panel = h('div', { role: many ? 'tabpanel' : 'group', id: `diagram-${key}`, 'aria-labelledby': `tab-${key}`, hidden: true }, canvas,
-      h('details', { class: 'as-list' }, h('summary', {}, say('diagram.as.list')), list));
+    const panel = h(
+      'div',
+      { role: many ? 'tabpanel' : 'group', id: `diagram-${key}`, 'aria-labelledby': `tab-${key}`, hidden: true },
+      canvas,
+      h('details', { class: 'as-list' }, h('summary', {}, say('diagram.as.list')), list),
+    );
     views.set(key, { tab, panel, canvas, list });
     return tab;
   });
-  const tablist = h('div', { class: 'tabs', role: many ? 'tablist' : undefined, 'aria-label': say('diagrams') }, many ? tabs : h('strong', { id: `tab-${config.diagrams[0].key}` }, ...tabs[0].childNodes));
+  const tablist = h(
+    'div',
+    { class: 'tabs', role: many ? 'tablist' : undefined, 'aria-label': say('diagrams') },
+    many ? tabs : h('strong', { id: `tab-${config.diagrams[0].key}` }, ...tabs[0].childNodes),
+  );
   tablist.addEventListener('keydown', event => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step || !many) return;
@@ -42,11 +62,42 @@ function build() {
     show(next);
     views.get(next).tab.focus();
   });
-  const legend = h('p', { class: 'legend' }, ...[['active', 'token'], ['passed', 'done'], ['incident', 'incident']].map(([state, sign]) =>
-    h('span', { class: 'key' }, h('span', { class: `on-diagram ${sign}`, 'aria-hidden': 'true' }, state === 'incident' ? '!' : state === 'passed' ? '×2' : '1'), say(`legend.${state}`))));
+  const legend = h(
+    'p',
+    { class: 'legend' },
+    ...[
+      ['active', 'token'],
+      ['passed', 'done'],
+      ['incident', 'incident'],
+    ].map(([state, sign]) =>
+      h(
+        'span',
+        { class: 'key' },
+        h(
+          'span',
+          { class: `on-diagram ${sign}`, 'aria-hidden': 'true' },
+          state === 'incident' ? '!' : state === 'passed' ? '×2' : '1',
+        ),
+        say(`legend.${state}`),
+      ),
+    ),
+  );
   root.classList.add('diagram-frame');
-  root.replaceChildren(h('div', { class: 'diagram-bar' }, tablist,
-    h('div', { class: 'row' }, h('button', { type: 'button', class: 'tool', onclick: locate }, say('locate')), zoomButtons(() => views.get(current).viewer))), ...[...views.values()].map(v => v.panel), legend);
+  root.replaceChildren(
+    h(
+      'div',
+      { class: 'diagram-bar' },
+      tablist,
+      h(
+        'div',
+        { class: 'row' },
+        h('button', { type: 'button', class: 'tool', onclick: locate }, say('locate')),
+        zoomButtons(() => views.get(current).viewer),
+      ),
+    ),
+    ...[...views.values()].map(v => v.panel),
+    legend,
+  );
 }
 
 async function show(key, element) {
@@ -82,7 +133,9 @@ const countable = (viewer, id) => !/Gateway$/.test(viewer.get('elementRegistry')
 /** Go to the next place where something is going on, near enough to read. */
 function locate() {
   const { viewer } = views.get(current);
-  const places = [...counts('incidents', current), ...counts('tokens', current)].map(([id]) => id).filter(id => viewer.get('elementRegistry').get(id));
+  const places = [...counts('incidents', current), ...counts('tokens', current)]
+    .map(([id]) => id)
+    .filter(id => viewer.get('elementRegistry').get(id));
   if (!places.length) return;
   const next = places[(places.indexOf(viewer.get('selection').get()[0]?.id) + 1) % places.length];
   if (viewer.get('canvas').zoom() < 0.8) viewer.get('canvas').zoom(0.9);
@@ -95,20 +148,46 @@ function decorate(key, { viewer, decoration }) {
   const busy = new Set([...counts('tokens', key), ...counts('incidents', key)].map(([id]) => id));
   for (const [id, n] of counts('done', key)) {
     if (!busy.has(id)) markers.push([id, 'is-passed']);
-    if (n > 1 && countable(viewer, id)) overlays.push({ element: id, kind: 'done', text: `×${n}`, title: say('done.count', { n }), position: { bottom: 11, right: 14 } });
+    if (n > 1 && countable(viewer, id))
+      overlays.push({
+        element: id,
+        kind: 'done',
+        text: `×${n}`,
+        title: say('done.count', { n }),
+        position: { bottom: 11, right: 14 },
+      });
   }
   for (const [id, n] of counts('tokens', key)) {
     markers.push([id, 'is-active']);
-    overlays.push({ element: id, kind: 'token', text: String(n), title: say('tokens.count', { n }), position: { top: -11, left: -11 } });
+    overlays.push({
+      element: id,
+      kind: 'token',
+      text: String(n),
+      title: say('tokens.count', { n }),
+      position: { top: -11, left: -11 },
+    });
   }
   for (const [id, n] of counts('incidents', key)) {
     markers.push([id, 'is-incident']);
-    overlays.push({ element: id, kind: 'incident', text: n > 1 ? `! ${n}` : '!', title: say('incidents.count', { n }), position: { top: -11, right: 11 } });
+    overlays.push({
+      element: id,
+      kind: 'incident',
+      text: n > 1 ? `! ${n}` : '!',
+      title: say('incidents.count', { n }),
+      position: { top: -11, right: 11 },
+    });
   }
   for (const element of viewer.get('elementRegistry').filter(e => diagramOf(calledKey(e)))) {
     markers.push([element.id, 'opens-diagram']);
     const name = diagramOf(calledKey(element)).name;
-    overlays.push({ element: element.id, kind: 'open', text: say('open.short'), title: say('open.diagram', { name }), position: { bottom: -4, left: 4 }, onclick: () => show(calledKey(element)) });
+    overlays.push({
+      element: element.id,
+      kind: 'open',
+      text: say('open.short'),
+      title: say('open.diagram', { name }),
+      position: { bottom: -4, left: 4 },
+      onclick: () => show(calledKey(element)),
+    });
   }
   decoration.show(markers, overlays);
 }
@@ -121,12 +200,23 @@ function fillList(key, { viewer, list }) {
   }
   const registry = viewer.get('elementRegistry');
   const items = [...states].map(([id, words]) => [registry.get(id), words]).filter(([e]) => e && !e.waypoints);
-  list.replaceChildren(...items.map(([element, words]) => {
-    const called = diagramOf(calledKey(element));
-    return h('li', {}, h('button', { type: 'button', class: 'link', onclick: () => reveal(viewer, element.id) }, elementName(element)),
-      h('span', { class: 'muted' }, ` ${typeName(element)} · ${words.join(say('comma'))}`),
-      called && h('button', { type: 'button', class: 'link', onclick: () => show(called.key) }, say('open.diagram', { name: called.name })));
-  }));
+  list.replaceChildren(
+    ...items.map(([element, words]) => {
+      const called = diagramOf(calledKey(element));
+      return h(
+        'li',
+        {},
+        h('button', { type: 'button', class: 'link', onclick: () => reveal(viewer, element.id) }, elementName(element)),
+        h('span', { class: 'muted' }, ` ${typeName(element)} · ${words.join(say('comma'))}`),
+        called &&
+          h(
+            'button',
+            { type: 'button', class: 'link', onclick: () => show(called.key) },
+            say('open.diagram', { name: called.name }),
+          ),
+      );
+    }),
+  );
   if (!items.length) list.replaceChildren(h('li', { class: 'muted' }, say('diagram.untouched')));
 }
 

@@ -64,7 +64,12 @@ export function fold(events, index) {
     const event = events[k];
     switch (event.type) {
       case 'ActivityStarted':
-        token.set(event.token, { process: event.process, element: event.element, since: event.ms, host: event.host ?? undefined });
+        token.set(event.token, {
+          process: event.process,
+          element: event.element,
+          since: event.ms,
+          host: event.host ?? undefined,
+        });
         if (event.host !== undefined && event.host !== null) add(instances, event.host, 1);
         break;
       case 'ActivityCompleted':
@@ -90,7 +95,7 @@ export function fold(events, index) {
         break;
       case 'InstanceCompleted':
       case 'InstanceCancelled':
-        for (const place of token.values()) if (!instances.has(place)) spend(place, event.ms);
+        for (const [id, place] of token) if (!instances.has(id)) spend(place, event.ms);
         token.clear();
         instances.clear();
         open.clear();
@@ -112,7 +117,8 @@ export function fold(events, index) {
 /** The flows that light up when going from step `from` to the later step `to`: [{process, flow}], at most `limit`, the last ones. */
 export function flowsBetween(events, from, to, limit = 8) {
   const flows = [];
-  for (let k = Math.max(0, from + 1); k <= to; k += 1) if (events[k].type === 'FlowTaken') flows.push({ process: events[k].process, flow: events[k].flow });
+  for (let k = Math.max(0, from + 1); k <= to; k += 1)
+    if (events[k].type === 'FlowTaken') flows.push({ process: events[k].process, flow: events[k].flow });
   return flows.slice(-limit);
 }
 

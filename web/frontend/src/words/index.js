@@ -23,6 +23,9 @@ export function say(key, values = {}) {
   return text.replace(/{(\w+)}/g, (_, name) => values[name] ?? '');
 }
 
+/** Whether there are words for `key`: for choices that come from the server and may be newer than we are. */
+say.has = key => key in CATALOGUES.zh;
+
 /** Picks by language from a record such as {zh, en} or a plain text. */
 export function pick(text) {
   if (text === null || typeof text !== 'object') return text ?? '';

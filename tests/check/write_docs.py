@@ -1,0 +1,33 @@
+"""Writes the generated parts of the documentation: ``python -m tests.check.write_docs``."""
+
+import re
+from pathlib import Path
+
+from engine.bpmn import fields
+from engine.bpmn.check import as_markdown
+
+DOCS = Path(__file__).parents[2] / "docs"
+BEGIN, END = "<!-- generated: fields -->", "<!-- end -->"
+HEAD = """# What the checker says
+
+Every diagram is checked as it was drawn, when it is saved and when it is deployed. `error`: cannot be saved; `draft`: may be saved
+as a draft, not deployed; `warning`: may be deployed. The page is written by `python -m tests.check.write_docs` from the rules in
+`engine/bpmn/check/`. Rules about formalities (`EXPR-FORMAL`, `EV-OPERATION`, `DATA-OPERATION-IO`) speak in the strict report only.
+
+"""
+
+
+def main() -> None:
+    (DOCS / "checks.md").write_text(HEAD + as_markdown(), "utf-8")
+    page = DOCS / "diagrams.md"
+    text = page.read_text("utf-8")
+    section = f"{BEGIN}\n{fields.as_markdown()}{END}\n"
+    if BEGIN in text:
+        text = re.sub(re.escape(BEGIN) + ".*?" + re.escape(END) + "\n", lambda _: section, text, flags=re.S)
+    else:
+        text = f"{text.rstrip()}\n\n## Every field\n\n{section}"
+    page.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Logging in and out, the language switch, and what guards every request."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.web.house import PASSWORD, House
+from web import create_app
+
+
+def test_a_page_sends_whoever_is_not_logged_in_to_the_login_and_back(house: House) -> None:
+    browser = house.browser()
+
+    answer = browser.get("/instances?q=x")
+    assert (answer.status_code, answer.location) == (303, "/login?next=/instances?q%3Dx")
+    entered = browser.post("/login", {"user": "li", "password": PASSWORD, "next": "/instances?q=x"}, from_page="/login")
+
+    assert (entered.status_code, entered.location) == (303, "/instances?q=x")
+    assert "李娜" in browser.get("/").text
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)", "/\n/x", ""])
+def test_the_login_never_leads_to_another_place(house: House, target: str) -> None:
+    answer = house.browser().post("/login", {"user": "li", "password": PASSWORD, "next": target}, from_page="/login")
+
+    assert answer.location == "/"
+
+
+def test_a_wrong_password_says_so_without_telling_what_was_wrong(house: House) -> None:
+    browser = house.browser()
+
+    wrong = browser.post("/login", {"user": "li", "password": "wrong"}, from_page="/login")
+    unknown = browser.post("/login", {"user": "nobody", "password": "wrong"}, from_page="/login")
+
+    assert wrong.status_code == unknown.status_code == 403
+    assert "用户名或密码不正确" in wrong.text
+    assert wrong.text.count("用户名或密码不正确") == unknown.text.count("用户名或密码不正确")
+    assert 'value="li"' in wrong.text
+
+
+def test_guessing_passwords_is_slowed_down(house: House) -> None:
+    browser = house.browser()
+
+    answers = [browser.post("/login", {"user": "li", "password": f"guess {n}"}, from_page="/login").status_code for n in range(10)]
+
+    assert answers[:8] == [403] * 8
+    assert answers[8:] == [429, 429]
+    assert browser.post("/login", {"user": "wang", "password": PASSWORD}, from_page="/login").status_code == 303
+
+
+def test_logging_out_ends_the_session_and_keeps_the_language(house: House) -> None:
+    browser = house.browser("li")
+    browser.post("/language", {"language": "en", "next": "/"})
+
+    browser.post("/logout")
+
+    assert browser.get("/").status_code == 303
+    assert '<html lang="en"' in browser.get("/login").text
+
+
+def test_somebody_deactivated_is_out_at_once(house: House) -> None:
+    browser = house.browser("li")
+    assert browser.get("/").status_code == 200
+
+    house.engine.people.set_active(house.actor("admin"), "li", False)
+
+    assert browser.get("/").status_code == 303
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(house: House) -> None:
+    answer = house.browser().post("/login", {"user": "li", "password": PASSWORD}, from_page="/login")
+
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_pages_speak_english_once_chosen(house: House) -> None:
+    browser = house.browser("li")
+    assert '<html lang="zh-CN"' in browser.get("/").text
+
+    answer = browser.post("/language", {"language": "en", "next": "/instances"})
+
+    assert answer.location == "/instances"
+    page = browser.get("/").text
+    assert '<html lang="en"' in page
+    assert "Inbox" in page
+
+
+def test_english_pages_have_no_chinese_words_of_ours(house: House) -> None:
+    """What people and diagrams say stays as they said it."""
+    task = house.task("Cloud")
+    house.task("Late", hours=1)
+    house.clock.advance(hours=2)
+    browser = house.browser("owner")
+    browser.post("/language", {"language": "en"})
+    theirs = ["编制标书", "投标", "王磊", "李娜", "赵强", "钱进", "孙流程", "周总", "吴管理", "郑外人", "中文", "从准备到澄清的小流程", "市政务云", "通知领导", "收到澄清"]
+
+    for path in ("/", "/instances", f"/instance/{task.instance_id}", "/definitions", "/definitions/bid", "/incidents", "/notices",
+                 f"/instance/{task.instance_id}/report", "/start", "/start/bid"):
+        text = re.sub(r"<script.*?</script>", "", browser.get(path).text, flags=re.S)
+        for word in theirs:
+            text = text.replace(word, "")
+        found = re.findall(r"[^<>]*[\u3400-\u9fff][^<>]*", text)
+        assert found in ([], ["项目名称"]) or all("截标" in f or "开始" in f for f in found), (path, found)
+
+
+def test_a_post_without_the_token_is_refused_and_shows_what_was_typed(house: House) -> None:
+    task = house.task()
+    browser = house.browser("li")
+
+    answer = browser.client.post(f"/task/{task.id}", data={"bid_no": "ABCD-1234"})
+
+    assert answer.status_code == 400
+    assert "页面已失效" in answer.text
+    assert "ABCD-1234" in answer.text
+    assert house.engine.tasks.get(house.actor("li"), task.id).state == "open"
+
+
+def test_what_another_site_posts_is_never_shown(house: House) -> None:
+    answer = house.browser("li").client.post("/task/1", data={"bid_no": "send your password to evil"}, headers={"Origin": "https://evil.example"})
+
+    assert answer.status_code == 400
+    assert "evil" not in answer.text
+
+
+def test_a_post_after_the_login_expired_keeps_what_was_typed(house: House) -> None:
+    answer = house.browser().client.post("/task/1", data={"bid_no": "ABCD-1234"})
+
+    assert answer.status_code == 401
+    assert "ABCD-1234" in answer.text
+    assert "去登录" in answer.text
+
+
+def test_every_answer_carries_the_strict_policy(house: House) -> None:
+    browser = house.browser("owner")
+
+    for path in ("/", "/login", "/nothing", "/health", "/api/v1/tasks", "/definitions/bid"):
+        headers = browser.get(path).headers
+        assert "script-src 'self'" in headers["Content-Security-Policy"], path
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_only_the_modeler_may_set_style_attributes(house: House) -> None:
+    policy = house.browser("owner").get("/modeler/bid").headers["Content-Security-Policy"]
+
+    assert "style-src-attr 'unsafe-inline'" in policy
+    assert "style-src 'self';" in policy
+
+
+def test_pages_have_no_inline_script_or_style(house: House) -> None:
+    task = house.task()
+    browser = house.browser("owner")
+
+    for path in ("/", f"/task/{task.id}", f"/instance/{task.instance_id}", "/modeler/bid", "/diff/bid", f"/instance/{task.instance_id}/replay"):
+        page = browser.get(path).text
+        assert re.findall(r"<script(?![^>]*(?:src=|application/json))[^>]*>", page) == []
+        assert re.findall(r"<style|\sstyle=|\son\w+=", page) == []
+
+
+def test_nobody_may_use_a_wrong_method(house: House) -> None:
+    answer = house.browser("li").get("/logout")
+
+    assert answer.status_code == 405
+    assert "不支持这种操作" in answer.text
+
+
+def test_an_unforeseen_failure_is_told_without_its_trace(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(house.engine, house.engine.settings)
+
+    @app.get("/boom")
+    def boom() -> str:
+        raise RuntimeError("secret detail")
+
+    app.testing = False
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"], session["_fresh"] = "li", True
+    answer = client.get("/boom")
+
+    assert answer.status_code == 500
+    assert "系统出错" in answer.text
+    assert "secret detail" not in answer.text
+    assert "secret detail" in caplog.text
+
+
+def test_built_files_may_be_kept_for_ever_and_pages_never(house: House) -> None:
+    browser = house.browser("li")
+    page = browser.get("/")
+    style = re.search(r'href="(/static/dist/site-[^"]+)"', page.text)
+    assert style
+
+    with browser.get(style[1]) as file:
+        assert "immutable" in file.headers["Cache-Control"]
+    assert page.headers["Cache-Control"] == "no-store"

@@ -1,0 +1,237 @@
+"""Pages of process instances: start, list, one, events, replay, report, incidents."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from engine import SYSTEM
+from tests.web.house import House, config
+
+
+def finish(house: House, **values: object) -> int:
+    """Start “bid” and complete its task; return the instance."""
+    task = house.task()
+    raw = {"bid_no": "ZFCG-2026", "pages": "12", "lines": [{"item": "a", "qty": "1"}], **values}
+    house.engine.tasks.complete(house.actor("li"), task.id, raw)
+    house.run_jobs()
+    return task.instance_id
+
+
+def test_only_what_may_be_started_is_offered(house: House) -> None:
+    assert "投标" in house.browser("wang").get("/start").text
+    assert "没有可以发起的流程" in house.browser("stranger").get("/start").text
+    assert house.browser("stranger").get("/start/bid").status_code == 403
+    assert house.browser("wang").get("/start/nothing").status_code == 404
+
+
+def test_starting_by_the_form_leads_to_the_instance(house: House) -> None:
+    browser = house.browser("wang")
+    page = browser.get("/start/bid").text
+    assert "从准备到澄清的小流程" in page
+
+    answer = browser.post("/start/bid", {**browser.fields("/start/bid"), "project": "医院", "closes_at": "2026-11-20T17:00", "_title": "医院集成", "_business_key": "H-1"})
+
+    assert answer.status_code == 303
+    shown = browser.get(answer.location).text
+    assert "医院集成" in shown
+    assert "H-1" in shown
+    variables = house.engine.instances.variables(house.actor("owner"), int(answer.location.rsplit("/", 1)[1]))
+    assert variables["closes_at"].isoformat() in ("2026-11-20T17:00:00+08:00", "2026-11-20T09:00:00+00:00")
+
+
+def test_a_start_form_comes_back_with_its_problems(house: House) -> None:
+    browser = house.browser("wang")
+
+    answer = browser.post("/start/bid", {**browser.fields("/start/bid"), "project": "", "closes_at": "morgen", "_title": "医院集成"})
+
+    assert answer.status_code == 422
+    assert 'href="#f-project"' in answer.text
+    assert 'href="#f-closes_at"' in answer.text
+    assert 'value="医院集成"' in answer.text
+
+
+def test_a_double_click_starts_one_instance(house: House) -> None:
+    browser = house.browser("wang")
+    typed = {**browser.fields("/start/bid"), "project": "医院", "closes_at": "2026-11-20T17:00"}
+
+    places = {browser.post("/start/bid", dict(typed)).location for _ in range(2)}
+
+    assert len(places) == 1
+
+
+def test_the_list_is_searched_and_filtered(house: House) -> None:
+    house.start("市政务云")
+    house.start("轨道交通")
+    browser = house.browser("boss")
+
+    assert "市政务云" not in browser.get("/instances?q=轨道").text
+    assert "轨道交通" in browser.get("/instances?q=轨道").text
+    assert "没有符合条件的流程" in browser.get("/instances?status=cancelled").text
+    assert "轨道交通" in browser.get("/instances?status=nonsense&key=bid").text
+
+
+def test_a_stranger_sees_no_instance(house: House) -> None:
+    instance = house.start()
+    browser = house.browser("stranger")
+
+    assert "没有符合条件的流程" in browser.get("/instances").text
+    for path in ("", "/replay", "/report", "/export"):
+        assert browser.get(f"/instance/{instance.id}{path}").status_code == 403, path
+    assert browser.get(f"/api/instance/{instance.id}/events").status_code == 403
+
+
+def test_the_page_of_an_instance_tells_its_story(house: House) -> None:
+    id = finish(house)
+
+    page = house.browser("owner").get(f"/instance/{id}").text
+
+    assert "发起流程" in page
+    assert "完成“编制标书”" in page
+    assert "系统完成“通知领导”" in page
+    assert "bid_no" in page  # variables, for owners
+    assert "流程变量" not in house.browser("li").get(f"/instance/{id}").text
+
+
+def test_the_diagram_is_given_its_tokens(house: House) -> None:
+    task = house.task()
+
+    page = house.browser("li").get(f"/instance/{task.instance_id}").text
+    given = config(page)
+
+    assert given["tokens"]["bid"]["prepare"] == 1
+    assert given["diagrams"][0]["key"] == "bid"
+    diagram = house.browser("li").get(given["diagrams"][0]["xmlUrl"])
+    assert diagram.mimetype == "application/xml"
+    assert b"<userTask" in diagram.data
+
+
+def test_an_expected_message_is_registered_by_its_form(house: House) -> None:
+    id = finish(house)
+    browser = house.browser("wang")
+    page = browser.get(f"/instance/{id}")
+    link = re.search(rf'href="(/instance/{id}/event/\d+)"', page.text)
+    assert link, "the event is not offered"
+
+    empty = browser.post(link[1], {"answer": ""}, from_page=link[1])
+    assert empty.status_code == 422
+    assert 'href="#f-answer"' in empty.text
+    sent = browser.post(link[1], {"answer": "可以"}, from_page=link[1])
+
+    assert sent.status_code == 303
+    assert house.engine.instances.get(house.actor("wang"), id).status == "completed"
+    again = browser.get(link[1])
+    assert again.status_code == 404
+    assert house.browser("li").get(link[1]).status_code in (403, 404)
+
+
+def test_an_event_is_offered_only_to_its_group(house: House) -> None:
+    id = finish(house)
+
+    assert "可登记的外部事件" not in house.browser("li").get(f"/instance/{id}").text
+
+
+def test_a_handler_that_raises_becomes_an_incident_that_a_person_mends(house: House) -> None:
+    id = finish(house, remark="boom")
+    while (due := house.engine.jobs.next_due_at()) is not None and due > house.clock.now() and not house.engine.jobs.of_instance(SYSTEM, id):
+        house.clock.move_to(due)
+        house.run_jobs()
+    owner = house.browser("owner")
+
+    page = owner.get("/incidents").text
+    assert "通知领导" in page
+    assert "SMTP refused the mail" in page
+    assert "1 个异常" in owner.get(f"/instance/{id}").text
+    (incident,) = house.engine.jobs.of_instance(SYSTEM, id)
+    assert owner.post(f"/incidents/{incident.id}/retry", {"reason": "", "values": ""}).status_code == 303
+    assert "请填写理由" in owner.get("/incidents").text
+    owner.post(f"/incidents/{incident.id}/retry", {"reason": "x", "values": "no equals sign"})
+    assert "更正的变量第 1 行" in owner.get("/incidents").text
+    mended = owner.post(f"/incidents/{incident.id}/retry", {"reason": "邮件服务器已恢复", "values": "remark = 好了", "instance": str(id)})
+    house.run_jobs()
+
+    assert mended.location == f"/instance/{id}"
+    assert "没有待处理的异常" in owner.get("/incidents").text
+    assert "邮件服务器已恢复" in owner.get(f"/instance/{id}").text
+    assert house.engine.instances.variables(house.actor("owner"), id)["remark"] == "好了"
+
+
+def test_incidents_are_for_those_who_mend_them(house: House) -> None:
+    assert house.browser("li").get("/incidents").status_code == 403
+    assert ">异常<" not in house.browser("li").get("/").text
+
+
+def test_cancel_suspend_and_resume_need_a_reason_and_a_role(house: House) -> None:
+    instance = house.start()
+    path = f"/instance/{instance.id}"
+    boss = house.browser("boss")
+
+    assert house.browser("li").post(f"{path}/cancel", {"reason": "x"}).status_code == 403
+    boss.post(f"{path}/suspend", {"reason": ""})
+    assert "请填写理由" in boss.get(path).text
+    boss.post(f"{path}/suspend", {"reason": "等待客户"})
+    assert "已挂起" in boss.get(path).text
+    boss.post(f"{path}/resume")
+    boss.post(f"{path}/cancel", {"reason": "客户取消招标"})
+
+    page = boss.get(path).text
+    assert "已取消" in page
+    assert "客户取消招标" in page
+    again = boss.post(f"{path}/cancel", {"reason": "x"})
+    assert again.status_code == 409
+    assert boss.post(f"{path}/explode", {"reason": "x"}).status_code == 404
+
+
+def test_the_replay_gets_every_event_with_its_sentence(house: House) -> None:
+    id = finish(house)
+    browser = house.browser("owner")
+
+    page = browser.get(f"/instance/{id}/replay")
+    events = browser.get(f"/api/instance/{id}/events").get_json()["events"]
+
+    assert "链校验通过" in config(page.text)["subtitle"]
+    assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+    assert any(e["type"] == "FlowTaken" and e["flow"] == "f2" for e in events)
+    assert any(e["text"] == "完成“编制标书”" and e["actor"] == "李娜" for e in events)
+
+
+def test_the_report_names_the_chain_head_and_every_deed(house: House) -> None:
+    id = finish(house)
+
+    page = house.browser("owner").get(f"/instance/{id}/report").text
+
+    assert house.engine.audit.head(id) in page
+    assert "任务明细" in page
+    assert "完成“编制标书”" in page
+
+
+def test_a_tampered_history_is_told_on_report_and_replay(house: House) -> None:
+    id = finish(house)
+    with house.engine._database.writing() as tx:
+        tx.run("update event set hash = zeroblob(32) where instance_id = ? and seq = 3", (id,))
+    browser = house.browser("owner")
+
+    assert "链校验未通过" in browser.get(f"/instance/{id}/report").text
+    assert "链校验未通过" in config(browser.get(f"/instance/{id}/replay").text)["subtitle"]
+
+
+def test_the_history_is_exported_as_lines(house: House) -> None:
+    id = finish(house)
+
+    with house.browser("owner").get(f"/instance/{id}/export") as answer:
+        lines = answer.data.splitlines()
+
+    assert answer.mimetype == "application/x-ndjson"
+    assert all(json.loads(line) for line in lines)
+
+
+def test_a_price_in_a_history_is_not_told_in_the_timeline(house: House) -> None:
+    task = house.task()
+    house.engine.tasks.complete(house.actor("qian"), task.id, {"bid_no": "ZFCG-2026", "pages": "12", "price": "987654", "lines": [{"item": "a", "qty": "1"}]})
+    browser = house.browser("li")
+
+    for path in (f"/instance/{task.instance_id}", f"/instance/{task.instance_id}/report", f"/api/instance/{task.instance_id}/events",
+                 f"/api/v1/instances/{task.instance_id}/history?limit=200", f"/task/{task.id}", "/instances"):
+        text = browser.get(path).text
+        assert "987654" not in text, path
+        assert "987,654" not in text, path

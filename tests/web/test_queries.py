@@ -1,0 +1,82 @@
+"""Lists ask the database as often for many rows as for few."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.pool import QueuePool
+
+from tests.web.house import House
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """Collect every statement that any SQLite connection runs from now on."""
+    statements: list[str] = []
+
+    def listen(connection: object, record: object, proxy: object) -> None:
+        connection.set_trace_callback(statements.append)  # type: ignore[attr-defined]
+
+    event.listen(QueuePool, "checkout", listen)
+    try:
+        yield statements
+    finally:
+        event.remove(QueuePool, "checkout", listen)
+
+
+def queries(house: House, user: str, path: str) -> int:
+    browser = house.browser(user)
+    browser.get(path)  # what is read once in the life of the process
+    with counted() as statements:
+        assert browser.get(path).status_code == 200
+    reading = [s for s in statements if s.lstrip().lower().startswith(("select", "with"))]
+    assert reading, "nothing was counted"
+    return len(reading)
+
+
+@pytest.mark.parametrize("path", ["/", "/?view=claimable", "/instances", "/definitions", "/notices", "/start"])
+def test_a_list_of_many_costs_no_more_queries_than_a_list_of_two(house: House, path: str) -> None:
+    for n in range(2):
+        house.task(f"项目{n}")
+    few = queries(house, "wang", path)
+    for n in range(20):
+        house.task(f"更多{n}")
+
+    assert queries(house, "wang", path) == few
+    assert few <= 8
+
+
+def test_a_long_history_costs_no_more_queries(house: House) -> None:
+    task = house.task()
+    few = queries(house, "owner", f"/instance/{task.instance_id}")
+    for _ in range(10):
+        house.engine.tasks.claim(house.actor("li"), task.id)
+        house.engine.tasks.release(house.actor("li"), task.id)
+
+    assert queries(house, "owner", f"/instance/{task.instance_id}") == few
+
+
+def test_incidents_cost_no_more_queries_when_there_are_many(house: House) -> None:
+    def stuck() -> None:
+        task = house.task()
+        house.engine.tasks.complete(house.actor("li"), task.id, {"bid_no": "ZFCG-2026", "pages": 1, "remark": "boom", "lines": []})
+
+    def fail() -> None:
+        house.run_jobs()
+        while (due := house.engine.jobs.next_due_at()) is not None and due <= house.clock.now().replace(hour=23):
+            house.clock.move_to(max(due, house.clock.now()))
+            if not house.engine.jobs.run_due():
+                break
+
+    stuck()
+    fail()
+    few = queries(house, "owner", "/incidents")
+    for _ in range(5):
+        stuck()
+    fail()
+
+    assert len(house.engine.jobs.incidents(house.actor("owner"))) == 6
+    assert queries(house, "owner", "/incidents") == few

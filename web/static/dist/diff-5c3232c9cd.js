@@ -1,1 +1,0 @@
-import("./diff-part-e3b0c44298.js");

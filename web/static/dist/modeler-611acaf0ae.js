@@ -1,1 +1,0 @@
-import("./modeler-part-e3b0c44298.js");
