@@ -523,11 +523,14 @@ class Tasks:
     def _command(self, actor: Actor, id: TaskId, do: Callable[[Turn, UserTask, Mapping[str, str]], Answer]) -> Answer:
         """Carry out a command on an open task."""
         with self._database.reading() as session:
-            instance_id = _found(session, id)[0].instance_id
+            instance_id = tasks.instance_of(session, id)
+        if instance_id is None:
+            raise NotFound(what="任务 (task)", id=id)
 
         def within(turn: Turn) -> Answer:
             task, properties = _found(turn.session, id)
             _require_open(task)
+            turn.know_task(task.token, id)
             return do(turn, task, properties)
 
         return self._runtime.command(actor, instance_id, within)

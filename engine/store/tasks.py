@@ -67,6 +67,11 @@ def get(tx: Session, task_id: int) -> UserTask | None:
     return None if row is None else _task(row)
 
 
+def instance_of(tx: Session, task_id: int) -> int | None:
+    found: int | None = tx.value("select instance_id from user_task where id = ?", (task_id,))
+    return found
+
+
 def get_with_properties(tx: Session, task_id: int) -> tuple[UserTask, Mapping[str, str]] | None:
     """Return a task and the `camunda:properties` of its element, or None."""
     row = tx.row(f"select {_COLUMNS}, t.properties{_FROM} where t.id = ?", (task_id,))
@@ -155,8 +160,9 @@ def created_at(tx: Session, task_id: int) -> int | None:
 def end(tx: Session, task_id: int, *, state: TaskState, at: int, by: str | None) -> None:
     """Close a task; it leaves every inbox, and its drafts go."""
     tx.run(
-        "update user_task set state = ?, ended_at = ?, ended_by = ?, version = version + 1, remind_at = null where id = ?",
-        (state.value, at, by, task_id),
+        "update user_task set state = ?, ended_at = ?, ended_by = ?, assignee = coalesce(assignee, ?), version = version + 1,"
+        " remind_at = null where id = ?",
+        (state.value, at, by, by, task_id),
     )
     tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
     tx.run("delete from draft where task_id = ?", (task_id,))
