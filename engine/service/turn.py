@@ -316,6 +316,7 @@ class Turn:
 
     def _deliver_kept(self) -> None:
         """Give the tokens that wait for a message since this turn what was kept for them."""
+        given: dict[tuple[str, str], int] = {}  # the last one of a name and key; it is deleted only when this turn is written
         while self._subscriptions and self._status is InstanceStatus.ACTIVE:
             if self._waiting is None:
                 before = (
@@ -331,11 +332,13 @@ class Turn:
                 return
             s = fresh[0]
             self._waiting.add((s.token, s.name, s.correlation_key))
-            found = messages.kept(self.session, s.name, s.correlation_key, micros(self.at))
+            after = given.get((s.name, s.correlation_key), 0)
+            found = messages.kept(self.session, s.name, s.correlation_key, micros(self.at), after=after)
             if found is None:
                 # one that arrives before this turn is written must not be missed
-                self.require(partial(_none_kept, s, micros(self.at)))
+                self.require(partial(_none_kept, s, micros(self.at), after))
                 continue
+            given[s.name, s.correlation_key] = found.id
             self.require(partial(_taken, found.id))
             self._advance(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(found.body)))
 
@@ -545,8 +548,8 @@ _APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
 }
 
 
-def _none_kept(s: Subscription, now: int, tx: Session) -> bool:
-    return messages.kept(tx, s.name, s.correlation_key, now) is None
+def _none_kept(s: Subscription, now: int, after: int, tx: Session) -> bool:
+    return messages.kept(tx, s.name, s.correlation_key, now, after=after) is None
 
 
 def _taken(message_id: int, tx: Session) -> bool:

@@ -84,11 +84,11 @@ def of_instance(tx: Session, instance_id: int) -> list[UserTask]:
 
 
 def performers(tx: Session, instance_id: int) -> dict[str, set[str]]:
-    """Return ``{element: everybody who completed its user task}`` in an instance."""
+    """Return ``{"process.element": everybody who completed its user task}`` in an instance (`ix_user_task_instance`)."""
     found: dict[str, set[str]] = {}
-    sql = "select element, ended_by from user_task where instance_id = ? and state = 'completed'"
-    for element, person in tx.rows(sql, (instance_id,)):
-        found.setdefault(element, set()).add(person)
+    sql = "select process, element, ended_by from user_task where instance_id = ? and state = 'completed'"
+    for process, element, person in tx.rows(sql, (instance_id,)):
+        found.setdefault(f"{process}.{element}", set()).add(person)
     return found
 
 
