@@ -209,16 +209,6 @@ def resume(tx: Session, instance_id: int) -> None:
     _offer_again(tx, "t.instance_id = ?", instance_id)
 
 
-def set_suspended(tx: Session, task_id: int, suspended: bool) -> None:
-    """One task alone: its scope is suspended by an event sub-process, or goes on."""
-    if suspended:
-        tx.run("update user_task set state = 'suspended', version = version + 1 where id = ? and state = 'open'", (task_id,))
-        tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
-    else:
-        tx.run("update user_task set state = 'open', version = version + 1 where id = ? and state = 'suspended'", (task_id,))
-        _offer_again(tx, "t.id = ?", task_id)
-
-
 def _offer_again(tx: Session, where: str, value: int) -> None:
     offers = list[tuple[str, int, int]]()
     for id, sort_at, groups, users in tx.rows(
