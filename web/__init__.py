@@ -112,7 +112,7 @@ def _places() -> list[Place]:
         ("instances.instances", gettext("实例"), ("instances.",)),
         ("diagrams.definitions", gettext("流程"), ("diagrams.",)),
     ]
-    if access.may(who, "mend incidents"):
+    if access.may(who, "see incidents"):
         places.append(("operations.incidents", gettext("异常"), ()))
     if access.may(who, "administer people"):
         places.append(("operations.people", gettext("用户与组"), ("operations.person",)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
@@ -55,21 +54,32 @@ class Standing:
 
 
 def standing(history: Iterable[Recorded]) -> Standing:
-    """Fold the history into the tokens on each element and how often each was completed."""
+    """Fold the history into the tokens on each element and how often each was completed.
+
+    The instances of a loop or multi-instance activity stand where their host stands: they are counted, the host is not.
+    """
     where: dict[int, tuple[str, str]] = {}
+    hosts: dict[int, int] = {}
+    with_instances: set[int] = set()
     done: dict[tuple[str, str], int] = {}
     for recorded in history:
         match recorded.event:
-            case events.ActivityStarted(token=token, process=process, element=element):
+            case events.ActivityStarted(token=token, process=process, element=element, host=host):
                 where[token] = (process, element)
+                if host is not None:
+                    hosts[token] = host
+                    with_instances.add(host)
             case events.ActivityCompleted(token=token, process=process, element=element):
                 where.pop(token, None)
-                done[process, element] = done.get((process, element), 0) + 1
+                if token not in with_instances:
+                    done[process, element] = done.get((process, element), 0) + 1
             case events.ActivityCancelled(token=token) | events.TokenJoined(token=token):
                 where.pop(token, None)
     tokens: dict[tuple[str, str], int] = {}
-    for place in where.values():
-        tokens[place] = tokens.get(place, 0) + 1
+    counted_by_instances = {host for token, host in hosts.items() if where.get(token) == where.get(host)}
+    for token, place in where.items():
+        if token not in counted_by_instances:
+            tokens[place] = tokens.get(place, 0) + 1
     return Standing(tokens=tokens, done=done)
 
 
@@ -299,11 +309,13 @@ def layout() -> ResponseReturnValue:
 @bp.post("/api/deploy/<key>")
 @takes_diagram
 def deploy(key: str) -> ResponseReturnValue:
-    posted = _posted_diagram()
-    now = _draft_or_none(key)
-    if _base() is not None and now is not None and now.sha256 not in (_base(), sha256(posted).hexdigest()):
-        return engine_problem(StalePage(what=key), 412)
-    made = engine().deployments.deploy(actor(), {f"{key}.bpmn": posted}, request.args.get("name") or key)
+    posted, base = _posted_diagram(), _base()
+    try:
+        made = engine().deployments.deploy(
+            actor(), {f"{key}.bpmn": posted}, request.args.get("name") or key, bases={key: base} if base is not None else None,
+        )
+    except StalePage as error:
+        return engine_problem(error, 412)
     version = next((d.version for d in made.definitions if d.key == key), None)
     return jsonify(
         deployment=str(made.id), version=version, findings=[finding_json(f) for f in made.findings],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -38,6 +38,7 @@ class CheckContext:
 
     Attributes:
         forms: form ids. job_types: registered handlers. decisions: DMN decision ids. groups: role ids.
+        takes_files: True for the id of a form that has a file field.
         processes: keys of processes; those of the files that are checked together are known anyway.
         policy: ``{rule: severity}`` in place of the rule's own; None silences the rule.
         limit: bytes of one file.
@@ -47,6 +48,7 @@ class CheckContext:
     job_types: frozenset[str] | None = None
     decisions: frozenset[str] | None = None
     processes: frozenset[str] | None = None
+    takes_files: Callable[[str], bool] | None = None
     groups: frozenset[str] | None = None
     policy: Mapping[str, Severity | None] = field(default_factory=dict)
     limit: int = 4 * 1024 * 1024
