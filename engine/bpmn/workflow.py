@@ -763,9 +763,9 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if not earliest:
             return
         for token in list(self.tokens()):
-            due = earliest.get(token.internal_data.get("owner", token.id))
-            if due is not None and token._state == READY and token.task_spec.has_deadline_of_timer:
-                token.task_spec.stopped_at(token, due)
+            deadline = earliest.get(token.internal_data.get("owner", token.id))
+            if deadline is not None and token._state == READY and token.task_spec.has_deadline_of_timer:
+                token.task_spec.stopped_at(token, deadline)
 
     def fire_due(self, *, on_time: bool) -> bool:
         """Fire every timer that is due, soonest first, each with its consequences; return True when one did.
