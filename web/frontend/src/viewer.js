@@ -3,7 +3,7 @@
  *
  * Draws into `#viewer`. Config: {diagrams: [{key, name, version, xmlUrl}], tokens, incidents, done: {key: {element: count}}}.
  */
-import { calledKey, createViewer, Decoration, elementName, fit, reveal, typeName, zoomButtons } from './canvas.js';
+import { calledKey, closeUp, createViewer, Decoration, elementName, fit, reveal, typeName, zoomButtons } from './canvas.js';
 import { h } from './dom.js';
 import { config, fetchText, run } from './page.js';
 import { say } from './words/index.js';
@@ -12,7 +12,7 @@ import './viewer.css';
 const root = document.getElementById('viewer');
 const views = new Map(); // key -> {viewer, decoration, panel, list, tab, loaded}
 let current = null;
-const READABLE = 0.6; // below this zoom labels cannot be read
+const READABLE = 0.75; // below this zoom labels cannot be read
 
 const counts = (kind, key) => Object.entries(config[kind]?.[key] ?? {}).filter(([, n]) => n > 0);
 const total = (kind, key) => counts(kind, key).reduce((sum, [, n]) => sum + n, 0);
@@ -142,10 +142,7 @@ function begin(viewer, key) {
   const canvas = viewer.get('canvas');
   fit(viewer);
   const place = placesOf(viewer, key)[0];
-  if (canvas.zoom() < READABLE && place) {
-    canvas.zoom(READABLE);
-    reveal(viewer, place, { select: false });
-  }
+  if (canvas.zoom() < READABLE && place) closeUp(viewer, place, READABLE);
 }
 
 // A phone that is turned, a window that is pulled: begin anew, unless the reader has gone somewhere in the drawing.
