@@ -194,7 +194,8 @@ def newest_artifacts(tx: Session, kind: str) -> dict[str, bytes]:
     """Return ``{id: file}`` of the newest form or decision file of each id."""
     return dict(tx.rows(
         "select a.ident, b.body from artifact a join resource r on r.deployment_id = a.deployment_id and r.name = a.name"
-        " join resource_body b on b.sha256 = r.sha256 where a.kind = ? order by a.ident, a.deployment_id",
+        " join resource_body b on b.sha256 = r.sha256 where a.kind = ? and a.deployment_id ="
+        " (select max(n.deployment_id) from artifact n where n.kind = a.kind and n.ident = a.ident)",
         (kind,),
     ))  # fmt: skip
 

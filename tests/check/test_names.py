@@ -199,13 +199,13 @@ def test_what_a_decision_reads_must_have_been_written():
 
 def test_rules_of_a_form_read_its_own_fields_and_the_variables_of_the_task():
     rules = FormNames(writes=frozenset({"own"}), reads=(
-        ("own", "own > before + gone", frozenset()), ("row", "cell > local", frozenset({"cell"}))))
+        ("own", "own > earlier + gone", frozenset()), ("row", "cell > local", frozenset({"cell"}))))
     context = replace(WORLD, form_names={**WORLD.form_names, "rules": rules})
     at_task = user("x", mapping({"local": "1"}, {"o": "own"}), camunda_formKey="rules")
-    before = script("y", "1", camunda_resultVariable="before")
+    before = script("y", "1", camunda_resultVariable="earlier")
 
     assert unknown(start(), before, at_task, end(), context=context) == {"gone"}
-    assert unknown(start(camunda_formKey="rules"), before, end(), context=context) == {"gone", "before", "local"}
+    assert unknown(start(camunda_formKey="rules"), before, end(), context=context) == {"gone", "earlier", "local"}
 
 
 def test_nearest_name_that_is_written_is_offered():
