@@ -283,6 +283,16 @@ def test_the_files_at_hand_come_before_what_was_deployed():
     assert names_of(told(calling(OTHER), CALLED, context=replace(WORLD, deployed={"p": calling(IN)}))) == {"given"}
 
 
+def test_a_caller_that_gives_a_deployed_process_the_wrong_name_is_told_at_its_call():
+    waits = diagram(process(start(), catch("t", timer("timeDate", "= given")), end(), id="q"))
+
+    (found,) = told(calling(OTHER), context=replace(WORLD, deployed={"p": calling(IN), "q": waits}))
+
+    assert (found.element, found.severity) == ("c", Severity.DRAFT)
+    assert 'In the called process "q"' in found.en
+    assert told(calling(IN), context=replace(WORLD, deployed={"p": calling(OTHER), "q": waits})) == []
+
+
 def test_everything_goes_through_a_chain_of_calls_and_back():
     chain = [diagram(process(start(), call("c", called), end(), id=id)) for id, called in (("a", "b"), ("b", "q"))]
     top = diagram(process(*reading("seen", script("w", "1", camunda_resultVariable="given"), call("x", "a"))))

@@ -206,12 +206,14 @@ def drawn(document: Document) -> tuple[Drawn, ...]:
     return tuple(_drawn(document, process) for process in _processes(document))
 
 
-@lru_cache(1024)
-def _deployed(xml: bytes) -> tuple[Drawn, ...]:
+@lru_cache(256)
+def _deployed(xml: bytes) -> tuple[Document | None, tuple[Drawn, ...]]:
+    """Return a diagram that was deployed before; it never changes."""
     try:
-        return drawn(Document(read_diagram(xml, len(xml)), "", CheckContext()))
+        document = Document(read_diagram(xml, len(xml)), "", CheckContext())
     except EngineError:  # deployed under other rules; what it writes cannot be told, and it was told when it was deployed
-        return ()
+        return None, ()
+    return document, drawn(document)
 
 
 # ------------------------------------------------------------------------------------------------- what can be known where
@@ -226,8 +228,13 @@ class World:
         self.decisions, self.jobs = context.decision_names, context.job_outputs
         processes = [each for document in documents for each in drawn(document)]
         here = {each.key for each in processes}
-        for xml in dict.fromkeys(context.deployed.values()):
-            processes += [each for each in _deployed(xml) if each.key in context.deployed and each.key not in here]
+        self.elsewhere: dict[str, Document] = {}  #: ``{process key: its diagram}`` of what was deployed before
+        for key, xml in context.deployed.items():
+            if key not in here:
+                document, found = _deployed(xml)
+                processes += [each for each in found if each.key == key]
+                if document is not None:
+                    self.elsewhere[key] = document
         self.payloads: dict[str, set[str]] = defaultdict(set)
         for process in processes:
             for name, entries in process.thrown:
@@ -360,6 +367,18 @@ def _read(expression: Expression) -> frozenset[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------------ the rule
+@dataclass(frozen=True, slots=True)
+class _Unknown:
+    """A name that is read at `element` and that nothing writes. `blocks`: what would never come is a point in time."""
+
+    element: Element
+    name: str
+    where: tuple[str, str]
+    near: tuple[str, str]
+    blocks: bool = False
+    line: int = 0
+
+
 @rule(
     "NAME-UNKNOWN", WARNING,
     zh="{where}读取变量“{variable}”,但没有任何步骤写入它,结果会是空值{near_zh}",
@@ -371,6 +390,31 @@ def unknown_name(document: Document) -> Hits:
     world = _world(document)
     if world is None:
         return
+    for each in _unknown(document, world):
+        yield _hit(each, each.element, each.line)
+    for activity in document.each("callActivity"):
+        # A called process that stays as it was deployed is checked again: what this diagram gives it may have changed.
+        called = _call(document, activity).called
+        if called in world.elsewhere and document.is_executable(activity):
+            for each in _unknown(world.elsewhere[called], world):
+                if _key(world.elsewhere[called], each.element) == called:
+                    yield _hit(each, activity, 0, (f"被调用流程“{called}”中,", f'In the called process "{called}": '))
+
+
+def _hit(found: _Unknown, element: Element, line: int, before: tuple[str, str] = ("", "")) -> Hit:
+    facts = {
+        "where": before[0] + found.where[0], "where_en": before[1] + found.where[1], "variable": found.name,
+        "near_zh": found.near[0], "near": found.near[1],
+    }
+    return Hit(element, DRAFT if found.blocks else None, facts, line)
+
+
+def _key(document: Document, element: Element) -> str:
+    process = document.process(element)
+    return "" if process is None else process.get("id") or ""
+
+
+def _unknown(document: Document, world: World) -> Iterator[_Unknown]:
     sight = _Sight(document, world)
     for each, expression in compiled(document):
         if isinstance(expression, FeelSyntaxError) or not _read(expression):
@@ -378,20 +422,19 @@ def unknown_name(document: Document) -> Hits:
         visible = sight.of(each)
         if visible is not None:
             text = short(each.text)
-            severity = DRAFT if each.reading in (Reading.TIME, Reading.DATE) else None
-            facts = {"where": f"表达式“{text}”", "where_en": f'The expression "{text}"'}
-            yield from _hits(world, each.element, _read(expression), visible, facts, severity, each.line)
+            where, blocks = (f"表达式“{text}”", f'The expression "{text}"'), each.reading in (Reading.TIME, Reading.DATE)
+            for name, near in _missing(world, _read(expression), visible):
+                yield _Unknown(each.element, name, where, near, blocks, each.line)
     for task in document.each("businessRuleTask", "globalBusinessRuleTask"):
-        decision = world.decisions.get(document.camunda(task, "decisionRef"))
-        visible = None if decision is None else sight.at(task)
-        if decision is not None and visible is not None:
-            id = document.camunda(task, "decisionRef")
-            facts = {"where": f"决策“{id}”", "where_en": f'The decision "{id}"'}
-            yield from _hits(world, task, decision.reads, visible, facts)
+        id = document.camunda(task, "decisionRef")
+        visible = sight.at(task)
+        if id in world.decisions and visible is not None:
+            for name, near in _missing(world, world.decisions[id].reads, visible):
+                yield _Unknown(task, name, (f"决策“{id}”", f'The decision "{id}"'), near)
     yield from _of_forms(document, world, sight)
 
 
-def _of_forms(document: Document, world: World, sight: _Sight) -> Hits:
+def _of_forms(document: Document, world: World, sight: _Sight) -> Iterator[_Unknown]:
     for node in document.each(
         "userTask", "globalUserTask", "startEvent", "intermediateCatchEvent", "boundaryEvent", "receiveTask"
     ):
@@ -406,18 +449,14 @@ def _of_forms(document: Document, world: World, sight: _Sight) -> Hits:
                 names = _read(compile_expression(text))
             except FeelSyntaxError:
                 continue  # the form itself is refused
-            facts = {
-                "where": f"表单“{id}”的字段“{field}”({short(text)})",
-                "where_en": f'The field "{field}" of the form "{id}" ({short(text)})',
-            }
-            yield from _hits(world, node, names, visible | form.writes | row, facts)
+            where = (
+                f"表单“{id}”的字段“{field}”({short(text)})", f'The field "{field}" of the form "{id}" ({short(text)})',
+            )
+            for name, near in _missing(world, names, visible | form.writes | row):
+                yield _Unknown(node, name, where, near)
 
 
-def _hits(
-    world: World, element: Element, names: Iterable[str], visible: set[str], facts: Mapping[str, object],
-    severity: object = None, line: int = 0,
-) -> Hits:
+def _missing(world: World, names: Iterable[str], visible: set[str]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield (name, advice in Chinese and English) of those that nothing writes."""
     for name in world.unknown(names, visible):
-        zh, en = nearest(name, (each for each in visible if not each.startswith("*")))
-        given = {**facts, "variable": name, "near_zh": zh, "near": en}
-        yield Hit(element, DRAFT if severity is DRAFT else None, given, line)
+        yield name, nearest(name, (each for each in visible if not each.startswith("*")))
