@@ -5,7 +5,7 @@ Groups are the roles of the house; a role id is also a lane and a candidate grou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -209,14 +209,14 @@ def may_read_price(actor: Actor) -> bool:
     return is_system(actor) or bool(actor.groups & PRICE_READERS)
 
 
-def separated_from(actor: Actor, performers: Mapping[str, str], elements: Iterable[str]) -> str | None:
+def separated_from(actor: Actor, performers: Mapping[str, Collection[str]], elements: Iterable[str]) -> str | None:
     """Return the element that bars the actor by separation of duties, or None.
 
     Args:
-        performers: ``{element id: id of the person who completed it last}`` within the process instance.
-        elements: property `separateFrom` of the user task.
+        performers: ``{"process.element": ids of everybody who completed it}`` within the process instance.
+        elements: property `separateFrom` of the user task, each as ``process.element``.
     """
     if is_system(actor):
         return None
-    who = actor.acting_for or actor.id
-    return next((e for e in elements if performers.get(e) in (actor.id, who)), None)
+    who = {actor.id, actor.acting_for or actor.id}
+    return next((element for element in elements if who & set(performers.get(element, ()))), None)

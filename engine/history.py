@@ -3,8 +3,10 @@
 What an event's class lists in `payload` is kept apart: the chained body holds SHA-256(salt ‖ payload) alone, so that salt and
 payload may be erased while the chain still verifies, and nobody can guess what stood there.
 
-    body  = canonical JSON: instance, seq, at, actor, type, version, commitment, event (the open fields)
-    hash  = SHA-256(hash of the event before ‖ body)          the first: SHA-256("psmflow process instance <id>")
+    body  = canonical JSON: at, actor, acting_for, type, version (unless 1), commitment, event (the open fields)
+    hash  = SHA-256(hash of the event before ‖ body)          before the first: SHA-256("psmflow process instance <id>")
+
+So the hash also says of which instance an event is, and the how-manieth.
 
 Whoever can write the whole database can also compute a whole new chain: only heads kept elsewhere (`export`) show that.
 """
@@ -97,7 +99,6 @@ def genesis(instance_id: int) -> bytes:
 def seal(
     event: Event,
     *,
-    instance_id: int,
     seq: int,
     at: datetime,
     actor: str,
@@ -118,19 +119,19 @@ def seal(
         commitment = sha256(salt + payload).hexdigest()
     else:
         salt = None
-    body = codec.dump(
-        {
-            "instance": instance_id,
-            "seq": seq,
-            "at": at.isoformat(),
-            "actor": actor,
-            "acting_for": acting_for,
-            "type": shape.type,
-            "version": shape.version,
-            "commitment": commitment,
-            "event": {name: _plain(getattr(event, name)) for name in shape.open},
-        }
-    )
+    envelope: dict[str, Any] = {
+        "at": at.isoformat(),
+        "actor": actor,
+        "type": shape.type,
+        "event": {name: _plain(getattr(event, name)) for name in shape.open},
+    }
+    if acting_for is not None:
+        envelope["acting_for"] = acting_for
+    if commitment is not None:
+        envelope["commitment"] = commitment
+    if shape.version != 1:
+        envelope["version"] = shape.version
+    body = codec.dump(envelope)
     return Sealed(seq, body, sha256(head + body).digest(), salt, payload)
 
 
@@ -138,7 +139,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (tuple, frozenset)) else value
 
 
-def unseal(sealed: Sealed) -> Recorded:
+def unseal(instance_id: int, sealed: Sealed) -> Recorded:
     """Return the event that `seal` stored; an erased payload leaves its fields empty.
 
     Raises:
@@ -146,12 +147,12 @@ def unseal(sealed: Sealed) -> Recorded:
     """
     body: dict[str, Any] = codec.load(sealed.body)
     cls = EVENT_TYPES.get(body["type"])
-    version: int = body["version"]
+    version: int = body.get("version", 1)
     if cls is None or version > cls.version:
         raise UnreadableEvent(type=body["type"], version=version)
     shape = _shape(cls)
     values: dict[str, Any] = dict(body["event"])
-    erased = body["commitment"] is not None and sealed.payload is None
+    erased = "commitment" in body and sealed.payload is None
     if sealed.payload is not None:
         values.update(codec.load(sealed.payload))
     while version < cls.version:
@@ -165,11 +166,11 @@ def unseal(sealed: Sealed) -> Recorded:
         if name in values
     }
     return Recorded(
-        instance_id=InstanceId(body["instance"]),
-        seq=body["seq"],
+        instance_id=InstanceId(instance_id),
+        seq=sealed.seq,
         at=datetime.fromisoformat(body["at"]),
         actor=body["actor"],
-        acting_for=body["acting_for"],
+        acting_for=body.get("acting_for"),
         event=cls(**known),
         erased=erased,
     )
@@ -198,12 +199,9 @@ def verify(instance_id: int, chain: Iterable[Sealed], seq: int, head: bytes) -> 
         last = sealed.hash
         expected += 1
         try:
-            body = json.loads(sealed.body)
-            commitment, names = body["commitment"], (body["instance"], body["seq"])
-        except (ValueError, KeyError, TypeError):
+            commitment = json.loads(sealed.body).get("commitment")
+        except (ValueError, AttributeError):
             continue  # the hash has told already
-        if names != (instance_id, sealed.seq):
-            found(sealed.seq, "event", f"第 {sealed.seq} 条记录不属于此处。", f"Event {sealed.seq} does not belong here.")
         if sealed.payload is not None and (
             commitment is None or sealed.salt is None or sha256(sealed.salt + sealed.payload).hexdigest() != commitment
         ):
@@ -288,7 +286,8 @@ class TaskView:
 
 @dataclass(slots=True, kw_only=True)
 class InstanceView:
-    """A process instance as its events up to `seq` tell. Keys: ``positions`` by token, ``elements`` by (process, element),
+    """A process instance as its events up to `seq` tell. Keys: ``positions`` by token, ``arrivals`` by token
+    (the process and flow at whose end it waits for others to join), ``elements`` by (process, element),
     ``flows`` by (process, flow), ``tasks``, ``timers`` (due date) and ``incidents`` (kind) by token (0: of an event on its way to others), ``variables`` by scope."""
 
     seq: int = 0
@@ -297,6 +296,7 @@ class InstanceView:
     outcome: str | None = None
     definitions: dict[str, int] = field(default_factory=dict)
     positions: dict[TokenId, Position] = field(default_factory=dict)
+    arrivals: dict[TokenId, tuple[str, str]] = field(default_factory=dict)
     elements: dict[tuple[str, str], ElementCount] = field(default_factory=dict)
     flows: dict[tuple[str, str], int] = field(default_factory=dict)
     tasks: dict[TokenId, TaskView] = field(default_factory=dict)
@@ -341,6 +341,7 @@ def apply(view: InstanceView, recorded: Recorded) -> None:
         case e.InstanceResumed():
             view.status = InstanceStatus.ACTIVE
         case e.ActivityStarted():
+            view.arrivals.pop(event.token, None)
             view.positions[event.token] = Position(
                 token=event.token,
                 process=event.process,
@@ -356,12 +357,16 @@ def apply(view: InstanceView, recorded: Recorded) -> None:
             count.completed += 1
             count.took += _leave(view, event.token, recorded.at)
         case e.ActivityCancelled():
-            count = _count(view, event)
-            count.cancelled += 1
-            count.took += _leave(view, event.token, recorded.at)
+            if view.arrivals.pop(event.token, None) is None:
+                count = _count(view, event)
+                count.cancelled += 1
+                count.took += _leave(view, event.token, recorded.at)
+        case e.TokenJoined():
+            view.arrivals.pop(event.token, None)
         case e.FlowTaken():
             key = event.process, event.flow
             view.flows[key] = view.flows.get(key, 0) + 1
+            view.arrivals[event.to_token] = key
         case e.VariablesChanged():
             view.variables.setdefault(event.scope, {}).update(event.values)
         case e.UserTaskCreated():
@@ -415,6 +420,7 @@ def _all_gone(view: InstanceView, at: datetime) -> None:
     for position in view.positions.values():
         view.elements[position.process, position.element].took += at - position.since
     view.positions.clear()
+    view.arrivals.clear()
     view.tasks.clear()
     view.timers.clear()
     view.incidents = {token: kind for token, kind in view.incidents.items() if not token}  # what it threw is still on its way

@@ -196,7 +196,7 @@ def rehearse(
             run = _Rehearsal(scenario, Path(scratch), files, handlers).run()
         runs.append(run)
         said(run)
-    return Report(runs=tuple(runs), coverage=_coverage(files, runs))
+    return Report(runs=tuple(runs), coverage=coverage_of(files, runs))
 
 
 def _aware(at: datetime) -> datetime:
@@ -513,8 +513,8 @@ def _names(files: Mapping[str, bytes]) -> dict[tuple[str, str], str]:
     }
 
 
-def _coverage(files: Mapping[str, bytes], runs: list[Run]) -> Coverage:
-    """Measure the processes that the runs entered, and all that belong to the scenarios' own folders."""
+def coverage_of(files: Mapping[str, bytes], runs: list[Run]) -> Coverage:
+    """Return what the runs covered of the processes that they entered."""
     covered: set[tuple[str, str]] = set().union(*(run.covered for run in runs)) if runs else set()
     entered = {key for key, _ in covered}
     nodes: set[tuple[str, str]] = set()

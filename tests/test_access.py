@@ -54,14 +54,14 @@ def test_only_the_holder_or_a_supervisor_hands_a_task_on():
 
 
 def test_who_wrote_a_part_may_not_check_it():
-    performers = {"draft_quote": "wang"}
+    performers = {"psm040_quotation.draft_quote": {"wang", "zhao"}}
 
-    assert access.separated_from(person("wang"), performers, ["draft_quote"]) == "draft_quote"
-    assert access.separated_from(person("li"), performers, ["draft_quote"]) is None
+    assert access.separated_from(person("wang"), performers, ["psm040_quotation.draft_quote"]) == "psm040_quotation.draft_quote"
+    assert access.separated_from(person("li"), performers, ["psm040_quotation.draft_quote"]) is None
 
 
 def test_a_deputy_is_barred_like_the_person_stood_in_for():
-    assert access.separated_from(person("li", acting_for="wang"), {"draft_quote": "wang"}, ["draft_quote"]) == "draft_quote"
+    assert access.separated_from(person("li", acting_for="wang"), {"p.e": ["wang"]}, ["p.e"]) == "p.e"
 
 
 def test_a_system_administrator_neither_reads_prices_nor_sees_instances():

@@ -247,13 +247,20 @@ def start_list() -> ResponseReturnValue:
 
 
 def _by_stage(definitions: Iterable[ProcessDefinition]) -> list[tuple[str, list[ProcessDefinition]]]:
-    """Return ``[(stage, definitions), …]``: the stages PSM010 to PSM080 are read from the process keys."""
-    stages: dict[str, list[ProcessDefinition]] = {}
+    """Return ``[(stage, definitions), …]`` in the order of the work: the pre-sales process, its stages, bidding, the rest."""
+    stages: dict[tuple[int, str], list[ProcessDefinition]] = {}
     for definition in definitions:
         head = definition.key.split("_")[0]
-        stage = head.upper() if head[:3] == "psm" else head
+        if head == "psm":
+            stage = (0, gettext("售前总流程"))
+        elif head.startswith("psm"):
+            stage = (1, gettext("售前各阶段"))
+        elif head == "bid":
+            stage = (2, gettext("投标流程"))
+        else:
+            stage = (3, gettext("其他流程"))
         stages.setdefault(stage, []).append(definition)
-    return sorted(stages.items(), key=lambda s: (not s[0].startswith("PSM"), s[0]))
+    return [(stage[1], found) for stage, found in sorted(stages.items(), key=lambda s: s[0])]
 
 
 @bp.get("/start/<key>")

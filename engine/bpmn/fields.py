@@ -188,8 +188,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="separateFrom", form=Form.PROPERTY, places=_USER, value=ValueKind.ELEMENTS, group="separation",
         zh="须与这些任务不同人", en="Not by who did",
-        help_zh="任务标识,逗号分隔;完成过其中任一任务的人不能办理本任务。",
-        help_en="Element ids, comma separated: who completed one of them may not do this one.",
+        help_zh="任务标识,逗号分隔,其他流程的写 流程.元素;完成过其中任一任务的人不能办理本任务。",
+        help_en="Element ids, comma separated, of other processes as process.element: who completed one may not do this one.",
     ),
     Field(
         name="separationRule", form=Form.PROPERTY, places=_USER, value=ValueKind.TEXT, group="separation",

@@ -388,7 +388,7 @@ def require_status(turn: Turn, allowed: tuple[InstanceStatus, ...], zh: str, en:
 
 def _read(session: Session, id: int, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
     for row in chain.read(session, id, after=after, limit=limit):
-        yield history.unseal(history.Sealed(*row))
+        yield history.unseal(id, history.Sealed(*row))
 
 
 def _without_data(event: Event) -> Event:

@@ -286,19 +286,18 @@ class Tasks:
 
     def _separated(self, turn: Turn, actor: Actor, task: UserTask, properties: Mapping[str, str]) -> bool:
         """True if a two-person rule bars the actor: then the turn records it, and the caller is told once it is written."""
-        elements = [w.strip() for w in properties.get("separateFrom", "").split(",") if w.strip()]
-        if not elements or access.is_system(actor):
+        words = [w.strip() for w in properties.get("separateFrom", "").split(",") if w.strip()]
+        if not words:
             return False
-        who = {actor.id, actor.acting_for or actor.id}
-        performers = tasks.performers(turn.session, task.instance_id)
-        barred = next((element for element in elements if performers.get(element, set()) & who), None)
+        elements = [word if "." in word else f"{task.process}.{word}" for word in words]
+        barred = access.separated_from(actor, tasks.performers(turn.session, task.instance_id), elements)
         if barred is None:
             return False
         rule = properties.get("separationRule", "")
         turn.record(
             e.SeparationOfDutiesDenied(process=task.process, element=task.element, token=task.token, rule=rule or barred)
         )
-        name = turn.element_name(task.process, barred)
+        name = turn.element_name(*barred.split(".", 1))
         turn.refused = SeparationOfDuties(
             action=f"办理任务“{task.name}”", reason=f"职责分离{' ' + rule if rule else ''}:此人已办理“{name}”,须由他人办理。"
         )
@@ -523,11 +522,14 @@ class Tasks:
     def _command(self, actor: Actor, id: TaskId, do: Callable[[Turn, UserTask, Mapping[str, str]], Answer]) -> Answer:
         """Carry out a command on an open task."""
         with self._database.reading() as session:
-            instance_id = _found(session, id)[0].instance_id
+            instance_id = tasks.instance_of(session, id)
+        if instance_id is None:
+            raise NotFound(what="任务 (task)", id=id)
 
         def within(turn: Turn) -> Answer:
             task, properties = _found(turn.session, id)
             _require_open(task)
+            turn.know_task(task.token, id)
             return do(turn, task, properties)
 
         return self._runtime.command(actor, instance_id, within)

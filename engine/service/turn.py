@@ -94,6 +94,7 @@ class Turn:
         self._writes: list[Callable[[Session], object]] = []
         self._touched_timers = False
         self._incident_jobs: dict[int, int] = {}
+        self._task_ids: dict[int, int] = {}
         self._sealed: list[history.Sealed] = []
         self._after = row
 
@@ -136,6 +137,10 @@ class Turn:
             if isinstance(event, e.IncidentResolved) and event.token == token:
                 self._events[n] = replace(event, reason=reason), actor
 
+    def know_task(self, token: TokenId, task_id: int) -> None:
+        """Spare looking up the row of the task that this command is about."""
+        self._task_ids[token] = task_id
+
     def link_incident(self, token: TokenId, job_id: int) -> None:
         """The incident that opens at `token` is about this job."""
         self._incident_jobs[token] = job_id
@@ -154,7 +159,8 @@ class Turn:
             if jobs.has_incident(self.session, self.row.id, cancelled.token):
                 place: dict[str, Any] = {"process": cancelled.process, "element": cancelled.element, "token": cancelled.token}
                 self.record(e.IncidentResolved(**place, kind="handler", reason="cancelled"), actor)
-        self._status, self._outcome = step.status, step.outcome
+        reason = next((event.reason for event in step.events if isinstance(event, e.InstanceCancelled)), None)
+        self._status, self._outcome = step.status, step.outcome if reason is None else reason
         self._state = None if step.status in _ENDED else step.state
         self._timers, self._subscriptions = tuple(step.timers), tuple(step.subscriptions)
         self.refused = self.refused or step.refused
@@ -310,6 +316,7 @@ class Turn:
 
     def _deliver_kept(self) -> None:
         """Give the tokens that wait for a message since this turn what was kept for them."""
+        given: dict[tuple[str, str], int] = {}  # the last one of a name and key; it is deleted only when this turn is written
         while self._subscriptions and self._status is InstanceStatus.ACTIVE:
             if self._waiting is None:
                 before = (
@@ -325,11 +332,13 @@ class Turn:
                 return
             s = fresh[0]
             self._waiting.add((s.token, s.name, s.correlation_key))
-            found = messages.kept(self.session, s.name, s.correlation_key, micros(self.at))
+            after = given.get((s.name, s.correlation_key), 0)
+            found = messages.kept(self.session, s.name, s.correlation_key, micros(self.at), after=after)
             if found is None:
                 # one that arrives before this turn is written must not be missed
-                self.require(partial(_none_kept, s, micros(self.at)))
+                self.require(partial(_none_kept, s, micros(self.at), after))
                 continue
+            given[s.name, s.correlation_key] = found.id
             self.require(partial(_taken, found.id))
             self._advance(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(found.body)))
 
@@ -340,9 +349,7 @@ class Turn:
         seq, head = row.seq, row.head
         for event, actor in self._events:
             seq += 1
-            sealed = history.seal(
-                event, instance_id=row.id, seq=seq, at=self.at, actor=actor.id, acting_for=actor.acting_for, head=head
-            )
+            sealed = history.seal(event, seq=seq, at=self.at, actor=actor.id, acting_for=actor.acting_for, head=head)
             head = sealed.hash
             self._sealed.append(sealed)
         ended = self._status in _ENDED
@@ -478,7 +485,7 @@ class Turn:
     def _task_given(
         self, tx: Session, event: e.UserTaskClaimed | e.UserTaskAssigned | e.UserTaskReleased, actor: Actor
     ) -> None:
-        task = self._task(tx, event.token)
+        task = None if self._ends(event.token) else self._task(tx, event.token)
         if task is not None:
             match event:
                 case e.UserTaskAssigned():
@@ -488,6 +495,10 @@ class Turn:
                 case _:
                     tasks.give(tx, task, None)
 
+    def _ends(self, token: int) -> bool:
+        """True if the task at `token` is completed in this turn: who took it is written with that."""
+        return any(isinstance(event, e.UserTaskCompleted) and event.token == token for event, _ in self._events)
+
     def _task_ended(self, tx: Session, event: e.UserTaskCompleted | e.UserTaskCancelled, actor: Actor) -> None:
         task = self._task(tx, event.token)
         if task is not None:
@@ -496,7 +507,7 @@ class Turn:
             tasks.end(tx, task, state=state, at=micros(self.at), by=actor.id if completed else None)
 
     def _task(self, tx: Session, token: int) -> int | None:
-        return tasks.open_task_id(tx, self.row.id, token)
+        return self._task_ids.get(token) or tasks.open_task_id(tx, self.row.id, token)
 
     def _job_cancelled(self, tx: Session, event: e.JobCancelled, actor: Actor) -> None:
         jobs.cancel(tx, self.row.id, event.token)
@@ -537,8 +548,8 @@ _APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
 }
 
 
-def _none_kept(s: Subscription, now: int, tx: Session) -> bool:
-    return messages.kept(tx, s.name, s.correlation_key, now) is None
+def _none_kept(s: Subscription, now: int, after: int, tx: Session) -> bool:
+    return messages.kept(tx, s.name, s.correlation_key, now, after=after) is None
 
 
 def _taken(message_id: int, tx: Session) -> bool:

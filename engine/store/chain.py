@@ -27,11 +27,16 @@ def read(tx: Session, instance_id: int, *, after: int = 0, limit: int | None = N
     while left is None or left > 0:
         size = 1000 if left is None else min(1000, left)
         rows = tx.rows(_READ, (instance_id, after, size))
-        yield from rows
+        yield from (tuple(_bytes(part) for part in row) for row in rows)
         if len(rows) < size:
             return
         after = rows[-1][0]
         left = None if left is None else left - size
+
+
+def _bytes(part: object) -> object:
+    """What somebody changed by hand may have become a text; it must be read to be found."""
+    return part.encode() if isinstance(part, str) else part
 
 
 def heads(tx: Session, instance_id: int | None) -> Iterable[Row]:

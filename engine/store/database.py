@@ -204,9 +204,14 @@ class Database:
             now = self._clock.now()
             if self._ids is not None and now < self._renew_at:
                 return
-            until, expired = micros(now + _LEASE), "select node from node_lease where leased_until < ? order by leased_until limit 1"
+            until, expired = (
+                micros(now + _LEASE),
+                "select node from node_lease where leased_until < ? order by leased_until limit 1",
+            )
             with self._transaction() as tx:
-                if self._ids is None or not tx.run("update node_lease set leased_until = ? where owner = ?", (until, self._owner)):
+                if self._ids is None or not tx.run(
+                    "update node_lease set leased_until = ? where owner = ?", (until, self._owner)
+                ):
                     node = tx.value("select coalesce(max(node) + 1, 0) from node_lease")
                     if node >= _NODES:
                         node = tx.value(expired, (micros(now),))

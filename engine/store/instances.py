@@ -54,6 +54,11 @@ def load(tx: Session, instance_id: int) -> InstanceRow | None:
     return _row(row)
 
 
+def version(tx: Session, instance_id: int) -> int | None:
+    found: int | None = tx.value("select version from instance where id = ?", (instance_id,))
+    return found
+
+
 def _row(row: Sequence[Any]) -> InstanceRow:
     (
         id,
@@ -211,7 +216,7 @@ def active_count(tx: Session) -> int:
 def counts(tx: Session) -> list[tuple[str, int, int, int]]:
     """Return ``(process key, running, ended, with open incidents)`` of every process that was ever started."""
     sql = (
-        'select i."key", sum(case when i.status in (\'active\', \'suspended\') then 1 else 0 end), '
+        "select i.\"key\", sum(case when i.status in ('active', 'suspended') then 1 else 0 end), "
         "sum(case when i.status in ('completed', 'cancelled') then 1 else 0 end), "
         "(select count(distinct c.instance_id) from incident c join instance o on o.id = c.instance_id "
         'where c.resolved_at is null and o."key" = i."key") from instance i group by i."key"'

@@ -149,11 +149,6 @@ def hold(tx: Session, instance_id: int, held: bool) -> None:
     tx.run("update job set held = ? where instance_id = ? and kind in ('timer', 'service')", (int(held), instance_id))
 
 
-def set_held(tx: Session, instance_id: int, token: int, held: bool) -> None:
-    sql = "update job set held = ? where instance_id = ? and token = ? and kind = 'service'"
-    tx.run(sql, (int(held), instance_id, token))
-
-
 def replace_timers(
     tx: Session, instance_id: int, timers: Sequence[tuple[int, str, str, int]], *, held: bool, ids: Sequence[int]
 ) -> None:

@@ -67,6 +67,11 @@ def get(tx: Session, task_id: int) -> UserTask | None:
     return None if row is None else _task(row)
 
 
+def instance_of(tx: Session, task_id: int) -> int | None:
+    found: int | None = tx.value("select instance_id from user_task where id = ?", (task_id,))
+    return found
+
+
 def get_with_properties(tx: Session, task_id: int) -> tuple[UserTask, Mapping[str, str]] | None:
     """Return a task and the `camunda:properties` of its element, or None."""
     row = tx.row(f"select {_COLUMNS}, t.properties{_FROM} where t.id = ?", (task_id,))
@@ -79,11 +84,11 @@ def of_instance(tx: Session, instance_id: int) -> list[UserTask]:
 
 
 def performers(tx: Session, instance_id: int) -> dict[str, set[str]]:
-    """Return ``{element: everybody who completed its user task}`` in an instance."""
+    """Return ``{"process.element": everybody who completed its user task}`` in an instance (`ix_user_task_instance`)."""
     found: dict[str, set[str]] = {}
-    sql = "select element, ended_by from user_task where instance_id = ? and state = 'completed'"
-    for element, person in tx.rows(sql, (instance_id,)):
-        found.setdefault(element, set()).add(person)
+    sql = "select process, element, ended_by from user_task where instance_id = ? and state = 'completed'"
+    for process, element, person in tx.rows(sql, (instance_id,)):
+        found.setdefault(f"{process}.{element}", set()).add(person)
     return found
 
 
@@ -155,8 +160,9 @@ def created_at(tx: Session, task_id: int) -> int | None:
 def end(tx: Session, task_id: int, *, state: TaskState, at: int, by: str | None) -> None:
     """Close a task; it leaves every inbox, and its drafts go."""
     tx.run(
-        "update user_task set state = ?, ended_at = ?, ended_by = ?, version = version + 1, remind_at = null where id = ?",
-        (state.value, at, by, task_id),
+        "update user_task set state = ?, ended_at = ?, ended_by = ?, assignee = coalesce(assignee, ?), version = version + 1,"
+        " remind_at = null where id = ?",
+        (state.value, at, by, by, task_id),
     )
     tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
     tx.run("delete from draft where task_id = ?", (task_id,))
@@ -201,16 +207,6 @@ def resume(tx: Session, instance_id: int) -> None:
         (instance_id,),
     )
     _offer_again(tx, "t.instance_id = ?", instance_id)
-
-
-def set_suspended(tx: Session, task_id: int, suspended: bool) -> None:
-    """One task alone: its scope is suspended by an event sub-process, or goes on."""
-    if suspended:
-        tx.run("update user_task set state = 'suspended', version = version + 1 where id = ? and state = 'open'", (task_id,))
-        tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
-    else:
-        tx.run("update user_task set state = 'open', version = version + 1 where id = ? and state = 'suspended'", (task_id,))
-        _offer_again(tx, "t.id = ?", task_id)
 
 
 def _offer_again(tx: Session, where: str, value: int) -> None:

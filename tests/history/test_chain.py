@@ -67,7 +67,7 @@ any_event = st.sampled_from(sorted(EVENT_TYPES)).flatmap(lambda name: _event(EVE
 def chain_of(*given: Event, at: datetime = NOON) -> list[Sealed]:
     head, found = genesis(INSTANCE), list[Sealed]()
     for seq, event in enumerate(given, 1):
-        sealed = seal(event, instance_id=INSTANCE, seq=seq, at=at, actor="ann", acting_for=None, head=head)
+        sealed = seal(event, seq=seq, at=at, actor="ann", acting_for=None, head=head)
         head = sealed.hash
         found.append(sealed)
     return found
@@ -82,7 +82,7 @@ def breaks_of(chain: list[Sealed], of: list[Sealed]) -> list[str]:
 def test_every_event_is_read_as_it_was_written(event: Event) -> None:
     (sealed,) = chain_of(event)
 
-    recorded = unseal(sealed)
+    recorded = unseal(INSTANCE, sealed)
 
     assert recorded == Recorded(instance_id=InstanceId(INSTANCE), seq=1, at=NOON, actor="ann", acting_for=None, event=event)
 
@@ -150,8 +150,10 @@ def test_an_erased_payload_leaves_the_chain_intact_and_its_fields_empty() -> Non
     erased = [Sealed(s.seq, s.body, s.hash, None, None) for s in chain]
 
     assert breaks_of(erased, of=chain) == []
-    assert unseal(erased[0]).erased
-    assert unseal(erased[0]).event == e.InstanceStarted(process="p", definitions={"p": 1}, business_key="B-1", variables={})
+    assert unseal(INSTANCE, erased[0]).erased
+    assert unseal(INSTANCE, erased[0]).event == e.InstanceStarted(
+        process="p", definitions={"p": 1}, business_key="B-1", variables={}
+    )
 
 
 def test_a_foreign_payload_in_place_of_none_is_found() -> None:
@@ -171,10 +173,10 @@ def test_equal_payloads_have_different_commitments() -> None:
 
 def test_an_event_of_a_later_release_is_refused_loudly() -> None:
     (sealed,) = chain_of(THREE[2])
-    later = Sealed(1, sealed.body.replace(b'"version":1', b'"version":9'), sealed.hash, None, None)
+    later = Sealed(1, sealed.body.replace(b'"type"', b'"version":9,"type"'), sealed.hash, None, None)
 
     with pytest.raises(UnreadableEvent):
-        unseal(later)
+        unseal(INSTANCE, later)
 
 
 def test_an_older_version_is_read_through_its_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +186,7 @@ def test_an_older_version_is_read_through_its_upgrade(monkeypatch: pytest.Monkey
     monkeypatch.setattr(history, "_shapes", {})
     monkeypatch.setattr(history, "UPGRADES", {("UserTaskReminded", 1): lambda v: {**v, "stage": v["step"]}})
 
-    event = unseal(old).event
+    event = unseal(INSTANCE, old).event
 
     assert isinstance(event, e.UserTaskReminded)
     assert event.stage == "half"
@@ -212,7 +214,9 @@ def test_an_auditor_sees_which_line_was_changed(tmp_path: Path, part: str) -> No
     chain = chain_of(*THREE)
     lines = list(export(INSTANCE, chain, 3, chain[-1].hash))
     line = json.loads(lines[2])
-    line[part] = {"seq": 7, "hash": "00" * 32, "salt": "00" * 16}.get(part) or line[part].replace("ann", "eve").replace("通过", "不过")
+    line[part] = {"seq": 7, "hash": "00" * 32, "salt": "00" * 16}.get(part) or line[part].replace("ann", "eve").replace(
+        "通过", "不过"
+    )
     lines[2] = json.dumps(line).encode() + b"\n"
 
     result = run_script(tmp_path, lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -10,15 +11,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from argon2 import PasswordHasher
+
 from engine import history
 from engine.assembly import Engine, open_engine
 from engine.clock import Clock, MovableClock, SystemClock
 from engine.events import Recorded
 from engine.handler import HandlerRegistry
 from engine.handler import handler as register
-from engine.model import SYSTEM, Actor, Deployment, InstanceId, ProcessInstance, UserTask
+from engine.model import SYSTEM, Actor, Deployment, InstanceId, ProcessInstance, User, UserTask
 from engine.settings import read_settings
-from engine.store.database import Database
+from engine.store import people as stored_people
+from engine.store.database import Database, micros
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # nine o'clock in Shanghai
 
@@ -33,13 +37,22 @@ PEOPLE = (OWNER, MANAGER, ANN, BOB, EVE)
 FOR_ENGINEERS = {"camunda_candidateGroups": "presale_engineer"}
 
 
+_scratch = tempfile.TemporaryDirectory(prefix="psmflow-tests-")
+atexit.register(_scratch.cleanup)
+
+
 @cache
 def _empty_database() -> Path:
     """Migrate once in this run of the tests; every house begins with a copy."""
-    folder = Path(tempfile.mkdtemp(prefix="psmflow-tests-"))
-    settings = read_settings({}, data=folder, synchronous="NORMAL")
+    settings = read_settings({}, data=Path(_scratch.name), synchronous="NORMAL")
     Database(settings, SystemClock()).close()
     return settings.database
+
+
+@cache
+def _password() -> str:
+    """Hash “long enough” once: a hash is slow on purpose."""
+    return PasswordHasher().hash("long enough")
 
 
 class House:
@@ -73,9 +86,10 @@ class House:
         return register(type, registry=self.handlers, **options)
 
     def add_people(self, *people: Actor) -> None:
-        for person in people or PEOPLE:
-            mail = f"{person.id}@example.com"
-            self.engine.people.add_user(SYSTEM, person.id, person.name, "long enough", person.groups, mail)
+        with self.engine._database.writing() as tx:
+            for p in people or PEOPLE:
+                added = User(id=p.id, name=p.name, mail=f"{p.id}@example.com", groups=p.groups, active=True)
+                assert stored_people.add(tx, added, _password(), micros(self.clock.now()))
 
     def deploy(self, *diagrams: bytes, files: Mapping[str, bytes] | None = None) -> Deployment:
         given = {f"{n}.bpmn": xml for n, xml in enumerate(diagrams)}

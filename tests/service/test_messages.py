@@ -88,6 +88,41 @@ def test_kept_messages_are_delivered_one_to_each(house: House) -> None:
     assert [house.engine.instances.variables(SYSTEM, i.id)["n"] for i in two] == [1, 2]
 
 
+#: Waits twice for the same message, one wait after the other.
+TWICE = diagram(
+    process(
+        start(), user("first"), receive("r", "mA", properties(correlationKey="= number")),
+        receive("r2", "mA", properties(correlationKey="= number")), user("after"), end(), "s>first", "first>r", "r>r2", "r2>after", "after>e"
+    )
+)  # fmt: skip
+
+
+def test_one_command_takes_each_kept_message_once_and_in_order(house: House) -> None:
+    """A message taken in a command is deleted when it commits: until then it must not be given again, let alone endlessly."""
+    house.deploy(TWICE)
+    for n in (1, 2, 3):
+        house.engine.messages.correlate(SYSTEM, "mA", {"n": n, f"had_{n}": True}, correlation_key="N", keep_for=timedelta(days=1))
+    started = house.start(variables={"number": "N"})
+
+    house.complete(started.id, "first", by=SYSTEM)
+
+    assert arrived(house, started.id)
+    found = house.engine.instances.variables(SYSTEM, started.id)
+    assert (found["n"], found["had_1"], found["had_2"], "had_3" in found) == (2, True, True, False)
+    assert house.rows("select count(*) from message") == [(1,)]
+
+
+def test_one_kept_message_does_not_serve_two_waits(house: House) -> None:
+    house.deploy(TWICE)
+    house.engine.messages.correlate(SYSTEM, "mA", {"n": 1}, correlation_key="N", keep_for=timedelta(days=1))
+    started = house.start(variables={"number": "N"})
+
+    house.complete(started.id, "first", by=SYSTEM)
+
+    assert not arrived(house, started.id)
+    assert house.rows("select count(*) from message") == [(0,)]
+
+
 def test_the_same_message_sent_twice_is_delivered_once(house: House) -> None:
     house.deploy(WAITS)
     one = house.start(variables={"number": "N"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import socket
 import threading
 from datetime import timedelta
 from email.message import EmailMessage
@@ -21,12 +21,15 @@ from engine.errors import AccessDenied, NotFound
 from engine.handler import Job
 from engine.model import SYSTEM, Actor
 from engine.service.people import InvalidPerson
-from tests.bpmn.build import diagram, end, process, service, start, timer, user
 from tests.bpmn.build import catch as catching
+from tests.bpmn.build import diagram, end, process, service, start, timer, user
 from tests.service.house import ANN, BOB, EVE, OWNER, House
 
 ADMIN = Actor(id="root", groups=frozenset({"system_admin"}))
 SENDS = diagram(process(start(), service("w", "tell"), user("after"), end(), "s>w", "w>after", "after>e"))
+
+
+PLAIN = diagram(process(start(), user("a"), end(), "s>a", "a>e"))
 
 
 def test_the_right_password_gives_the_actor_and_no_other_does(house: House) -> None:
@@ -114,9 +117,11 @@ class MailServer:
     def __init__(self) -> None:
         self.got: list[EmailMessage] = []
         self.refuse = False
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._controller = Controller(self, hostname="127.0.0.1", port=self._port)
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.refuse:
             return "451 later"
         message = BytesParser(policy=default).parsebytes(envelope.content if isinstance(envelope.content, bytes) else b"")
@@ -133,8 +138,7 @@ class MailServer:
 
     @property
     def address(self) -> str:
-        assert self._controller.server is not None
-        return "smtp://127.0.0.1:%d" % self._controller.server.sockets[0].getsockname()[1]
+        return f"smtp://127.0.0.1:{self._port}"
 
 
 def mailing(house: House) -> None:
@@ -233,7 +237,7 @@ def test_reminders_are_mailed_too(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------------------------------ the house
 def test_one_changed_byte_of_a_stored_event_or_payload_is_found(house: House) -> None:
-    house.deploy(SENDS)
+    house.deploy(PLAIN)
     one, two = house.start(variables={"x": "abc"}), house.start()
     assert house.engine.audit.verify() == ()
     assert house.engine.audit.last_checked.instances == 2
@@ -246,12 +250,11 @@ def test_one_changed_byte_of_a_stored_event_or_payload_is_found(house: House) ->
 
 
 def test_a_cut_tail_and_a_deleted_instance_are_found(house: House) -> None:
-    house.deploy(SENDS)
+    house.deploy(PLAIN)
     started = house.start()
     house.change("delete from event where seq = (select max(seq) from event)")
 
     assert [b.kind for b in house.engine.audit.verify(started.id)] == ["tail"]
-    house.change("pragma foreign_keys = off") if False else None
     for table in ("instance_state", "user_task_candidate", "user_task", "job"):
         house.change(f"delete from {table}")
     house.change("delete from instance")
@@ -272,6 +275,8 @@ def test_a_backup_is_a_whole_engine_while_others_go_on_working(house: House, tmp
     worker.start()
     try:
         for n in range(3):
+            while len(ids) < 3 * n + 2:
+                assert worker.is_alive()
             house.engine.audit.backup(tmp_path / f"copy{n}" / "psmflow.db")
     finally:
         stop.set()
@@ -282,7 +287,6 @@ def test_a_backup_is_a_whole_engine_while_others_go_on_working(house: House, tmp
         assert copy.engine.audit.verify() == ()
         assert copy.rows("pragma integrity_check") == [("ok",)]
         copy.close()
-    assert len(ids) > 3
 
 
 def test_health_tells_lag_of_timers_and_jobs(house: House) -> None:
@@ -310,13 +314,10 @@ def test_health_tells_lag_of_timers_and_jobs(house: House) -> None:
     )  # fmt: skip
 
 
-def test_health_says_when_the_database_is_gone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.deploy(SENDS)
-    house.change("drop table start_event")
+def test_health_says_when_the_database_does_not_answer(house: House) -> None:
     house.change("drop table incident")
 
     assert not house.engine.audit.health().ok
-    assert sqlite3.sqlite_version
 
 
 def test_due_work_runs_by_itself_when_the_engine_dispatches(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from engine.errors import (
 )
 from engine.model import SYSTEM, Actor, TaskId
 from engine.service.tasks import SeparationOfDuties
-from tests.bpmn.build import boundary, diagram, end, event, parallel, process, properties, start, timer, user
+from tests.bpmn.build import boundary, call, diagram, end, event, parallel, process, properties, start, timer, user
 from tests.service.house import ANN, BOB, EVE, FOR_ENGINEERS, MANAGER, OWNER, House
 
 TWO = diagram(process(start(), user("a", **FOR_ENGINEERS), user("b", **FOR_ENGINEERS), end(), "s>a", "a>b", "b>e"))
@@ -183,19 +183,48 @@ def test_who_did_one_half_is_kept_from_the_other_and_the_attempt_is_recorded(hou
     house.complete(started.id, "a", by=ANN)
     task = house.task(started.id, "b")
 
+    attempt = {
+        "claim": lambda: house.engine.tasks.claim(ANN, task.id),
+        "complete": lambda: house.engine.tasks.complete(ANN, task.id),
+        "assign": lambda: house.engine.tasks.assign(MANAGER, task.id, "ann", "please"),
+    }[how]
+
     with pytest.raises(SeparationOfDuties, match="SOD-04"):
-        match how:
-            case "claim":
-                house.engine.tasks.claim(ANN, task.id)
-            case "complete":
-                house.engine.tasks.complete(ANN, task.id)
-            case _:
-                house.engine.tasks.assign(MANAGER, task.id, "ann", "please")
+        attempt()
 
     (denied,) = house.events(started.id, "SeparationOfDutiesDenied")
     assert (denied.element, denied.rule) == ("b", "SOD-04")
     assert house.task(started.id, "b").assignee is None
     house.complete(started.id, "b", by=BOB)
+    assert house.status(started.id) == "completed"
+
+
+def test_who_did_one_half_is_kept_from_the_other_in_a_called_process(house: House) -> None:
+    apart = properties(separateFrom="p.a", separationRule="SOD-07")
+    checking = process(start("s2"), user("a2", **FOR_ENGINEERS), user("check", apart, **FOR_ENGINEERS), end("e2"), "s2>a2", "a2>check", "check>e2", id="checking")
+    house.deploy(diagram(process(start(), user("a", **FOR_ENGINEERS), call("c", "checking"), end(), "s>a", "a>c", "c>e"), checking))
+    started = house.start()
+    house.complete(started.id, "a", by=ANN)
+    house.complete(started.id, "a2", by=ANN)
+
+    with pytest.raises(SeparationOfDuties, match="SOD-07"):
+        house.engine.tasks.complete(ANN, house.task(started.id, "check").id)
+
+    house.complete(started.id, "check", by=BOB)
+    assert house.status(started.id) == "completed"
+
+
+def test_an_element_of_the_same_name_in_another_process_bars_nobody(house: House) -> None:
+    apart = properties(separateFrom="a")
+    checking = process(start("s2"), user("a", **FOR_ENGINEERS), user("check", apart, **FOR_ENGINEERS), end("e2"), "s2>a", "a>check", "check>e2", id="checking")
+    first = process(start(), user("a", **FOR_ENGINEERS), call("c", "checking"), end(), "s>a", "a>c", "c>e")
+    house.engine.deployments.deploy(SYSTEM, {"p.bpmn": diagram(first), "c.bpmn": diagram(checking)}, "two")
+    started = house.start()
+    house.complete(started.id, "a", by=ANN)
+    house.complete(started.id, "a", by=BOB)
+
+    house.complete(started.id, "check", by=ANN)
+
     assert house.status(started.id) == "completed"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
@@ -235,11 +236,13 @@ def _is_retries(text: str) -> bool:
 @rule(
     "FIELD-SEPARATION", DRAFT,
     zh="“{name}”的 separateFrom 指向“{other}”,{why_zh}", en='separateFrom of "{name}" points at "{other}", which {why}',
-    mend_zh="请填写本文件中用户任务的标识,逗号分隔", mend_en="Write ids of user tasks of this file, comma separated",
+    mend_zh="请填写本文件中用户任务的标识,或 流程.元素,逗号分隔", mend_en="Write ids of user tasks of this file, or process.element, comma separated",
 )
 def separation(document: Document) -> Hits:
     for task in document.each("userTask"):
         for other in words(document.property(task, "separateFrom")):
+            if re.fullmatch(r"[\w-]+\.[\w-]+", other):
+                continue  # a user task of another process of the same case, maybe of one that is not deployed yet
             target = document.find(other)
             if target is None:
                 yield hit(task, other=other, why="does not exist", why_zh="它不存在")

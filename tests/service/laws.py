@@ -1,0 +1,62 @@
+"""What must hold between any two commands: rows, history and the core's state say the same."""
+
+from __future__ import annotations
+
+from engine.bpmn import open_elements
+from engine.history import InstanceView, fold
+from engine.model import InstanceId
+from engine.store import instances
+from tests.service.house import House
+
+
+def require_agreement(house: House) -> None:
+    """Compare every table with the fold of the events and with the state of the core."""
+    assert house.engine.audit.verify() == ()
+    with house.engine._database.reading() as session:
+        for (id,) in house.rows("select id from instance"):
+            row = instances.load(session, id)
+            assert row is not None
+            view = fold(house.history(InstanceId(id)))
+            definition = house.engine._runtime.definitions.compiled(session, row.bundle_id).definition
+            live = open_elements(definition, row.state) if row.state is not None else ()
+            assert (view.seq, view.status.value, view.outcome) == (row.seq, row.status, row.outcome)
+            assert (row.state is None) == (row.status in ("completed", "cancelled"))
+            _tasks_agree(house, id, view, {e.token for e in live if e.kind == "userTask" and e.state == "ready"})
+            _work_agrees(house, id, row.status, view)
+            assert {e.token for e in live if not e.is_subscription} == set(view.positions) | set(view.arrivals)
+            waiting = {t for (t,) in house.rows("select token from subscription where instance_id = ?", id)}
+            assert waiting <= {e.token for e in live}
+
+
+def _tasks_agree(house: House, id: int, view: InstanceView, live: set[int]) -> None:
+    rows = house.rows(
+        "select token, assignee, due_at, state, candidate_groups, id from user_task where instance_id = ? and ended_at is null",
+        id,
+    )
+    assert {r[0] for r in rows} == set(view.tasks) == live
+    for token, assignee, due_at, state, groups, task in rows:
+        known = view.tasks[token]
+        assert assignee == known.assignee
+        assert (due_at is None) == (known.due_at is None)
+        assert state == ("suspended" if view.status.value == "suspended" else "open")
+        offered = {p for (p,) in house.rows("select principal from user_task_candidate where task_id = ?", task)}
+        free = assignee is None and state == "open"
+        assert offered == ({f"g:{g}" for g in groups.split(",") if g} if free else set())
+    ended = house.rows(
+        "select count(*) from user_task_candidate where task_id in (select id from user_task where ended_at is not null)"
+    )
+    assert ended == [(0,)]
+
+
+def _work_agrees(house: House, id: int, status: str, view: InstanceView) -> None:
+    timers = dict(house.rows("select token, due_at from job where instance_id = ? and kind = 'timer'", id))
+    if status != "suspended":
+        assert set(timers) == set(view.timers)
+    incidents = {
+        t for (t,) in house.rows("select coalesce(token, 0) from incident where instance_id = ? and resolved_at is null", id)
+    }
+    assert incidents == set(view.incidents)
+    held = {h for (h,) in house.rows("select held from job where instance_id = ? and kind in ('timer', 'service')", id)}
+    assert held <= ({1} if status == "suspended" else {0})
+    services = {t for (t,) in house.rows("select token from job where instance_id = ? and kind = 'service'", id)}
+    assert services <= set(view.positions)

@@ -1,0 +1,159 @@
+"""The database: migrations, ids, transactions, forked processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect
+
+from engine.clock import MovableClock, SystemClock
+from engine.settings import Settings, read_settings
+from engine.store.database import Database, instant, micros
+from engine.store.migrations import HEAD, migrate, scripts
+from engine.store.schema import METADATA
+from tests.service.house import MONDAY
+
+
+def settings(path: Path, **changes: object) -> Settings:
+    return read_settings({}, data=path, **changes)
+
+
+def test_the_migrations_make_the_schema_as_written(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'x.db'}")
+    migrate(engine)
+    migrate(engine)
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    indexes = {i["name"] for t in METADATA.tables for i in inspect(engine).get_indexes(t)}
+    assert indexes == {i.name for t in METADATA.tables.values() for i in t.indexes}
+    assert scripts().get_heads() == [HEAD]
+    engine.dispose()
+
+
+def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_open_and_close, args=(tmp_path,)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+
+    assert [w.exitcode for w in workers] == [0, 0, 0, 0]
+    database = Database(settings(tmp_path), SystemClock())
+    with database.reading() as session:
+        assert session.value("select count(*) from node_lease") == 4
+    database.close()
+
+
+def _open_and_close(path: Path) -> None:
+    database = Database(settings(path), SystemClock())
+    database.new_id()
+    database.close()
+
+
+def test_sqlite_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    for given, number in (("FULL", 2), ("NORMAL", 1)):
+        database = Database(settings(tmp_path / given, synchronous=given), SystemClock())
+        with database.reading() as session:
+            assert session.value("pragma journal_mode") == "wal"
+            assert session.value("pragma synchronous") == number
+            assert session.value("pragma foreign_keys") == 1
+        database.close()
+        assert (tmp_path / given).stat().st_mode & 0o077 == 0
+
+
+def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
+    database = Database(settings(tmp_path), SystemClock())
+
+    def half() -> None:
+        with database.writing() as tx:
+            tx.run("insert into meta (name, value) values ('a', '1')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
+    with database.writing() as tx:
+        assert tx.value("select count(*) from meta") == 0
+        with pytest.raises(sqlite3.IntegrityError):
+            tx.run("insert into membership (user_id, group_id) values ('nobody', 'x')")
+    database.close()
+
+
+def test_ids_never_meet_even_when_a_restart_finds_the_clock_where_it_was(tmp_path: Path) -> None:
+    clock = MovableClock(MONDAY)
+    seen: list[int] = []
+    for _ in range(3):
+        database = Database(settings(tmp_path), clock)
+        other = Database(settings(tmp_path), clock)
+        seen += [database.new_id() for _ in range(50)] + [other.new_id() for _ in range(50)]
+        database.close()
+        other.close()
+
+    assert len(set(seen)) == len(seen)
+    assert all(0 < id < 1 << 63 for id in seen)
+
+
+def test_a_long_running_process_renews_its_number(tmp_path: Path) -> None:
+    clock = MovableClock(MONDAY)
+    database = Database(settings(tmp_path), clock)
+    database.new_id()
+    for _ in range(5):
+        clock.advance(hours=20)
+        with database.writing():
+            pass
+
+    with database.reading() as session:
+        ((node, until),) = session.rows("select node, leased_until from node_lease")
+    assert node == 0
+    assert instant(until) > clock.now()
+    database.close()
+
+
+def test_when_every_number_was_used_the_one_given_up_longest_ago_is_used_again(tmp_path: Path) -> None:
+    clock = MovableClock(MONDAY)
+    database = Database(settings(tmp_path), clock)
+    with database.writing() as tx:
+        tx.run("delete from node_lease")
+        tx.run_many(
+            "insert into node_lease (node, owner, leased_until) values (?, ?, ?)",
+            [(n, f"o{n}", micros(MONDAY) - (5 if n == 77 else 1)) for n in range(1024)],
+        )
+    other = Database(settings(tmp_path), clock)
+
+    assert other.new_id() >> 12 & 1023 == 77
+    other.close()
+    database.close()
+
+
+def test_a_forked_process_has_its_own_connections_and_its_own_ids(tmp_path: Path) -> None:
+    database = Database(settings(tmp_path), MovableClock(MONDAY))
+    mine = [database.new_id() for _ in range(20)]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            theirs = [database.new_id() for _ in range(20)]
+            with database.writing() as tx:
+                tx.run("insert into meta (name, value) values ('child', 'was here')")
+            os.write(writer, " ".join(map(str, theirs)).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as pipe:
+        theirs = [int(word) for word in pipe.read().split()]
+    mine += [database.new_id() for _ in range(20)]
+
+    assert len(theirs) == 20
+    assert not set(mine) & set(theirs)
+    with database.reading() as session:
+        assert session.value("select value from meta where name = 'child'") == "was here"
+    database.close()
