@@ -215,13 +215,13 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
                 raise WrongState(what="流程实例", id="", state=workflow.status, action="挂起", action_en="suspended")
             workflow.status, workflow.suspended_since = InstanceStatus.SUSPENDED, workflow.at.isoformat()
             workflow.emit(log.InstanceSuspended(reason=command.reason))
-            workflow.freeze_timers()
+            workflow.freeze()
         case ResumeInstance():
             if workflow.status is not InstanceStatus.SUSPENDED:
                 raise WrongState(what="流程实例", id="", state=workflow.status, action="恢复", action_en="resumed")
             workflow.status, workflow.suspended_since = InstanceStatus.ACTIVE, None
             workflow.emit(log.InstanceResumed())
-            workflow.freeze_timers()
+            workflow.freeze()
         case _:
             raise TypeError(f"{type(command).__name__} is not a command of a running instance")
 
@@ -291,7 +291,15 @@ def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
     return Step(
         state=states.dump(workflow), events=tuple(workflow.events), jobs=tuple(workflow.jobs), timers=tuple(running),
         subscriptions=tuple(subscriptions), thrown=tuple(workflow.thrown), status=workflow.status,
-        outcome=workflow.outcome() if _has_ended(workflow) else None, refused=refused)
+        outcome=workflow.outcome() if _has_ended(workflow) else None, suspended=_suspended(workflow), refused=refused)
+
+
+def _suspended(workflow: Workflow) -> tuple[TokenId, ...]:
+    if not workflow.definition.suspends or not any(scope.suspenders for scope in workflow.scopes()):
+        return ()
+    return tuple(sorted(
+        TokenId(token.id) for token in workflow.tokens()
+        if isinstance(token.task_spec, UserTask) and token._state == READY and workflow.is_suspended_by_scope(token)))
 
 
 def visible_variables(definition: Definition, state: bytes, scope: TokenId | None = None) -> Values:

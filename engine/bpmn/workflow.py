@@ -768,10 +768,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     # ---------------------------------------------------------------------------------------------------------- suspension
     def is_suspended(self, token: Token) -> bool:
-        if self.suspended_since is not None:
-            return True
-        if not self.definition.suspends:
-            return False
+        return self.suspended_since is not None or (self.definition.suspends and self.is_suspended_by_scope(token))
+
+    def is_suspended_by_scope(self, token: Token) -> bool:
+        """True if an event sub-process suspends a scope around the token, and the token is not inside it."""
         at = token
         while True:
             scope = at.workflow
@@ -781,8 +781,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 return False
             at = scope.host
 
-    def freeze_timers(self) -> None:
+    def freeze(self) -> None:
         """Durations and cycles of what is suspended stand still; those of what is resumed move on by the time they stood."""
+        for token in self.tokens():
+            if token._state == READY and token.task_spec.has_dates:
+                token.task_spec.freeze(token, self.is_suspended(token))
         for token in self.waiting():
             for n, wait in enumerate(token.internal_data["waits"]):
                 plan = wait.get("timer")
