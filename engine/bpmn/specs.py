@@ -36,7 +36,7 @@ from engine.bpmn.workflow import (
     Workflow,
     failed,
 )
-from engine.feel import Expression, Result, YearsMonths
+from engine.feel import Expression, Result, YearsMonths, codec
 from engine.feel.dmn import DecisionModel
 from engine.model import NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
@@ -317,6 +317,10 @@ class Activity(Node):
             }
         top.write(token, values, scope=outside)
 
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The result cannot be taken over for now: keep it for the retry."""
+        token.internal_data["result"] = codec.dump(dict(values)).decode()
+
     def undo(self, token: Token) -> None:
         """The activity is a compensation handler and has to run now."""
         self._update(token)
@@ -472,12 +476,20 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
 
     def submit(self, token: Token, values: Values) -> None:
         """A person completed it."""
+        self._announce_completion(token, values)
+        self.give_out(token, values)
+        token.complete()
+
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The person has done it, whatever is wrong with the diagram's mapping."""
+        self._announce_completion(token, values)
+        super().keep_result(token, values)
+
+    def _announce_completion(self, token: Token, values: Values) -> None:
         due = token.internal_data.get("due")
         token.workflow.top_workflow.emit(log.UserTaskCompleted(
             process=self.process, element=self.bpmn_id, token=TokenId(token.id), values=dict(values),
             due_at=datetime.fromisoformat(due) if due else None))
-        self.give_out(token, values)
-        token.complete()
 
     def cancelled(self, token: Token, by: str | None) -> None:
         if token._state == READY:
@@ -577,6 +589,11 @@ class JobTask(Activity):
         del token.internal_data["job"]
         self.give_out(token, values)
         token.complete()
+
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The handler must not run again for what is wrong with the diagram's mapping."""
+        del token.internal_data["job"]
+        super().keep_result(token, values)
 
     def cancelled(self, token: Token, by: str | None) -> None:
         if "job" in token.internal_data:
@@ -1073,6 +1090,9 @@ class ReceiveTask(Catching):
 
     def receive(self, token: Token, values: Values) -> None:
         self.give_out(token, values)
+
+    def parked(self, token: Token) -> None:
+        self.keep_result(token, getattr(token, "payload", {}))
 
 
 class BoundaryEvent(Catching):

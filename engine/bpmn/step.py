@@ -6,7 +6,7 @@ token at the same place; the rest of the command stands.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -181,10 +181,10 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
         case CompleteUserTask():
             assert token is not None
             _require_running(workflow, token)
-            _act(workflow, token, lambda: token.task_spec.submit(token, command.values))
+            _act(workflow, token, lambda: token.task_spec.submit(token, command.values), command.values)
         case CompleteJob():
             assert token is not None
-            _act(workflow, token, lambda: token.task_spec.job_done(token, command.values))
+            _act(workflow, token, lambda: token.task_spec.job_done(token, command.values), command.values)
         case ThrowBpmnError():
             assert token is not None
             _act(workflow, token, lambda: _throw(workflow, token, command))
@@ -226,10 +226,15 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
             raise TypeError(f"{type(command).__name__} is not a command of a running instance")
 
 
-def _act(workflow: Workflow, token: Token, action: object) -> None:
-    """Do something to a token and everything that it ends at once."""
-    assert callable(action)
+def _act(workflow: Workflow, token: Token, action: Callable[[], None], result: Values | None = None) -> None:
+    """Do something to a token and everything that it ends at once.
+
+    Args:
+        result: what a person or a handler gave; kept when it cannot be taken over, so that nobody has to do it again.
+    """
     if (token.id, RUNNING) in workflow.parked:
+        if result is not None:
+            token.task_spec.keep_result(token, result)
         workflow.park(token, RUNNING)
         return
     workflow.nesting += 1

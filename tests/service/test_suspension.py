@@ -8,7 +8,22 @@ import pytest
 
 from engine.errors import TaskSuspended
 from engine.model import SYSTEM, InstanceId, TaskState
-from tests.bpmn.build import call, catch, condition, diagram, end, event, event_sub, parallel, process, properties, service, start, throw, user
+from tests.bpmn.build import (
+    call,
+    catch,
+    condition,
+    diagram,
+    end,
+    event,
+    event_sub,
+    parallel,
+    process,
+    properties,
+    service,
+    start,
+    throw,
+    user,
+)
 from tests.service.house import ANN, FOR_ENGINEERS, MONDAY, OWNER, House
 from tests.service.laws import require_agreement
 
