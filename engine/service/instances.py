@@ -183,7 +183,7 @@ class Instances:
         )
 
     def suspend(self, actor: Actor, id: InstanceId, reason: str) -> None:
-        """Let an instance stand still: tasks leave the inboxes, timers and handlers wait.
+        """Let an instance stand still: tasks leave the inboxes, timers and handlers wait, durations do not run.
 
         Raises:
             AccessDenied, NotFound
