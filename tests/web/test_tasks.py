@@ -408,7 +408,7 @@ def test_a_typed_draft_may_hold_anything_without_breaking_the_page(house: House)
 
 def test_the_link_of_a_reminder_opens_the_task(house: House) -> None:
     task = house.task(hours=24 * 30)
-    house.clock.advance(days=10)
+    house.clock.advance(days=1, hours=6)
     house.run_jobs()
     browser = house.browser("wang")
 
