@@ -85,20 +85,21 @@ CANCELLERS = frozenset({"sales_manager", "company_leader", "process_owner"})
 #: A supervisor may hand another's task on.
 SUPERVISORS = frozenset({"presale_manager", "sales_manager", "bid_manager", "process_owner"})
 
-Platform = Literal["deploy", "draw", "administer people", "see definitions", "see every instance", "mend incidents", "see variables", "back up"]
+Platform = Literal["deploy", "draw", "administer people", "see definitions", "see every instance", "see incidents", "mend incidents", "see variables", "back up"]
 _PLATFORM: Mapping[str, frozenset[str]] = {
     "draw": frozenset({"process_owner", "reviewer"}),
     "deploy": frozenset({"process_owner"}),
     "administer people": frozenset({"system_admin"}),
     "see definitions": frozenset(GROUPS),
     "see every instance": OVERSEERS,
+    "see incidents": frozenset({"process_owner", "presale_manager", "auditor", "system_admin"}),
     "mend incidents": frozenset({"process_owner", "presale_manager"}),
     "see variables": frozenset({"process_owner", "auditor"}),
     "back up": frozenset({"system_admin"}),
 }
 _PLATFORM_ZH = {
     "draw": "编辑流程图", "deploy": "部署流程", "administer people": "管理用户与组", "see definitions": "查看流程",
-    "see every instance": "查看全部实例", "mend incidents": "处理异常", "see variables": "查看流程变量", "back up": "备份",
+    "see every instance": "查看全部实例", "see incidents": "查看异常", "mend incidents": "处理异常", "see variables": "查看流程变量", "back up": "备份",
 }
 
 
@@ -184,7 +185,7 @@ def may_see_instance(actor: Actor, *, started_by: str, participants: Iterable[st
 
     Args:
         participants: ids of people who acted in the instance.
-        groups: candidate groups of its user tasks, open or done.
+        groups: candidate groups of its user tasks, open or done, and of the messages it waits for.
     """
     return (
         is_system(actor) or bool(actor.groups & OVERSEERS) or actor.id == started_by or actor.id in set(participants)

@@ -83,6 +83,7 @@ def _attempt(
         workflow = Workflow(definition, at, parked)
         _start(workflow, command)
         workflow.settle()
+        workflow.meet_deadlines()
         return _step(workflow)
     workflow = states.load(definition, state, at, parked)
     if isinstance(command, StartInstance):
@@ -102,6 +103,8 @@ def _attempt(
     else:
         _carry_out(workflow, command, target)
         workflow.settle()
+    if not _has_ended(workflow):
+        workflow.meet_deadlines()
     return _step(workflow, refused)
 
 

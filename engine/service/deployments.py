@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import PurePath
@@ -136,6 +136,7 @@ class Deployments:
             decision_names=decision_names,
             job_outputs={type: frozenset(handler.gives) for type, handler in handlers.items()},
             deployed=known.diagrams,
+            takes_files=lambda ident: self._takes_files(session, forms, ident),
         )
 
     def _deployed(self, session: Session) -> _Deployed:
@@ -153,8 +154,15 @@ class Deployments:
             )
         return known
 
+    def _takes_files(self, session: Session, forms: Mapping[str, tuple[str, Form]], ident: str) -> bool:
+        """True if the form, given or deployed before, has a file field, in a list or not."""
+        if ident in forms:
+            return forms[ident][1].takes_files
+        body = definitions.artifact(session, "form", ident)
+        return body is not None and read_form(body, ident).takes_files
+
     # -- deploying
-    def deploy(self, actor: Actor, files: Files, name: str) -> Deployment:
+    def deploy(self, actor: Actor, files: Files, name: str, *, bases: Mapping[str, str] | None = None) -> Deployment:
         """Make diagrams, forms and decisions available: all of them, or none.
 
         A process gets a new version when its diagram, or a form or decision that it names, has changed; running instances
@@ -162,9 +170,11 @@ class Deployments:
 
         Args:
             files: ``{relative path: bytes}``: ``.bpmn``, ``.form``, ``.dmn``; others are kept beside them.
+            bases: ``{process key: SHA-256 of the draft or version that was opened}``: what must still stand.
 
         Raises:
             AccessDenied
+            StalePage: somebody saved or deployed one of `bases` meanwhile; nothing was changed.
             InvalidDiagram: something cannot be deployed; has every finding, nothing was changed.
         """
         access.require(actor, "deploy")
@@ -177,6 +187,9 @@ class Deployments:
             raise InvalidDiagram(read.findings, len(fatal), where + first.zh, where + first.en)
         at = self._runtime.clock.now()
         with self._database.writing() as tx:
+            posted = {digest(body) for body in files.values()}
+            for key, base in (bases or {}).items():
+                self._require_current(tx, key, base, posted)
             deployed = definitions.deployed_shas(tx)
             deployment_id = DeploymentId(self._database.new_id())
             if all(deployed.get(n) == digest(b) for n, b in files.items()):
@@ -361,16 +374,23 @@ class Deployments:
             raise InvalidDiagram(findings, len(errors), errors[0].zh, errors[0].en)
         at = self._runtime.clock.now()
         with self._database.writing() as tx:
-            saved = definitions.draft(tx, key)
-            newest = definitions.by_key(tx, key)
-            current = saved.sha256 if saved is not None else newest.sha256 if newest is not None else None
-            if current != base_sha256 and current != digest(xml):
-                raise StalePage(what=f"流程图“{newest.name if newest is not None else key}”")
+            saved, newest = self._require_current(tx, key, base_sha256, {digest(xml)})
             based_on = saved.based_on if saved is not None else newest.version if newest is not None else None
             definitions.save_draft(tx, key=key, xml=xml, based_on=based_on, at=micros(at), by=actor.id)
             kept = definitions.draft(tx, key)
         assert kept is not None
         return replace(kept, findings=findings)
+
+    def _require_current(
+        self, tx: Session, key: str, base: str | None, posted: Collection[str]
+    ) -> tuple[Draft | None, ProcessDefinition | None]:
+        """Return draft and newest version of a process; raise `StalePage` unless what was opened, or posted, is what stands."""
+        saved = definitions.draft(tx, key)
+        newest = definitions.by_key(tx, key)
+        current = saved.sha256 if saved is not None else newest.sha256 if newest is not None else None
+        if current != base and current not in posted:
+            raise StalePage(what=f"流程图“{newest.name if newest is not None else key}”")
+        return saved, newest
 
     def catalogue(self, actor: Actor) -> Catalogue:
         """Return what the modeler offers: everything that a diagram may name.

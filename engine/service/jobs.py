@@ -345,7 +345,7 @@ class Jobs:
         Raises:
             AccessDenied
         """
-        access.require(actor, "mend incidents")
+        access.require(actor, "see incidents")
         with self._database.reading() as session:
             return tuple(jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
 

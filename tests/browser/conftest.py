@@ -86,7 +86,7 @@ class Desk:
         self.open("/login")
         self.page.fill("#user", user)
         self.page.fill("#password", "demo")
-        self.page.get_by_role("button", name="登录").click()
+        self.page.get_by_role("button", name="登录", exact=True).click()
         self.page.wait_for_url(self.house.url + "/")
 
     def submit(self) -> None:

@@ -463,6 +463,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "FORM-UNKNOWN": (
         knowing(line(user("x", camunda_formKey="p.y")), forms=frozenset({"p.x"})),
         knowing(line(user("x", camunda_formKey="p.x")), forms=frozenset({"p.x"}))),
+    "FORM-FILE": (
+        knowing(one(start(camunda_formKey="p.y"), end(), "s>e"), takes_files=lambda form: form == "p.y"),
+        knowing(one(start(camunda_formKey="p.x"), user("x", camunda_formKey="p.y"), end(), "s>x", "x>e"), takes_files=lambda form: form == "p.y")),
     "GROUP-UNKNOWN": (
         knowing(line(user("x", camunda_candidateGroups="bid_manager, bid_manger")), groups=frozenset({"bid_manager"})),
         knowing(line(user("x", camunda_candidateGroups="bid_manager")), groups=frozenset({"bid_manager"}))),

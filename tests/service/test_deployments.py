@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import AccessDenied, InvalidDiagram, NotFound, StalePage
 from engine.model import SYSTEM, Severity
-from tests.bpmn.build import call, catch, diagram, end, process, properties, service, start, timer, user
+from tests.bpmn.build import call, catch, diagram, end, process, properties, receive, service, start, timer, user
 from tests.service.house import ANN, OWNER, House
 
 ONE = diagram(process(start(), user("a"), end(), "s>a", "a>e"))
@@ -171,3 +171,39 @@ def test_the_catalogue_lists_what_a_diagram_may_name(house: House) -> None:
     assert [c.id for c in catalogue.processes] == ["p"]
     assert "presale_manager" in [c.id for c in catalogue.groups]
     assert "ann" in [c.id for c in catalogue.users]
+
+
+FILE_FORM = json.dumps({"id": "p.files", "components": [
+    {"type": "group", "label": "G", "components": [{"type": "filepicker", "key": "paper", "label": "文件"}]},
+]}).encode()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        diagram(process(start(camunda_formKey="p.files"), user("a"), end(), "s>a", "a>e")),
+        diagram(process(start(), receive("a", "mA", properties(form="p.files", correlationKey="1")), end(), "s>a", "a>e")),
+    ],
+    ids=["start", "event"],
+)
+def test_a_file_field_where_no_task_keeps_the_file_is_refused(house: House, xml: bytes) -> None:
+    for files in ({"a.form": FILE_FORM}, {}):  # given with the diagram, then deployed before it
+        with pytest.raises(InvalidDiagram) as refused:
+            house.deploy(xml, files=files)
+        assert "FORM-FILE" in [f.rule for f in refused.value.findings]
+        house.deploy(diagram(process(start(), user("a", camunda_formKey="p.files"), end(), "s>a", "a>e", id="q")), files={"a.form": FILE_FORM})
+
+
+def test_a_diagram_that_somebody_else_changed_meanwhile_is_not_deployed_over_it(house: House) -> None:
+    house.deploy(ONE)
+    opened = house.engine.deployments.draft(OWNER, "p").sha256
+    mine, theirs = ONE.replace(b'"s_a"', b'"s_to_a"'), ONE.replace(b'"s_a"', b'"from_s"')
+    saved = house.engine.deployments.save_draft(SYSTEM, "p", theirs, opened)
+
+    with pytest.raises(StalePage):
+        house.engine.deployments.deploy(OWNER, {"p.bpmn": mine}, "mine", bases={"p": opened})
+
+    assert [d.version for d in house.engine.deployments.versions(OWNER, "p")] == [1]
+    assert house.engine.deployments.draft(OWNER, "p").xml == theirs
+    house.engine.deployments.deploy(OWNER, {"p.bpmn": mine}, "mine", bases={"p": saved.sha256})
+    assert [d.version for d in house.engine.deployments.versions(OWNER, "p")] == [2, 1]

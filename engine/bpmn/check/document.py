@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,7 @@ class CheckContext:
 
     Attributes:
         forms: form ids. job_types: registered handlers. decisions: DMN decision ids. groups: role ids.
+        takes_files: True for the id of a form that has a file field.
         processes: keys of processes; those of the files that are checked together are known anyway.
         form_names, decision_names: ``{id: what it does with variables}``. job_outputs: ``{job type: variables it gives}``.
             Where one of the three is None, no name is reported as unknown.
@@ -76,6 +77,7 @@ class CheckContext:
     job_types: frozenset[str] | None = None
     decisions: frozenset[str] | None = None
     processes: frozenset[str] | None = None
+    takes_files: Callable[[str], bool] | None = None
     groups: frozenset[str] | None = None
     form_names: Mapping[str, FormNames] | None = None
     decision_names: Mapping[str, DecisionNames] | None = None

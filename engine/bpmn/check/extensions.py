@@ -71,6 +71,22 @@ def form_unknown(document: Document) -> Hits:
 
 
 @rule(
+    "FORM-FILE", DRAFT,
+    zh="“{name}”的表单“{form}”有文件字段,但发起和登记事件时没有任务可以保存文件",
+    en='The form "{form}" of "{name}" has a file field, but there is no task yet that could keep the file',
+    mend_zh="请从该表单删去文件字段,改放在后面的用户任务上", mend_en="Take the file field out of this form; ask for the file in a user task that follows",
+)
+def file_before_task(document: Document) -> Hits:
+    takes_files = document.context.takes_files
+    if takes_files is None:
+        return
+    for node in document.each("startEvent", "intermediateCatchEvent", "boundaryEvent", "receiveTask"):
+        for form in (document.camunda(node, "formKey") if document.kind(node) == "startEvent" else "", document.property(node, "form")):
+            if form and takes_files(form):
+                yield hit(node, form=form)
+
+
+@rule(
     "GROUP-UNKNOWN", DRAFT,
     zh="“{name}”的角色“{group}”不存在{near_zh}", en='The group "{group}" of "{name}" does not exist{near}',
     mend_zh="请改正角色标识,或先由管理员建立该角色", mend_en="Correct the id of the group, or let an administrator create it",
