@@ -303,7 +303,21 @@ class InstanceView:
     timers: dict[TokenId, datetime] = field(default_factory=dict)
     incidents: dict[TokenId, str] = field(default_factory=dict)
     variables: dict[TokenId | None, dict[str, Any]] = field(default_factory=dict)
+    suspenders: dict[TokenId, TokenId | None] = field(default_factory=dict)  #: ``{event sub-process: the scope it suspends}``
     performers: dict[str, str] = field(default_factory=dict)  #: ``{element: who completed its user task last}``
+
+
+    def is_suspended(self, token: TokenId) -> bool:
+        """True if `token` stands still: with its whole instance, or because an event sub-process suspends a scope around it."""
+        if self.status is InstanceStatus.SUSPENDED:
+            return True
+        at: TokenId | None = token
+        while at is not None and at in self.positions:
+            scope = self.positions[at].scope
+            if at not in self.suspenders and scope in self.suspenders.values():
+                return True
+            at = scope
+        return False
 
 
 def fold(history: Iterable[Recorded]) -> InstanceView:
@@ -340,6 +354,10 @@ def apply(view: InstanceView, recorded: Recorded) -> None:
             view.status = InstanceStatus.SUSPENDED
         case e.InstanceResumed():
             view.status = InstanceStatus.ACTIVE
+        case e.ScopeSuspended():
+            view.suspenders[event.token] = event.scope
+        case e.ScopeResumed():
+            view.suspenders.pop(event.token, None)
         case e.ActivityStarted():
             view.arrivals.pop(event.token, None)
             view.positions[event.token] = Position(
@@ -423,4 +441,5 @@ def _all_gone(view: InstanceView, at: datetime) -> None:
     view.arrivals.clear()
     view.tasks.clear()
     view.timers.clear()
+    view.suspenders.clear()
     view.incidents = {token: kind for token, kind in view.incidents.items() if not token}  # what it threw is still on its way

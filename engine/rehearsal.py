@@ -47,6 +47,8 @@ from engine.events import (
     InstanceSuspended,
     MessageCorrelated,
     Recorded,
+    ScopeResumed,
+    ScopeSuspended,
     TimerFired,
     UserTaskCompleted,
     UserTaskCreated,
@@ -481,6 +483,10 @@ def _sentence(event: Event, names: Mapping[tuple[str, str], str]) -> str:
             return f"流程取消:{event.reason}"
         case InstanceSuspended():
             return "流程挂起"
+        case ScopeSuspended():
+            return f"{name}:其余部分挂起"
+        case ScopeResumed():
+            return f"{name}结束,不再挂起其余部分"
         case UserTaskCreated():
             return f"  待办:{name}"
         case UserTaskCompleted():

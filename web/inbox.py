@@ -178,8 +178,8 @@ def change_rows(raw: dict[str, Any]) -> bool:
     for step in steps:
         if isinstance(scope, dict):
             scope = scope.get(step)
-        elif isinstance(scope, list) and step.isdecimal() and int(step) < len(scope):
-            scope = scope[int(step)]
+        elif isinstance(scope, list) and (place := _whole(step)) is not None and place < len(scope):
+            scope = scope[place]
     rows = scope.get(name) if isinstance(scope, dict) else None
     if isinstance(rows, list):
         if number is None:

@@ -104,6 +104,10 @@ def sentence(event: Event, names: Names, person: Callable[[str], str]) -> Told |
             return Told(text=gettext("挂起流程"), tone="warn", said=reason)
         case events.InstanceResumed():
             return Told(text=gettext("恢复流程"), tone="ok")
+        case events.ScopeSuspended():
+            return Told(text=gettext("“%(name)s”开始，其余部分挂起", name=name), tone="warn")
+        case events.ScopeResumed():
+            return Told(text=gettext("“%(name)s”结束，不再挂起其余部分", name=name), tone="ok")
         case events.UserTaskCreated(due_at=due):
             text = gettext("“%(name)s”待办理，到期 %(due)s", name=event.name, due=when(due)) if due else gettext("“%(name)s”待办理", name=event.name)
             return Told(text=text, tone="muted")

@@ -36,7 +36,7 @@ from engine.bpmn.workflow import (
     Workflow,
     failed,
 )
-from engine.feel import Expression, Result, YearsMonths
+from engine.feel import Expression, Result, YearsMonths, codec
 from engine.feel.dmn import DecisionModel
 from engine.model import NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
@@ -71,7 +71,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
 
     start_quantity = completion_quantity = 1
-    is_activity = is_event = is_host = is_event_subprocess = watches = has_moving_dates = has_deadline_of_timer = False
+    is_activity = is_event = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
     reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
     ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
     boundary: tuple[BoundaryEvent, ...] = ()
@@ -153,10 +153,9 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     def announce(self, token: Token) -> None:
         """Record that the node begins."""
         owner = token.internal_data.get("owner")
-        place = token.workflow.parent_task_id
         token.workflow.top_workflow.emit(log.ActivityStarted(
-            process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=self.kind,
-            scope=None if place is None else TokenId(place), host=None if owner is None else TokenId(owner)))
+            process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=self.kind, scope=_place(token.workflow),
+            host=None if owner is None else TokenId(owner)))
 
     def announce_end(self, token: Token) -> None:
         token.workflow.top_workflow.emit(
@@ -318,6 +317,10 @@ class Activity(Node):
             }
         top.write(token, values, scope=outside)
 
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The result cannot be taken over for now: keep it for the retry."""
+        token.internal_data["result"] = codec.dump(dict(values)).decode()
+
     def undo(self, token: Token) -> None:
         """The activity is a compensation handler and has to run now."""
         self._update(token)
@@ -366,7 +369,13 @@ class UserTaskFields:
 
 
 class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
-    """Work for a person. `working_due`: the rule that counts working days (instant, days, zone) -> instant."""
+    """Work for a person. `working_due`: the rule that counts working days (instant, days, zone) -> instant.
+
+    Its token remembers ``since``, ``due``, ``deadline`` (ISO 8601, UTC), while it is suspended ``frozen`` (since when), and
+    ``stood``: seconds that it was suspended before.
+    """
+
+    has_dates = True
 
     def __init__(
         self, wf_spec: ProcessSpec, element: str, fields: UserTaskFields, zone: ZoneInfo,
@@ -387,6 +396,8 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         self.bind_inputs(token)
         top, fields, data = token.workflow.top_workflow, self.fields, token.internal_data
         data["since"] = top.at.isoformat()
+        if top.is_suspended(token):
+            data["frozen"] = top.at.isoformat()
         due, deadline = self.dates(token)
         self._remember(token, due, deadline)
         priority = 50 if fields.priority is None else text_of(fields.priority, token, top)
@@ -394,7 +405,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             priority = max(0, min(100, int(priority)))
         except (TypeError, ValueError) as exc:
             raise timers.BadTime(f"the priority {shown(fields.priority)} is {priority!r}, not a number from 0 to 100") from exc
-        follow_up = self._instant(token, fields.follow_up)
+        follow_up = self._instant(token, fields.follow_up, top.at)
         top.emit(log.UserTaskCreated(
             process=self.process, element=self.bpmn_id, token=TokenId(token.id), name=self.label,
             form=optional_text(fields.form, token, top), assignee=optional_text(fields.assignee, token, top),
@@ -403,18 +414,23 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             properties={name: plain(text_of(text, token, top)) for name, text in fields.properties}))
 
     def dates(self, token: Token) -> tuple[datetime | None, datetime | None]:
-        """Return (due, deadline): `camunda:dueDate`, property `workingDue`, else two working days."""
+        """Return (due, deadline): `camunda:dueDate`, property `workingDue`, else two working days.
+
+        What is due some time after the beginning is due later by the time that the task was suspended; a deadline never moves.
+        """
         top, fields = token.workflow.top_workflow, self.fields
-        due = self._instant(token, fields.due)
+        since = datetime.fromisoformat(token.internal_data["since"])
+        from_ = since + timedelta(seconds=token.internal_data.get("stood", 0))
+        due = self._instant(token, fields.due, from_)
         if fields.due is None:
             days = 2 if fields.working_due is None else text_of(fields.working_due, token, top)
             try:
                 days = int(days)
             except (TypeError, ValueError) as exc:
                 raise timers.BadTime(f"workingDue {shown(fields.working_due)} is {days!r}, not a number of days") from exc
-            due = self.working_due(datetime.fromisoformat(token.internal_data["since"]), days, self.zone.key).astimezone(UTC)
+            due = self.working_due(from_, days, self.zone.key).astimezone(UTC)
         if fields.deadline is not None:
-            return due, self._instant(token, fields.deadline)
+            return due, self._instant(token, fields.deadline, since)
         stopped = token.internal_data.get("deadline")
         return due, datetime.fromisoformat(stopped) if stopped else None
 
@@ -432,14 +448,13 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             process=self.process, element=self.bpmn_id, token=TokenId(token.id),
             due_at=datetime.fromisoformat(data["due"]) if data["due"] else None, deadline_at=deadline))
 
-    def _instant(self, token: Token, text: Text | None) -> datetime | None:
+    def _instant(self, token: Token, text: Text | None, since: datetime) -> datetime | None:
         if text is None:
             return None
         value = text_of(text, token, token.workflow.top_workflow)
         if value is None:
             return None
         if isinstance(value, timedelta | YearsMonths) or (isinstance(value, str) and value.startswith("P")):
-            since = datetime.fromisoformat(token.internal_data["since"])
             return timers.add_duration(since, timers.duration_text(value), self.zone)
         return timers.instant(value, self.zone)
 
@@ -449,7 +464,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         token.internal_data["deadline"] = deadline and deadline.isoformat()
 
     def look_again(self, token: Token) -> None:
-        """A variable changed that the dates may read."""
+        """A variable changed that the dates may read, or the task goes on after it was suspended."""
         data = token.internal_data
         try:
             due, deadline = self.dates(token)
@@ -460,14 +475,39 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             token.workflow.top_workflow.emit(log.UserTaskRescheduled(
                 process=self.process, element=self.bpmn_id, token=TokenId(token.id), due_at=due, deadline_at=deadline))
 
+    def freeze(self, token: Token, suspended: bool) -> None:
+        """Stand still, or go on: then what counts from the beginning moves by the time that it stood."""
+        data, top = token.internal_data, token.workflow.top_workflow
+        if suspended:
+            data.setdefault("frozen", top.at.isoformat())
+        elif "frozen" in data:
+            data["stood"] = data.get("stood", 0) + (top.at - datetime.fromisoformat(data.pop("frozen"))).total_seconds()
+            if data["due"] is not None and self.due_is_relative(token):
+                self.look_again(token)
+
+    def due_is_relative(self, token: Token) -> bool:
+        """True if the due date is a time after the beginning, not a date of its own."""
+        if self.fields.due is None:
+            return True
+        value = text_of(self.fields.due, token, token.workflow.top_workflow)
+        return isinstance(value, timedelta | YearsMonths) or (isinstance(value, str) and value.startswith("P"))
+
     def submit(self, token: Token, values: Values) -> None:
         """A person completed it."""
+        self._announce_completion(token, values)
+        self.give_out(token, values)
+        token.complete()
+
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The person has done it, whatever is wrong with the diagram's mapping."""
+        self._announce_completion(token, values)
+        super().keep_result(token, values)
+
+    def _announce_completion(self, token: Token, values: Values) -> None:
         due = token.internal_data.get("due")
         token.workflow.top_workflow.emit(log.UserTaskCompleted(
             process=self.process, element=self.bpmn_id, token=TokenId(token.id), values=dict(values),
             due_at=datetime.fromisoformat(due) if due else None))
-        self.give_out(token, values)
-        token.complete()
 
     def cancelled(self, token: Token, by: str | None) -> None:
         if token._state == READY:
@@ -567,6 +607,11 @@ class JobTask(Activity):
         del token.internal_data["job"]
         self.give_out(token, values)
         token.complete()
+
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The handler must not run again for what is wrong with the diagram's mapping."""
+        del token.internal_data["job"]
+        super().keep_result(token, values)
 
     def cancelled(self, token: Token, by: str | None) -> None:
         if "job" in token.internal_data:
@@ -1064,6 +1109,9 @@ class ReceiveTask(Catching):
     def receive(self, token: Token, values: Values) -> None:
         self.give_out(token, values)
 
+    def parked(self, token: Token) -> None:
+        self.keep_result(token, getattr(token, "payload", {}))
+
 
 class BoundaryEvent(Catching):
     """Its token is a subscription of the host until it happens; then it is a token like any other."""
@@ -1126,7 +1174,9 @@ class EventSubProcess(Catching, SubProcess):
         if self.suspends:
             top = workflow.top_workflow
             workflow.suspenders[my_task.id] = top.at.isoformat()
-            top.freeze_timers()
+            top.emit(log.ScopeSuspended(
+                process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), scope=_place(workflow)))
+            top.freeze()
         return None
 
     def open_scope(self, token: Token) -> tuple[Scope, str]:
@@ -1150,7 +1200,10 @@ class EventSubProcess(Catching, SubProcess):
 
     def _resume(self, token: Token) -> None:
         if token.workflow.suspenders.pop(token.id, None) is not None:
-            token.workflow.top_workflow.freeze_timers()
+            top = token.workflow.top_workflow
+            top.emit(log.ScopeResumed(
+                process=self.process, element=self.bpmn_id, token=TokenId(token.id), scope=_place(token.workflow)))
+            top.freeze()
 
     def cancelled(self, token: Token, by: str | None) -> None:
         cancel_subscription(self, token, by)
@@ -1298,6 +1351,11 @@ def cancel_subscription(spec: Catching, token: Token, by: str | None) -> None:
             process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), kind=data["incident"][0], reason="cancelled"))
     else:
         Node.cancelled(spec, token, by)
+
+
+def _place(workflow: AnyWorkflow) -> TokenId | None:
+    """The token by which the log names a scope."""
+    return None if workflow.parent_task_id is None else TokenId(workflow.parent_task_id)
 
 
 def own_scope(token: Token) -> Scope:

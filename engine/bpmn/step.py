@@ -6,7 +6,7 @@ token at the same place; the rest of the command stands.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -184,10 +184,10 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
         case CompleteUserTask():
             assert token is not None
             _require_running(workflow, token)
-            _act(workflow, token, lambda: token.task_spec.submit(token, command.values))
+            _act(workflow, token, lambda: token.task_spec.submit(token, command.values), command.values)
         case CompleteJob():
             assert token is not None
-            _act(workflow, token, lambda: token.task_spec.job_done(token, command.values))
+            _act(workflow, token, lambda: token.task_spec.job_done(token, command.values), command.values)
         case ThrowBpmnError():
             assert token is not None
             _act(workflow, token, lambda: _throw(workflow, token, command))
@@ -218,21 +218,26 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
                 raise WrongState(what="流程实例", id="", state=workflow.status, action="挂起", action_en="suspended")
             workflow.status, workflow.suspended_since = InstanceStatus.SUSPENDED, workflow.at.isoformat()
             workflow.emit(log.InstanceSuspended(reason=command.reason))
-            workflow.freeze_timers()
+            workflow.freeze()
         case ResumeInstance():
             if workflow.status is not InstanceStatus.SUSPENDED:
                 raise WrongState(what="流程实例", id="", state=workflow.status, action="恢复", action_en="resumed")
             workflow.status, workflow.suspended_since = InstanceStatus.ACTIVE, None
             workflow.emit(log.InstanceResumed())
-            workflow.freeze_timers()
+            workflow.freeze()
         case _:
             raise TypeError(f"{type(command).__name__} is not a command of a running instance")
 
 
-def _act(workflow: Workflow, token: Token, action: object) -> None:
-    """Do something to a token and everything that it ends at once."""
-    assert callable(action)
+def _act(workflow: Workflow, token: Token, action: Callable[[], None], result: Values | None = None) -> None:
+    """Do something to a token and everything that it ends at once.
+
+    Args:
+        result: what a person or a handler gave; kept when it cannot be taken over, so that nobody has to do it again.
+    """
     if (token.id, RUNNING) in workflow.parked:
+        if result is not None:
+            token.task_spec.keep_result(token, result)
         workflow.park(token, RUNNING)
         return
     workflow.nesting += 1
@@ -294,7 +299,15 @@ def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
     return Step(
         state=states.dump(workflow), events=tuple(workflow.events), jobs=tuple(workflow.jobs), timers=tuple(running),
         subscriptions=tuple(subscriptions), thrown=tuple(workflow.thrown), status=workflow.status,
-        outcome=workflow.outcome() if _has_ended(workflow) else None, refused=refused)
+        outcome=workflow.outcome() if _has_ended(workflow) else None, suspended=_suspended(workflow), refused=refused)
+
+
+def _suspended(workflow: Workflow) -> tuple[TokenId, ...]:
+    if not workflow.definition.suspends or not any(scope.suspenders for scope in workflow.scopes()):
+        return ()
+    return tuple(sorted(
+        TokenId(token.id) for token in workflow.tokens()
+        if isinstance(token.task_spec, UserTask) and token._state == READY and workflow.is_suspended_by_scope(token)))
 
 
 def visible_variables(definition: Definition, state: bytes, scope: TokenId | None = None) -> Values:

@@ -72,6 +72,7 @@ class Token(Task):  # type: ignore[misc]
         trail     [[fork, {name: digest}], …]: what its branch wrote since each fork that is still open
         incident  [kind, phase]
         finished  it ended its work; only the leaving is left
+        result    canonical JSON of what a person, a handler or a message gave to a task that is parked before it could take that over
     """
 
     taken: list[Flow]
@@ -555,10 +556,30 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             token.task_spec.begin(token)
         elif phase == CLOSING:
             self.scope_completed(token, self.subprocesses[token.id])
+        elif "result" in token.internal_data:
+            self._take_result(token)
         else:
             token._state = READY
             if not token.task_spec.manual:
                 self.agenda.append(token)
+
+    def _take_result(self, token: Token) -> None:
+        """Complete a task with what was given before its output mapping failed."""
+        if (token.id, RUNNING) in self.parked:
+            self.park(token, RUNNING)
+            return
+        self.nesting += 1
+        try:
+            token.task_spec.give_out(token, codec.load(token.internal_data["result"].encode()))
+            del token.internal_data["result"]
+            token.complete()
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(token, RUNNING, exc) from exc
+        finally:
+            self.nesting -= 1
+        self.close_scopes()
 
     def close_scopes(self) -> None:
         """Complete every scope that lost its last token."""
@@ -789,10 +810,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     # ---------------------------------------------------------------------------------------------------------- suspension
     def is_suspended(self, token: Token) -> bool:
-        if self.suspended_since is not None:
-            return True
-        if not self.definition.suspends:
-            return False
+        return self.suspended_since is not None or (self.definition.suspends and self.is_suspended_by_scope(token))
+
+    def is_suspended_by_scope(self, token: Token) -> bool:
+        """True if an event sub-process suspends a scope around the token, and the token is not inside it."""
         at = token
         while True:
             scope = at.workflow
@@ -802,8 +823,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 return False
             at = scope.host
 
-    def freeze_timers(self) -> None:
+    def freeze(self) -> None:
         """Durations and cycles of what is suspended stand still; those of what is resumed move on by the time they stood."""
+        for token in self.tokens():
+            if token._state == READY and token.task_spec.has_dates:
+                token.task_spec.freeze(token, self.is_suspended(token))
         for token in self.waiting():
             for n, wait in enumerate(token.internal_data["waits"]):
                 plan = wait.get("timer")

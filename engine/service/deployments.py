@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import PurePath
 
 from engine import access
 from engine.bpmn import describe
-from engine.bpmn.check import CheckContext, check
+from engine.bpmn.check import CheckContext, DecisionNames, FormNames, check, check_decisions
 from engine.bpmn.fields import as_json
 from engine.bpmn.xml import BPMN, read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
-from engine.feel.dmn import DecisionModel, load_decisions
-from engine.forms import Form, InvalidForm, read_form
+from engine.feel.dmn import Decision, DecisionModel, load_decisions
+from engine.forms import Component, Form, InvalidForm, read_form
 from engine.layout import lay_out
 from engine.model import (
     Actor,
@@ -44,8 +44,26 @@ class _Bundle:
 
     diagrams: dict[str, tuple[ProcessInfo, ...]]
     forms: dict[str, tuple[str, Form]]
-    decisions: dict[str, tuple[str, str]]
+    decisions: dict[str, tuple[str, Decision]]
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Deployed:
+    """What was deployed already, for checks: the newest of each.
+
+    Attributes:
+        generation: number of the last deployment.
+        form_ids, decision_ids: all of them, those too that rules of today would refuse and whose names are not known.
+        diagrams: ``{process key: diagram}``.
+    """
+
+    generation: int
+    form_ids: frozenset[str]
+    decision_ids: frozenset[str]
+    forms: Mapping[str, FormNames]
+    decisions: Mapping[str, DecisionNames]
+    diagrams: Mapping[str, bytes]
 
 
 class Deployments:
@@ -54,6 +72,7 @@ class Deployments:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._database = runtime.database
+        self._known: _Deployed | None = None
 
     # -- checking
     def check(self, files: Files) -> tuple[Finding, ...]:
@@ -64,7 +83,7 @@ class Deployments:
     def _read(self, session: Session, files: Files) -> _Bundle:
         findings: list[Finding] = []
         forms: dict[str, tuple[str, Form]] = {}
-        decisions: dict[str, tuple[str, str]] = {}
+        decisions: dict[str, tuple[str, Decision]] = {}
         for name, body in sorted(files.items()):
             suffix = PurePath(name).suffix
             if suffix == ".form":
@@ -77,48 +96,63 @@ class Deployments:
                     findings.append(_twice("form", name, "表单", form.id, forms[form.id][0]))
                 forms[form.id] = name, form
             elif suffix == ".dmn":
-                for ident, title in self._decisions(name, body, findings):
-                    if ident in decisions:
-                        findings.append(_twice("decision", name, "决策", ident, decisions[ident][0]))
-                    decisions[ident] = name, title
+                for decision in self._decisions(name, body, findings):
+                    if decision.id in decisions:
+                        findings.append(_twice("decision", name, "决策", decision.id, decisions[decision.id][0]))
+                    decisions[decision.id] = name, decision
         diagrams = {n: b for n, b in files.items() if PurePath(n).suffix == ".bpmn"}
         context = self._context(session, forms, decisions)
         found = tuple(check(diagrams, context))
         findings += found
         broken = {f.file for f in found if f.severity is Severity.ERROR}
-        described: dict[str, tuple[ProcessInfo, ...]] = {}
-        owners: dict[str, str] = {}
-        for name, body in sorted(diagrams.items()):
-            if name in broken:
-                continue
-            described[name] = tuple(describe(body))
-            for info in described[name]:
-                if info.key in owners:
-                    findings.append(_twice("process", name, "流程", info.key, owners[info.key]))
-                owners[info.key] = name
+        described = {name: tuple(describe(body)) for name, body in sorted(diagrams.items()) if name not in broken}
         order = [Severity.ERROR, Severity.DRAFT, Severity.WARNING]
         findings.sort(key=lambda f: (order.index(f.severity), f.file, f.line))
         return _Bundle(diagrams=described, forms=forms, decisions=decisions, findings=tuple(findings))
 
-    def _decisions(self, name: str, body: bytes, findings: list[Finding]) -> list[tuple[str, str]]:
+    def _decisions(self, name: str, body: bytes, findings: list[Finding]) -> tuple[Decision, ...]:
         try:
             model: DecisionModel = load_decisions(body)
         except ValueError as error:
             findings.append(_finding("decision", name, f"无法读取决策表:{error}", f"the decisions cannot be read: {error}"))
-            return []
-        return [(decision.id, decision.name) for decision in model.decisions]
+            return ()
+        findings += check_decisions(model, name)
+        return model.decisions
 
     def _context(
-        self, session: Session, forms: Mapping[str, tuple[str, Form]], decisions: Mapping[str, tuple[str, str]]
+        self, session: Session, forms: Mapping[str, tuple[str, Form]], decisions: Mapping[str, tuple[str, Decision]]
     ) -> CheckContext:
+        known = self._deployed(session)
+        form_names = {**known.forms, **{id: _form_names(form) for id, (_, form) in forms.items()}}
+        decision_names = {**known.decisions, **{id: _decision_names(decision) for id, (_, decision) in decisions.items()}}
+        handlers = self._runtime.handlers
         return CheckContext(
-            job_types=frozenset(self._runtime.handlers),
+            job_types=frozenset(handlers),
             groups=frozenset(access.GROUPS),
-            forms=frozenset(forms) | frozenset(definitions.artifacts(session, "form")),
-            decisions=frozenset(decisions) | frozenset(definitions.artifacts(session, "decision")),
-            processes=frozenset(d.key for d in definitions.newest(session)),
+            forms=known.form_ids | forms.keys(),
+            decisions=known.decision_ids | decisions.keys(),
+            processes=frozenset(known.diagrams),
+            form_names=form_names,
+            decision_names=decision_names,
+            job_outputs={type: frozenset(handler.gives) for type, handler in handlers.items()},
+            deployed=known.diagrams,
             takes_files=lambda ident: self._takes_files(session, forms, ident),
         )
+
+    def _deployed(self, session: Session) -> _Deployed:
+        generation = definitions.generation(session)
+        known = self._known
+        if known is None or known.generation != generation:
+            forms, tables = (definitions.newest_artifacts(session, kind) for kind in ("form", "decision"))
+            known = self._known = _Deployed(
+                generation=generation,
+                form_ids=frozenset(forms),
+                decision_ids=frozenset(tables),
+                forms={id: names for id, body in forms.items() if (names := _names_in_form(body)) is not None},
+                decisions={id: reads for id, body in tables.items() if (reads := _names_in_table(body, id)) is not None},
+                diagrams=definitions.newest_diagrams(session),
+            )
+        return known
 
     def _takes_files(self, session: Session, forms: Mapping[str, tuple[str, Form]], ident: str) -> bool:
         """True if the form, given or deployed before, has a file field, in a list or not."""
@@ -395,6 +429,47 @@ def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
+def _form_names(form: Form) -> FormNames:
+    fields = tuple(form.inputs())
+    return FormNames(
+        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset()))
+    )
+
+
+def _form_reads(components: Iterable[Component], row: frozenset[str]) -> Iterator[tuple[str, str, frozenset[str]]]:
+    for component in components:
+        name = component.key or component.label
+        for rule in (component.rule, component.required_if):
+            if rule is not None:
+                yield name, rule.text, row
+        if component.type == "table" and component.source:
+            yield name, component.source, row
+        if component.readonly and component.key and component.default is None and not row:
+            yield name, component.key, row
+        inner = row
+        if component.type == "dynamiclist":
+            inner = frozenset(each.key for each in Form(id="", components=component.components).inputs())
+        yield from _form_reads(component.components, inner)
+
+
+def _names_in_form(body: bytes) -> FormNames | None:
+    try:
+        return _form_names(read_form(body))
+    except InvalidForm:
+        return None
+
+
+def _names_in_table(body: bytes, id: str) -> DecisionNames | None:
+    try:
+        return next((_decision_names(each) for each in load_decisions(body).decisions if each.id == id), None)
+    except ValueError:
+        return None
+
+
+def _decision_names(decision: Decision) -> DecisionNames:
+    return DecisionNames(reads=decision.reads, writes=decision.entries)
+
+
 def _new_files(files: Files, read: _Bundle) -> list[NewFile]:
     found: list[NewFile] = []
     for name, body in sorted(files.items()):
@@ -403,7 +478,7 @@ def _new_files(files: Files, read: _Bundle) -> list[NewFile]:
         if kind == "form":
             artifacts = tuple((ident, form.title) for ident, (file, form) in read.forms.items() if file == name)
         elif kind == "decision":
-            artifacts = tuple((ident, title) for ident, (file, title) in read.decisions.items() if file == name)
+            artifacts = tuple((ident, decision.name) for ident, (file, decision) in read.decisions.items() if file == name)
         found.append(NewFile(name=name, kind=kind, body=body, artifacts=artifacts))
     return found
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from engine import access
-from engine.forms import Form, read_form
-from engine.model import Actor
+from engine.errors import InvalidValues
+from engine.feel import codec
+from engine.forms import UNREADABLE, Form, is_readable, read_form
+from engine.model import Actor, Values
 from engine.store import definitions
 from engine.store.database import Session
 
@@ -24,3 +28,34 @@ def form_of(session: Session, form_id: str | None, deployment_id: int) -> Form |
 def shown_to(actor: Actor, form: Form | None) -> Form | None:
     """Return the form without the fields that the person may not see; what they send for those counts for nothing."""
     return form if form is None or access.may_read_price(actor) else form.without_prices()
+
+
+_LINE = 200
+
+
+def line(field: str, text: str) -> str:
+    """Return what somebody called a thing, in one line.
+
+    Raises:
+        InvalidValues: longer than 200 characters, or no readable text.
+    """
+    found = " ".join(text.split())
+    if len(found) > _LINE:
+        raise InvalidValues({field: (f"最多 {_LINE} 个字,现有 {len(found)} 个。", f"At most {_LINE} characters; there are {len(found)}.")})
+    if not is_readable(found):
+        raise InvalidValues({field: UNREADABLE})
+    return found
+
+
+def storable(values: Mapping[str, Any]) -> Values:
+    """Return values that no form has looked at, as they are.
+
+    Raises:
+        InvalidValues: one of them is none of FEEL's data, or is no readable text.
+    """
+    found = dict(values)
+    try:
+        codec.dump(found)
+    except (TypeError, ValueError) as error:
+        raise InvalidValues({"": ("填写的内容含有无法保存的值。", f"a value cannot be stored: {error}")}) from error
+    return found

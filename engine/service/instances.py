@@ -31,13 +31,14 @@ from engine.model import (
     Values,
     WaitingJob,
 )
-from engine.service.forms import form_of, shown_to
+from engine.service.forms import form_of, line, shown_to, storable
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
 from engine.store import chain, definitions, instances, jobs, tasks
 from engine.store.database import Session, micros
 from engine.store.instances import InstanceRow
 
+_SEARCH = 200  #: characters; SQLite refuses patterns beyond some size
 #: Fields of events that hold data of the business: those who may not see variables get them of their own deeds alone.
 _DATA = ("values", "variables", "inputs", "result")
 
@@ -88,22 +89,32 @@ class Instances:
             AccessDenied: the actor may not start it.
             InvalidValues: the start form refuses `variables`.
         """
+        title, business_key = line("title", title), line("business_key", business_key)
         with self._database.reading() as session:
             definition = self._startable(session, actor, key, version)
             if not definition.info.startable:
                 raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
-            form = shown_to(actor, form_of(session, definition.info.start_form, definition.deployment_id))
-            values = dict(variables or {})
-            if form is not None:
-                at, zone = self._runtime.clock.now(), self._runtime.settings.time_zone
-                values = form.accept(values, variables={}, now=at, zone=zone)
+        values = self.accepted(actor, definition, variables or {})
         id = self.begin(
             actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key
         )
         return self._get(id)
 
+    def accepted(self, actor: Actor, definition: ProcessDefinition, raw: Values) -> Values:
+        """Return what the start form of a process accepts; without one, anything that can be stored.
+
+        Raises:
+            InvalidValues
+        """
+        with self._database.reading() as session:
+            form = shown_to(actor, form_of(session, definition.info.start_form, definition.deployment_id))
+        if form is None:
+            return storable(raw)
+        return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)
+
     def _startable(self, session: Session, actor: Actor, key: str, version: int | None) -> ProcessDefinition:
-        definition = definitions.by_key(session, key, version)
+        known = version is None or 0 < version < 1 << 31
+        definition = definitions.by_key(session, key, version) if known else None
         if definition is None:
             raise NotFound(what="流程 (process)", id=key if version is None else f"{key} v{version}")
         access.require_start(actor, definition.name, definition.info.starter_groups)
@@ -119,7 +130,7 @@ class Instances:
             start_event: element id of a message or signal start event; by default the none start event.
             scope: of the idempotency key; by default the actor's starts.
         """
-        scope = scope or f"start:{actor.id}"
+        scope = scope or f"start:{actor.id}:{key}"
 
         def make(session: Session) -> tuple[Turn, InstanceId]:
             compiled = self._runtime.definitions.current(session, key, version)
@@ -183,7 +194,7 @@ class Instances:
         )
 
     def suspend(self, actor: Actor, id: InstanceId, reason: str) -> None:
-        """Let an instance stand still: tasks leave the inboxes, timers and handlers wait.
+        """Let an instance stand still: tasks leave the inboxes, timers and handlers wait, durations do not run.
 
         Raises:
             AccessDenied, NotFound
@@ -264,7 +275,7 @@ class Instances:
             search: anywhere in title or business key, capitals or not.
             before: `Page.next` of the page before.
         """
-        limit = max(1, min(limit, 500))
+        limit, search = max(1, min(limit, 500)), search[:_SEARCH]
         only = None if access.may(actor, "see every instance") else (actor.id, tasks.principals(actor))
         with self._database.reading() as session:
             found = instances.find(
@@ -412,4 +423,4 @@ class ReasonMissing(EngineError):
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+    return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None

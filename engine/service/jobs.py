@@ -182,7 +182,7 @@ class Jobs:
             thrown = error
             self._settle(job, lambda turn: turn.job_threw(job, thrown, errands))
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it is tried again, then a person looks
-            message = "".join(traceback.format_exception_only(error)).strip()
+            message = _said(error)
             self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands))
         else:
             self._settle(job, lambda turn: turn.job_done(job, values, errands))
@@ -227,20 +227,34 @@ class Jobs:
         message = codec.load(job.body)
         channel, recipients = message["channel"], tuple(message["recipients"])
         try:
-            outside.deliver(self._runtime.settings, channel, message, f"{job.id}.{message['once']}", instant(job.due_at))
+            refused = outside.deliver(self._runtime.settings, channel, message, f"{job.id}.{message['once']}", instant(job.due_at))
         except OSError as error:
             problem = str(error)
             self._note(job, e.NotificationFailed(
                 process=job.process, element=job.element or None, channel=channel, recipients=recipients, message=problem
             ))  # fmt: skip
             raise
-        self._note(job, e.NotificationSent(
+        facts: list[e.Event] = [e.NotificationSent(
             process=job.process, element=job.element or None, channel=channel, recipients=recipients, subject=message["subject"]
-        ))  # fmt: skip
+        )]  # fmt: skip
+        if refused:
+            facts.append(e.NotificationFailed(
+                process=job.process, element=job.element or None, channel=channel, recipients=(), message=outside.refusal(refused)
+            ))  # fmt: skip
+        self._note(job, *facts, done=True)
 
-    def _note(self, job: JobRow, event: e.Event) -> None:
-        if job.instance_id is not None:
-            self._runtime.command(SYSTEM, job.instance_id, lambda turn: turn.record(event))
+    def _note(self, job: JobRow, *facts: e.Event, done: bool = False) -> None:
+        """Write facts into the history of the job's instance; `done`: the job goes in the same transaction, never told twice."""
+        if job.instance_id is None:
+            return
+
+        def do(turn: Turn) -> None:
+            for fact in facts:
+                turn.record(fact)
+            if done:
+                turn.also(lambda tx: jobs.finish(tx, job.id, job.fence))
+
+        self._runtime.command(SYSTEM, job.instance_id, do)
 
     def _failed(self, job: JobRow, error: Exception) -> None:
         """Try again later, or, after the last attempt, open an incident."""
@@ -258,6 +272,8 @@ class Jobs:
             return
 
         def do(turn: Turn) -> None:
+            if not jobs.held(turn.session, job.id, job.fence):
+                return  # the lease was over; whoever holds the job now settles it
             turn.require(lambda tx: jobs.fail(tx, job.id, job.fence, message))
             at = TokenId(job.token or 0)
             turn.link_incident(at, job.id)
@@ -299,12 +315,12 @@ class Jobs:
         for user_id in sorted(recipients):
             notice = NewNotice(
                 id=self._database.new_id(), user_id=user_id, at=micros(turn.at), subject=subject, body=body,
-                link=f"/tasks/{task.id}", instance_id=task.instance_id, once=f"{task.id}.{told.stage}.{was}",
+                link=_page(task), instance_id=task.instance_id, once=f"{task.id}.{told.stage}.{was}",
             )  # fmt: skip
             turn.also(partial(_tell, notice))
         addresses = [u.mail for u in people.find(turn.session, users=recipients) if u.mail]
         if self._runtime.settings.smtp and addresses:
-            link = f"{self._runtime.settings.base_url}/tasks/{task.id}"
+            link = f"{self._runtime.settings.base_url}{_page(task)}"
             turn.outbox(
                 JobKind.NOTIFICATION, "mail",
                 codec.dump({
@@ -388,12 +404,23 @@ class Jobs:
         self._runtime.command(actor, found.instance_id, do)
 
 
+def _said(error: BaseException) -> str:
+    """Return what an exception says, a group's parts one by one: “3 sub-exceptions” helps nobody."""
+    if isinstance(error, BaseExceptionGroup):
+        return "\n".join([f"{error.message}:", *(_said(part) for part in error.exceptions)])
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
 def _resolved(incident_id: int, at: int, by: str, tx: Session) -> None:
     jobs.resolve_incident(tx, incident_id, at=at, by=by)
 
 
 def _tell(notice: NewNotice, tx: Session) -> None:
     people.tell(tx, notice)
+
+
+def _page(task: UserTask) -> str:
+    return f"/task/{task.id}"
 
 
 _STAGES = {

@@ -24,7 +24,7 @@ from engine.model import (
     TokenId,
     Values,
 )
-from engine.service.forms import form_of, shown_to
+from engine.service.forms import form_of, shown_to, storable
 from engine.service.instances import Instances
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -66,9 +66,10 @@ class Messages:
             NoReceiver: nobody waits, and it was not to be kept.
             AmbiguousReceiver: more than one instance waits, or more than one process starts with it.
             AccessDenied: the actor may not send it.
+            InvalidValues: the form by which people send it refuses `payload`.
         """
         return self._correlate(
-            actor, name, dict(payload or {}), correlation_key, instance_id, keep_for, idempotency_key, f"message:{actor.id}"
+            actor, name, dict(payload or {}), correlation_key, instance_id, keep_for, idempotency_key, f"message:{actor.id}:{name}"
         )
 
     def _correlate(
@@ -122,7 +123,8 @@ class Messages:
             if idempotency_key is not None:
                 at = micros(turn.at)
                 turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, instance_id, at))
-            turn.step(CorrelateMessage(name=name, token=token, payload=payload))
+            accepted = payload if access.is_system(actor) else self._accepted(turn, actor, subscription, payload)
+            turn.step(CorrelateMessage(name=name, token=token, payload=accepted))
             return instance_id
 
         return self._runtime.command(actor, instance_id, do)
@@ -151,7 +153,7 @@ class Messages:
         return self._instances.begin(
             actor,
             definition.key,
-            payload,
+            storable(payload),
             business_key=business_key,
             version=definition.version,
             idempotency_key=idempotency_key,
@@ -263,15 +265,19 @@ class Messages:
 
         def do(turn: Turn) -> None:
             subscription = self._sendable(turn.session, actor, instance_id, token)
-            form = self._form(turn.session, actor, instance_id, subscription)
-            values: Values = given
-            if form is not None:
-                assert turn.state is not None
-                variables = visible_variables(turn.compiled.definition, turn.state, token)
-                values = form.accept(given, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone)
+            values = self._accepted(turn, actor, subscription, given)
             turn.step(CorrelateMessage(name=subscription.name, token=token, payload=values))
 
         self._runtime.command(actor, instance_id, do)
+
+    def _accepted(self, turn: Turn, actor: Actor, subscription: Subscription, raw: Mapping[str, Any]) -> Values:
+        """Return what the message's form accepts; what a person may not type into it, no program may send in their name."""
+        form = self._form(turn.session, actor, turn.row.id, subscription)
+        if form is None:
+            return storable(raw)
+        assert turn.state is not None
+        variables = visible_variables(turn.compiled.definition, turn.state, subscription.token)
+        return form.accept(raw, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone)
 
     def _sendable(self, session: Session, actor: Actor, instance_id: int, token: int) -> Subscription:
         subscription = self._waiting(session, instance_id, token)
@@ -299,7 +305,7 @@ class Messages:
             self.signal(SYSTEM, event["name"], event["payload"], key=str(job_id), but=thrower)
         else:
             self._correlate(
-                SYSTEM, event["name"], event["payload"], event["key"] or None, None, keep_for, str(job_id), "message:thrown"
+                SYSTEM, event["name"], event["payload"], event["key"] or None, None, keep_for, str(job_id), "thrown"
             )
 
     def deliver_kept(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import unicodedata
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from io import BytesIO
@@ -15,8 +16,7 @@ import orjson
 from engine import access
 from engine import events as e
 from engine.bpmn import visible_variables
-from engine.errors import AccessDenied, FileRefused, InvalidValues, NotFound, StalePage, TaskNotOpen, TaskSuspended
-from engine.feel import codec
+from engine.errors import AccessDenied, FileRefused, NotFound, StalePage, TaskNotOpen, TaskSuspended
 from engine.forms import Component, Form
 from engine.model import (
     Actor,
@@ -30,7 +30,7 @@ from engine.model import (
     UserTask,
     Values,
 )
-from engine.service.forms import form_of, shown_to
+from engine.service.forms import form_of, shown_to, storable
 from engine.service.instances import Instances
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -127,7 +127,7 @@ class Tasks:
             search: anywhere in the names of task and instance or the business key, capitals or not.
             after: `Page.next` of the page before.
         """
-        limit = max(1, min(limit, 500))
+        limit, search = max(1, min(limit, 500)), search[:200]
         with self._database.reading() as session:
             found = tasks.inbox(
                 session,
@@ -337,7 +337,7 @@ class Tasks:
             StalePage: `version` is old.
             InvalidValues: the form refuses `raw`.
         """
-        scope = f"complete:{actor.id}"
+        scope = f"complete:{actor.id}:{id}"  # a key used for another task is another key: no completion may pass for done
         given = dict(raw or {})
 
         def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
@@ -376,11 +376,7 @@ class Tasks:
             values = dict(raw)
             for file in files:
                 values[file.field] = [_file_value(f) for f in files if f.field == file.field]
-            try:
-                codec.dump(values)
-            except (TypeError, ValueError) as error:
-                raise InvalidValues({"": ("填写的内容含有无法保存的值。", f"a value cannot be stored: {error}")}) from error
-            return values
+            return storable(values)
         compiled, state = turn.compiled, turn.state
         assert state is not None
         variables = visible_variables(compiled.definition, state, task.token)
@@ -395,7 +391,7 @@ class Tasks:
             AccessDenied: the actor may not work on the task.
             FileRefused: empty, too large, of a type that is not accepted, or the form has no such file field.
         """
-        name = PurePath(name.replace("\\", "/")).name.strip()[:200] or "file"
+        name = file_name(name)
         with self._database.reading() as session:
             task, _ = _found(session, id)
             access.require_work_on(actor, task)
@@ -476,10 +472,11 @@ class Tasks:
         suffix = PurePath(name).suffix.lower()
         accepted: tuple[str, ...] | frozenset[str] = ACCEPTED
         if form is not None:
-            component = next((c for c in _every(form.components) if c.type == "filepicker" and field.endswith(c.key)), None)
+            component = _file_field(form.components, field)
             if component is None:
+                shown = field[:60]
                 raise FileRefused(
-                    name=name, reason=f"表单中没有文件字段 {field}。", reason_en=f"the form has no file field {field}."
+                    name=name, reason=f"表单中没有文件字段 {shown}。", reason_en=f"the form has no file field {shown}."
                 )
             accepted = component.accept or ACCEPTED
         if suffix not in accepted or suffix not in ACCEPTED:
@@ -514,6 +511,7 @@ class Tasks:
             path = self._path(digest.hexdigest())
             path.parent.mkdir(mode=0o700, exist_ok=True)
             os.replace(temporary, path)
+            _keep_name(path.parent)
             return size, digest.hexdigest()
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -549,6 +547,42 @@ def _require_open(task: UserTask) -> None:
         raise TaskNotOpen(name=task.name, state=_STATE_ZH[task.state])
 
 
+def _keep_name(folder: Path) -> None:
+    """Let a file's name in its folder outlast a power failure, as its bytes do."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_name(name: str) -> str:
+    """Return the name under which an uploaded file is kept: no folders, nothing invisible, at most 200 letters with its ending.
+
+    Letters that turn the direction of writing are left out as well: with one, ``fdp.exe`` reads ``exe.pdf``.
+    """
+    last = name.replace("\\", "/").rpartition("/")[2]
+    clean = "".join(c for c in last if c.isprintable() and unicodedata.category(c) != "Cf").strip()
+    ending = PurePath(clean).suffix
+    if len(clean) > 200:
+        clean = clean[: 200 - len(ending)] + ending if len(ending) < 20 else clean[:200]
+    return clean or "file"
+
+
+def _file_field(components: tuple[Component, ...], field: str) -> Component | None:
+    """Return the file field at a path such as ``files`` or ``lines.2.files``, or None."""
+    key, _, rest = field.partition(".")
+    for component in components:
+        if component.type == "group" and (found := _file_field(component.components, field)) is not None:
+            return found
+        if component.key == key and component.type == "filepicker" and not rest and component.is_input:
+            return component
+        if component.key == key and component.type == "dynamiclist":
+            number, _, inner = rest.partition(".")
+            return _file_field(component.components, inner) if number.isdecimal() and len(number) < 4 else None
+    return None
+
+
 def _file_value(d: Document) -> dict[str, Any]:
     return {"id": str(d.id), "name": d.name, "sha256": d.sha256, "size": d.size}
 
@@ -564,4 +598,6 @@ def _place(after: str | None) -> tuple[int, int] | None:
     if after is None:
         return None
     sort_at, _, id = after.partition(".")
-    return (int(sort_at), int(id)) if sort_at.isdecimal() and id.isdecimal() else None
+    is_place = sort_at.isdecimal() and id.isdecimal() and len(sort_at) <= 19 and len(id) <= 19
+    found = (int(sort_at), int(id)) if is_place else (1 << 63, 0)
+    return found if max(found) < 1 << 63 else None

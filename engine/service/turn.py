@@ -89,6 +89,7 @@ class Turn:
         self._failed_jobs: list[tuple[JobRow, str]] = []
         self._timers: tuple[Timer, ...] | None = None
         self._subscriptions: tuple[Subscription, ...] | None = None
+        self._suspended: frozenset[int] = frozenset()
         self._waiting: set[tuple[int, str, str]] | None = None
         self._checks: list[Callable[[Session], bool]] = []
         self._writes: list[Callable[[Session], object]] = []
@@ -163,6 +164,7 @@ class Turn:
         self._status, self._outcome = step.status, step.outcome if reason is None else reason
         self._state = None if step.status in _ENDED else step.state
         self._timers, self._subscriptions = tuple(step.timers), tuple(step.subscriptions)
+        self._suspended = frozenset(step.suspended)
         self.refused = self.refused or step.refused
         for thrown in step.thrown:
             body = codec.dump(
@@ -421,6 +423,7 @@ class Turn:
             messages.replace(tx, row.id, waiting, [self._runtime.database.new_id() for _ in waiting])
         if self._status is not InstanceStatus(self.row.status):
             self._status_changed(tx)
+        self._suspend_tasks(tx)
         for write in self._writes:
             write(tx)
 
@@ -438,6 +441,19 @@ class Turn:
                 tasks.end(tx, task_id, state=TaskState.CANCELLED, at=now, by=None)
             jobs.cancel_all(tx, id)
             jobs.resolve_incidents(tx, id, None, at=now, by=self.actor.id)
+
+    def _suspend_tasks(self, tx: Session) -> None:
+        """Let the tasks of suspended scopes stand still, those that came to be there in this turn among them."""
+        if self._status in _ENDED:
+            return
+        made = any(isinstance(event, e.UserTaskCreated) for event, _ in self._events)
+        if self._status is InstanceStatus.SUSPENDED:
+            if made:
+                tasks.suspend(tx, self.row.id)
+            return
+        changed = any(isinstance(event, e.ScopeSuspended | e.ScopeResumed | e.InstanceResumed) for event, _ in self._events)
+        if changed or (made and self._suspended):
+            tasks.set_suspended(tx, self.row.id, self._suspended)
 
     # -- rows that follow from one event
     def _task_created(self, tx: Session, event: e.UserTaskCreated, actor: Actor) -> None:

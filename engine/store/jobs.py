@@ -52,9 +52,10 @@ def _job(row: Sequence[Any]) -> JobRow:
 def insert(
     tx: Session, jobs: Iterable[JobRow], *, held: bool, state: JobState = JobState.WAITING, error: str | None = None
 ) -> None:
+    """Write new jobs. `held`: the instance is suspended; its handlers wait, what it threw or tells people goes out."""
     for j in jobs:
         tx.run(_INSERT, (
-            j.id, j.kind, state.value, int(held), j.instance_id, j.token, j.process, j.element, j.type, j.due_at, j.attempts, j.retries,
+            j.id, j.kind, state.value, int(held and j.kind == JobKind.SERVICE.value), j.instance_id, j.token, j.process, j.element, j.type, j.due_at, j.attempts, j.retries,
             j.backoff, j.body, error,
         ))  # fmt: skip
 

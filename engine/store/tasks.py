@@ -8,7 +8,7 @@ every task of every group first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,6 +207,19 @@ def resume(tx: Session, instance_id: int) -> None:
         (instance_id,),
     )
     _offer_again(tx, "t.instance_id = ?", instance_id)
+
+
+def set_suspended(tx: Session, instance_id: int, tokens: Collection[int]) -> None:
+    """Let exactly the open tasks at `tokens` stand still: an event sub-process suspends their scope; all others are open."""
+    rows = tx.rows("select id, token, state from user_task where instance_id = ? and ended_at is null", (instance_id,))
+    for id, token, state in rows:
+        wanted = "suspended" if token in tokens else "open"
+        if state != wanted:
+            tx.run("update user_task set state = ?, version = version + 1 where id = ?", (wanted, id))
+            if wanted == "suspended":
+                tx.run("delete from user_task_candidate where task_id = ?", (id,))
+            else:
+                _offer_again(tx, "t.id = ?", id)
 
 
 def _offer_again(tx: Session, where: str, value: int) -> None:

@@ -21,8 +21,9 @@ from engine.errors import (
 )
 from engine.model import SYSTEM, Actor, TaskId
 from engine.service.tasks import SeparationOfDuties
-from tests.bpmn.build import boundary, call, diagram, end, event, parallel, process, properties, start, timer, user
+from tests.bpmn.build import boundary, call, diagram, end, event, mapping, parallel, process, properties, start, timer, user
 from tests.service.house import ANN, BOB, EVE, FOR_ENGINEERS, MANAGER, OWNER, House
+from tests.service.laws import require_agreement
 
 TWO = diagram(process(start(), user("a", **FOR_ENGINEERS), user("b", **FOR_ENGINEERS), end(), "s>a", "a>b", "b>e"))
 
@@ -464,3 +465,20 @@ def test_terminating_cancels_the_tasks_of_the_other_branches(house: House) -> No
     with pytest.raises(TaskNotOpen):
         house.engine.tasks.complete(SYSTEM, other.id)
     assert isinstance(house.engine.tasks.get(SYSTEM, other.id).ended_at, datetime)
+
+
+def test_a_completion_whose_output_mapping_fails_counts_and_its_values_are_used_by_the_retry(house: House) -> None:
+    bad = mapping(outputs={"n": "count(for i in 1..limit return i) + given"})
+    house.deploy(diagram(process(start(), user("a", bad, **FOR_ENGINEERS), user("after"), end(), "s>a", "a>after", "after>e")))
+    id = house.start(variables={"limit": 1_000_000}).id
+    task = house.task(id).id
+    house.engine.tasks.complete(ANN, task, {"given": 5})
+
+    assert (house.engine.tasks.get(ANN, task).state.value, house.engine.tasks.get(ANN, task).ended_by) == ("completed", "ann")
+    (incident,) = house.engine.jobs.incidents(OWNER)
+    require_agreement(house)
+    house.engine.jobs.retry(OWNER, incident.id, {"limit": 1}, "typo in the diagram's data")
+
+    assert set(house.open_tasks(id)) == {"after"}
+    assert house.engine.instances.variables(SYSTEM, id)["n"] == 6
+    require_agreement(house)
