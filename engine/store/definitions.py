@@ -190,6 +190,15 @@ def artifacts(tx: Session, kind: str) -> dict[str, str]:
     return dict(tx.rows("select ident, title from artifact where kind = ? order by ident, deployment_id", (kind,)))
 
 
+def form_bodies(tx: Session) -> list[bytes]:
+    """Return every form file that was ever deployed, each once."""
+    sql = (
+        "select b.body from resource_body b where b.sha256 in (select r.sha256 from artifact a join resource r"
+        " on r.deployment_id = a.deployment_id and r.name = a.name where a.kind = 'form')"
+    )
+    return [body for (body,) in tx.rows(sql)]
+
+
 def started_by(tx: Session, kind: str, name: str) -> list[tuple[ProcessDefinition, str]]:
     """Return ``[(newest version, start event)]`` of the processes that begin with a message or signal (`ix_start_event_match`)."""
     sql = f"select {_COLUMNS}, e.element from start_event e join process_definition d on d.id = e.definition_id"
