@@ -23,8 +23,10 @@ from engine.store.database import Session
 
 #: Fields of events that hold data of the business.
 DATA = ("values", "variables", "inputs", "result")
+_QUOTING = frozenset({"message", "result", "name"})
 _FIGURE = re.compile(r"\d[\d.,]*")
-_LONG_FIGURE = re.compile(r"\d[\d.,]{3,}")
+_LONG_QUOTING = frozenset({"message", "result", "name"})
+_FIGURE = re.compile(r"\d[\d.,]{3,}")
 
 
 class Prices:
@@ -69,7 +71,8 @@ class Prices:
                 yield sealed
                 continue
             payload = codec.load(sealed.payload)
-            hides = payload != access.without_amounts(payload, names) or "message" in payload or "result" in payload
+            # what quotes values (a failure, a decision's result) or names a file may hold one as well
+            hides = payload != access.without_amounts(payload, names) or _QUOTING.intersection(payload)
             yield history.Sealed(sealed.seq, sealed.body, sealed.hash, None, None) if hides else sealed
 
     def readable(self, session: Session, actor: Actor, documents: Iterable[Document]) -> list[Document]:
@@ -106,6 +109,8 @@ def _event(event: Event, names: frozenset[str]) -> Event:
     match event:
         case e.DecisionEvaluated() if changes["inputs"] != event.inputs:
             changes["result"] = access.HIDDEN
+        case e.DocumentAttached() if names.intersection(event.field.split(".")):
+            changes["name"] = access.HIDDEN
         case e.ExpressionWasNull():
             changes["reason"] = _FIGURE.sub(access.HIDDEN, event.reason)
         case e.IncidentOpened():
