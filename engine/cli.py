@@ -124,9 +124,6 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
         if processes is not None:
             made = engine.deployments.deploy(SYSTEM, rehearsal.read_library(processes), processes.name)
             click.echo(f"已部署 {len(made.definitions)} 个新版本 ({len(made.definitions)} new versions deployed)")
-        click.echo(f"请打开 http://{host}:{port}  按 Ctrl-C 停止 (open it in a browser; Ctrl-C stops it)")
-        if engine.settings.demo:
-            click.echo("演示用户的密码都是 demo,例如 account_manager (every demo user's password is “demo”)")
         run(engine, engine.settings, host, port)
 
 

@@ -196,7 +196,7 @@ class Incident:
     process: str
     element: str
     element_name: str
-    kind: str  #: ``handler``, ``expression``, ``no_flow``, ``bpmn_error``, …
+    kind: str  #: ``handler``, ``expression``, ``no_flow``, ``bpmn_error``, ``stuck``, …
     message: str
     opened_at: datetime
     resolved_at: datetime | None

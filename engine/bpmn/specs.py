@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -169,13 +170,44 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         return self.consume(token, waiting[: self.start_quantity - 1], len(waiting) + 1 >= self.start_quantity)
 
     def consume(self, token: Token, others: Iterable[Token], enough: bool = True) -> bool:
+        top = token.workflow.top_workflow
         if not enough:
             token._state = WAITING
             return False
+        top.unstick(token)
         for other in list(others):
+            top.unstick(other)
             token.workflow.absorb(other, token)
-        token.workflow.top_workflow.joined(token)
+        top.joined(token)
         return True
+
+    def why_stuck(self, token: Token) -> str:
+        """Say what a join lacks that waits in vain, in both languages."""
+        zh, en = self.lacks(token)
+        return (
+            f"“{self.label}”永远等不齐:{zh},而这里的其他令牌也都停在汇合处。请更正流程图;重试则以已到达的分支继续。"
+            f" (“{self.label}” can never fire: {en}, and every other token here waits at a join. Mend the diagram; a retry goes on"
+            " with what has arrived.)")
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        """What a join waits for, in Chinese and English."""
+        count = len(token.workflow.tokens_at(self))
+        return f"需要 {self.start_quantity} 个令牌,只到达 {count} 个", f"it needs {self.start_quantity} tokens and has {count}"
+
+    def together(self, token: Token) -> list[Token]:
+        """The other tokens at the join that go on with this one when a person says so."""
+        return token.workflow.tokens_at(self, token)[: self.start_quantity - 1]
+
+    def go_on(self, token: Token) -> None:
+        """A person lets a join that can never fire go on with what has arrived."""
+        self.consume(token, self.together(token))
+        try:
+            if self.enter(token):
+                token._ready()
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(token, ARRIVING, exc) from exc
 
     def enter(self, token: Token) -> bool:
         self.announce(token)
@@ -215,6 +247,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             top.emit(log.IncidentResolved(
                 process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=token.internal_data["incident"][0],
                 reason="cancelled"))
+        top.unstick(token, "cancelled")
         if not (self.ends_before_leaving and "finished" in token.internal_data):
             top.emit(log.ActivityCancelled(process=self.process, element=self.bpmn_id, token=TokenId(token.id), by=by))
 
@@ -859,7 +892,27 @@ class ExclusiveGateway(Node):
         return self.select(token, first=True)
 
 
-class ParallelGateway(Node):
+class Join(Node):
+    """What gateways have in common that wait for tokens over several flows."""
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        arrived = {t.internal_data["flow"] for t in token.workflow.tokens_at(self)}
+        missing = [flow for flow in self.incoming if flow not in arrived]
+        sources = {flow.id: node.label for node in token.workflow.spec.task_specs.values() for flow in node.flows}
+        zh = "、".join(f"“{sources.get(flow, flow)}”({flow})" for flow in missing)
+        en = ", ".join(f"“{sources.get(flow, flow)}” ({flow})" for flow in missing)
+        return f"缺少来自{zh}的分支", f"nothing comes from {en}"
+
+    def together(self, token: Token) -> list[Token]:
+        """One token of each other flow."""
+        others: dict[str, Token] = {}
+        for waiting in token.workflow.tokens_at(self, token):
+            others.setdefault(waiting.internal_data["flow"], waiting)
+        others.pop(token.internal_data["flow"], None)
+        return list(others.values())
+
+
+class ParallelGateway(Join):
     """Takes exactly one token from every incoming flow; more tokens of a flow stay for the next time."""
 
     def choose(self, token: Token) -> list[Flow]:
@@ -868,14 +921,11 @@ class ParallelGateway(Node):
     def arrive(self, token: Token) -> bool:
         if len(self.incoming) < 2:
             return True
-        others: dict[str, Token] = {}
-        for waiting in token.workflow.tokens_at(self, token):
-            others.setdefault(waiting.internal_data["flow"], waiting)
-        others.pop(token.internal_data["flow"], None)
-        return self.consume(token, others.values(), len(others) + 1 >= len(self.incoming))
+        others = self.together(token)
+        return self.consume(token, others, len(others) + 1 >= len(self.incoming))
 
 
-class InclusiveGateway(Node):
+class InclusiveGateway(Join):
     """Waits while a token elsewhere in the scope can still reach an incoming flow that has none (and none that has one).
 
     Decided by `try_release` when nothing else can run, on the diagram, not on a task tree.
@@ -939,6 +989,18 @@ class ComplexGateway(InclusiveGateway):
         if go:
             workflow.gateways[self.name] = [*state, *(t.internal_data["flow"] for t in (token, *waiting))]
         return go
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        if self.condition is None:
+            return super().lacks(token)
+        return f"激活条件 {self.condition.text} 不成立", f"its activation condition {self.condition.text} does not hold"
+
+    def go_on(self, token: Token) -> None:
+        if self.condition is not None:
+            waiting = [token, *self.together(token)]
+            state = token.workflow.gateways.get(self.name, [])
+            token.workflow.gateways[self.name] = [*state, *(t.internal_data["flow"] for t in waiting)]
+        super().go_on(token)
 
     def choose(self, token: Token) -> list[Flow]:
         return [] if "swallow" in token.internal_data else super().choose(token)
@@ -1315,6 +1377,12 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         self.event_subprocesses: list[EventSubProcess] = []
         self.late_joins: list[InclusiveGateway] = []
         self._reach: dict[tuple[str, str], frozenset[str]] = {}
+
+    @cached_property
+    def has_joins(self) -> bool:
+        """Whether a token may have to wait for others."""
+        return any(
+            (isinstance(node, Join) and len(node.incoming) > 1) or node.start_quantity > 1 for node in self.task_specs.values())
 
     def reachable(self, spec: Node, stop: Node) -> frozenset[str]:
         """Ids of all flows on paths from a token at `spec` (over boundary events too) that do not pass through `stop`."""

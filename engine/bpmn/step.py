@@ -84,6 +84,7 @@ def _attempt(
         _start(workflow, command)
         workflow.settle()
         workflow.meet_deadlines()
+        workflow.look_for_stuck_joins()
         return _step(workflow)
     workflow = states.load(definition, state, at, parked)
     if isinstance(command, StartInstance):
@@ -105,6 +106,7 @@ def _attempt(
         workflow.settle()
     if not _has_ended(workflow):
         workflow.meet_deadlines()
+    workflow.look_for_stuck_joins()
     return _step(workflow, refused)
 
 
@@ -140,7 +142,7 @@ class _Target:
             return False
         spec, data = token.task_spec, token.internal_data
         if isinstance(command, RetryElement):
-            return "incident" in data or token.workflow.is_subscription(token)
+            return "incident" in data or "stuck" in data or token.workflow.is_subscription(token)
         if isinstance(command, CompleteUserTask):
             return isinstance(spec, UserTask) and token._state == READY
         if isinstance(command, CompleteJob | ThrowBpmnError):
@@ -205,7 +207,7 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
             workflow.write(None, command.values, scope=scope)
         case RetryElement():
             assert token is not None
-            if token.is_parked:  # a subscription goes on by itself once its data is there
+            if token.is_parked or "stuck" in token.internal_data:  # a subscription goes on by itself once its data is there
                 workflow.retry(token)
         case CancelInstance():
             workflow.kill_tokens()
@@ -326,7 +328,7 @@ def visible_variables(definition: Definition, state: bytes, scope: TokenId | Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenElement:
-    """A live token, for cross-checks and tests. `state`: ``waiting``, ``ready``, ``started`` or ``parked``."""
+    """A live token, for cross-checks and tests. `state`: ``waiting``, ``ready``, ``started``, ``parked`` or ``stuck``."""
 
     token: TokenId
     process: str
@@ -346,6 +348,8 @@ def open_elements(definition: Definition, state: bytes) -> tuple[OpenElement, ..
         spec, data = token.task_spec, token.internal_data
         if token.is_parked:
             condition = "parked"
+        elif "stuck" in data:
+            condition = "stuck"
         else:
             condition = {READY: "ready", STARTED: "started"}.get(token._state, "waiting")
         host = data.get("host") or (data.get("owner") if "owner" in data else None)

@@ -71,6 +71,7 @@ class Token(Task):  # type: ignore[misc]
         done      order of completion, of a kept activity
         trail     [[fork, {name: digest}], …]: what its branch wrote since each fork that is still open
         incident  [kind, phase]
+        stuck     True: an incident says that the join where it waits can never fire
         finished  it ended its work; only the leaving is left
         result    canonical JSON of what a person, a handler or a message gave to a task that is parked before it could take that over
     """
@@ -112,6 +113,12 @@ class Token(Task):  # type: ignore[misc]
     @property
     def is_parked(self) -> bool:
         return "incident" in self.internal_data
+
+    @property
+    def is_at_join(self) -> bool:
+        """True if it waits for other tokens."""
+        data = self.internal_data
+        return self._state == WAITING and "waits" not in data and "host" not in data and not self.task_spec.is_event_subprocess
 
     def complete(self) -> None:
         """End the work, choose the way out, go. Without a way out the work stays done and only the leaving is parked."""
@@ -518,8 +525,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             self.close_scopes()
             return
         self.steps += 1
-        if self.steps > STEP_LIMIT:
-            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
+        if self.steps > STEP_LIMIT:  # nothing was done with the token yet, so it is parked as it stands; so are all that follow
+            self.park(token, RUNNING, ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause"))
+            self.close_scopes()
+            return
         self.nesting += 1
         try:
             token.run()
@@ -545,7 +554,47 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
             kind=failure.kind, message=failure.message))
 
+    def look_for_stuck_joins(self) -> None:
+        """Open an incident at every join that can never fire, and resolve those of joins that tokens may reach again.
+
+        Nothing can reach a join when every live token of its scope waits at one: tokens never come into a scope from outside.
+        """
+        for scope in self.scopes():
+            if scope.completed or not scope.spec.has_joins:
+                continue
+            waiting, open_ = [], False
+            for token in scope.tasks.values():
+                if token.is_at_join:
+                    waiting.append(token)
+                elif not self.is_dormant(token):
+                    # an event sub-process that runs, or what it undoes, leads to no join here, but it may end it all
+                    open_ = True
+                    if not (token.task_spec.is_event_subprocess or "undoes" in token.internal_data):
+                        for other in scope.tasks.values():
+                            self.unstick(other)
+                        break
+            if open_:
+                continue
+            known = {token.task_spec for token in waiting if "stuck" in token.internal_data}
+            for token in waiting:
+                if token.task_spec not in known:
+                    known.add(token.task_spec)
+                    token.internal_data["stuck"] = True
+                    self.emit(log.IncidentOpened(
+                        process=scope.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind="stuck",
+                        message=token.task_spec.why_stuck(token)))
+
+    def unstick(self, token: Token, reason: str = "") -> None:
+        """What was said of the join where the token waits holds no longer."""
+        if token.internal_data.pop("stuck", False):
+            self.emit(log.IncidentResolved(
+                process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind="stuck",
+                reason=reason))
+
     def retry(self, token: Token) -> None:
+        if "stuck" in token.internal_data:
+            token.task_spec.go_on(token)
+            return
         kind, phase = token.internal_data.pop("incident")
         self.emit(log.IncidentResolved(
             process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind=kind))

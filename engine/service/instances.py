@@ -32,6 +32,7 @@ from engine.model import (
     WaitingJob,
 )
 from engine.service.forms import form_of, line, shown_to, storable
+from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
 from engine.store import chain, definitions, instances, jobs, tasks
@@ -39,8 +40,6 @@ from engine.store.database import Session, micros
 from engine.store.instances import InstanceRow
 
 _SEARCH = 200  #: characters; SQLite refuses patterns beyond some size
-#: Fields of events that hold data of the business: those who may not see variables get them of their own deeds alone.
-_DATA = ("values", "variables", "inputs", "result")
 
 
 class Instances:
@@ -292,6 +291,8 @@ class Instances:
     def variables(self, actor: Actor, id: InstanceId, scope: TokenId | None = None) -> Values:
         """Return what is visible in the instance, or from inside one of its sub-processes or called processes.
 
+        Amounts are hidden from who may not read them.
+
         Raises:
             AccessDenied, NotFound
         """
@@ -301,27 +302,35 @@ class Instances:
             if row is None:
                 raise NotFound(what="流程实例 (process instance)", id=id)
             if row.state is not None:
-                return visible_variables(
-                    self._runtime.definitions.compiled(session, row.bundle_id).definition, row.state, scope
-                )
-            view = history.fold(_read(session, id))
-        return view.variables.get(scope, {})
+                definition = self._runtime.definitions.compiled(session, row.bundle_id).definition
+                found = visible_variables(definition, row.state, scope)
+            else:
+                found = history.fold(_read(session, id)).variables.get(scope, {})
+            return self._runtime.prices.hide(session, actor, found)
 
     def history(self, actor: Actor, id: InstanceId, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
         """Return the events of an instance in their order; data of others' deeds is left out for those who may not see variables.
+
+        Amounts are hidden from who may not read them.
 
         Raises:
             AccessDenied, NotFound
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            found = tuple(_read(session, id, after=after, limit=limit))
+            prices = self._runtime.prices
+            found = tuple(
+                r if (shown := prices.hide_in_event(session, actor, r.event)) is r.event else replace(r, event=shown)
+                for r in _read(session, id, after=after, limit=limit)
+            )
         if access.may(actor, "see variables"):
             return found
         return tuple(r if r.actor == actor.id else replace(r, event=_without_data(r.event)) for r in found)
 
     def export(self, actor: Actor, id: InstanceId) -> Iterator[bytes]:
         """Give an instance's history as JSON lines: chain, payload, salts. `docs/verify_export.py` verifies them offline.
+
+        Payloads that hold amounts are left out, as if erased, for who may not read them.
 
         Raises:
             AccessDenied, NotFound
@@ -333,7 +342,7 @@ class Instances:
             with self._database.snapshot() as session:
                 for instance, seq, head in chain.heads(session, id):
                     sealed = (history.Sealed(*row) for row in chain.read(session, instance))
-                    yield from history.export(instance, sealed, seq, head)
+                    yield from history.export(instance, self._runtime.prices.seal_off(session, actor, sealed), seq, head)
 
         return lines()
 
@@ -364,7 +373,7 @@ class Instances:
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            return tuple(tasks.documents(session, instance_id=id))
+            return tuple(self._runtime.prices.readable(session, actor, tasks.documents(session, instance_id=id)))
 
     def timers(self, actor: Actor, id: InstanceId) -> tuple[OpenTimer, ...]:
         """Return what will fire by itself, the next first.
@@ -384,7 +393,7 @@ class Instances:
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            return tuple(jobs.waiting(session, id))
+            return tuple(replace(w, error=hide_in_text(actor, w.error)) for w in jobs.waiting(session, id))
 
     def definition(self, actor: Actor, id: InstanceId) -> DefinitionId:
         """Return the id of the definition that the instance is pinned to."""
@@ -403,7 +412,7 @@ def _read(session: Session, id: int, *, after: int = 0, limit: int | None = None
 
 
 def _without_data(event: Event) -> Event:
-    hidden: dict[str, Any] = {name: None if name == "result" else {} for name in _DATA if name in event.payload}
+    hidden: dict[str, Any] = {name: None if name == "result" else {} for name in DATA if name in event.payload}
     return replace(event, **hidden) if hidden else event
 
 

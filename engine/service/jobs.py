@@ -34,6 +34,7 @@ from engine.service import outside, reminders
 from engine.service.instances import Instances, require_status
 from engine.service.messages import Messages
 from engine.service.outside import Errands
+from engine.service.prices import hide_in_incidents
 from engine.service.retries import Retries
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -347,7 +348,7 @@ class Jobs:
         """
         access.require(actor, "see incidents")
         with self._database.reading() as session:
-            return tuple(jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
+            return hide_in_incidents(actor, jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
 
     def of_instance(self, actor: Actor, id: InstanceId) -> tuple[Incident, ...]:
         """Return the incidents of an instance, newest first.
@@ -357,7 +358,7 @@ class Jobs:
         """
         self._instances.get(actor, id)
         with self._database.reading() as session:
-            return tuple(jobs.incidents(session, only_open=False, instance_id=id, limit=500))
+            return hide_in_incidents(actor, jobs.incidents(session, only_open=False, instance_id=id, limit=500))
 
     def retry(self, actor: Actor, incident_id: IncidentId, values: Values | None = None, reason: str = "") -> None:
         """Try again what failed: a handler's job becomes due now, an element of the diagram runs again.

@@ -185,10 +185,15 @@ class Tasks:
             task = self._seen(session, actor, id)
             form = shown_to(actor, self._form(session, task))
             draft = tasks.draft(session, id, actor.id)
-            variables = self._variables(session, task)
-        values: dict[str, Any] = form.initial(variables) if form is not None else {}
-        if draft is not None:
-            values.update(orjson.loads(draft))
+            prices = self._runtime.prices
+            given = self._variables(session, task)
+            values: dict[str, Any] = {}
+            if form is not None:
+                values = form.initial(prices.leave_out(session, actor, given))
+                hidden = prices.hide(session, actor, given)
+                values.update({c.key: hidden[c.key] for c in form.inputs() if c.readonly and c.key in hidden})
+            if draft is not None:
+                values.update(prices.leave_out(session, actor, orjson.loads(draft)))
         return form, values
 
     def context(self, actor: Actor, id: TaskId) -> Values:
@@ -200,7 +205,7 @@ class Tasks:
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
             form = shown_to(actor, self._form(session, task))
-            variables = self._variables(session, task)
+            variables = self._runtime.prices.hide(session, actor, self._variables(session, task))
         if form is None:
             return {}
         names = {c.key or c.source for c in _every(form.components)} | {c.source for c in _every(form.components)}
@@ -446,7 +451,8 @@ class Tasks:
         """
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
-            return tuple(tasks.documents(session, instance_id=task.instance_id, task_id=id))
+            found = tasks.documents(session, instance_id=task.instance_id, task_id=id)
+            return tuple(self._runtime.prices.readable(session, actor, found))
 
     def open_document(self, actor: Actor, document_id: DocumentId) -> tuple[Document, BinaryIO]:
         """Return a file and its bytes, open for reading.
@@ -457,9 +463,12 @@ class Tasks:
         """
         with self._database.reading() as session:
             document = tasks.document(session, document_id)
-        if document is None:
-            raise NotFound(what="文件 (document)", id=document_id)
+            if document is None:
+                raise NotFound(what="文件 (document)", id=document_id)
+            readable = self._runtime.prices.readable(session, actor, [document])
         self._instances.get(actor, document.instance_id)
+        if not readable:
+            raise AccessDenied(action=f"打开“{document.name}”", reason="它含有价格,只有报价相关角色可以打开。")
         try:
             return document, self._path(document.sha256).open("rb")
         except FileNotFoundError as error:
