@@ -25,8 +25,7 @@ from engine.store.database import Session
 DATA = ("values", "variables", "inputs", "result")
 _QUOTING = frozenset({"message", "result", "name"})
 _FIGURE = re.compile(r"\d[\d.,]*")
-_LONG_QUOTING = frozenset({"message", "result", "name"})
-_FIGURE = re.compile(r"\d[\d.,]{3,}")
+_LONG_FIGURE = re.compile(r"\d[\d.,]{3,}")
 
 
 class Prices:
