@@ -31,7 +31,7 @@ from engine.model import (
     Values,
     WaitingJob,
 )
-from engine.service.forms import form_of, shown_to
+from engine.service.forms import accepted, form_of, shown_to, typed
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
 from engine.store import chain, definitions, instances, jobs, tasks
@@ -93,10 +93,8 @@ class Instances:
             if not definition.info.startable:
                 raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
             form = shown_to(actor, form_of(session, definition.info.start_form, definition.deployment_id))
-            values = dict(variables or {})
-            if form is not None:
-                at, zone = self._runtime.clock.now(), self._runtime.settings.time_zone
-                values = form.accept(values, variables={}, now=at, zone=zone)
+            at, zone = self._runtime.clock.now(), self._runtime.settings.time_zone
+            values = accepted(form, variables or {}, variables={}, now=at, zone=zone)
         id = self.begin(
             actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key
         )
@@ -219,6 +217,7 @@ class Instances:
             WrongState: it has ended.
         """
         access.require(actor, "mend incidents")
+        values = typed(values)
 
         def do(turn: Turn) -> None:
             require_status(turn, (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED), "修改变量", "changed")

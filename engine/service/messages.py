@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from engine import access
-from engine.bpmn import visible_variables
+from engine.bpmn import form_of_start, visible_variables
 from engine.errors import AccessDenied, AmbiguousReceiver, Conflict, NoReceiver
 from engine.feel import codec
 from engine.forms import Form
@@ -24,7 +24,7 @@ from engine.model import (
     TokenId,
     Values,
 )
-from engine.service.forms import form_of, shown_to
+from engine.service.forms import accepted, form_of, shown_to
 from engine.service.instances import Instances
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -50,6 +50,7 @@ class Messages:
     def correlate(
         self, actor: Actor, name: str, payload: Values | None = None, *, correlation_key: str | None = None,
         instance_id: InstanceId | None = None, keep_for: timedelta | None = None, idempotency_key: str | None = None,
+        raw: bool = False,
     ) -> InstanceId | None:  # fmt: skip
         """Deliver a message to the one instance that waits for it, or start the process that begins with it.
 
@@ -58,22 +59,28 @@ class Messages:
             instance_id: of the receiver, where the key is not known or not unique.
             keep_for: how long to keep the message when nobody waits; it is delivered when somebody does.
             idempotency_key: a second call of the same actor with the same key delivers nothing more.
+            raw: the payload is plain JSON from outside: the form of the event that catches it (property `form`) gives it types and
+                accepts or refuses it. Without `raw` the values are typed already and stay as they are. A raw message is not kept,
+                for nobody knows its form yet.
 
         Returns:
             The instance that got it; None when it was kept.
 
         Raises:
+            InvalidValues: the form refuses a raw payload; every problem is named.
             NoReceiver: nobody waits, and it was not to be kept.
             AmbiguousReceiver: more than one instance waits, or more than one process starts with it.
             AccessDenied: the actor may not send it.
         """
+        if raw and keep_for is not None:
+            raise ValueError("a raw message cannot be kept: its form is not known before somebody waits for it")
         return self._correlate(
-            actor, name, dict(payload or {}), correlation_key, instance_id, keep_for, idempotency_key, f"message:{actor.id}"
+            actor, name, dict(payload or {}), correlation_key, instance_id, keep_for, idempotency_key, f"message:{actor.id}", raw
         )
 
     def _correlate(
         self, actor: Actor, name: str, payload: dict[str, Any], correlation_key: str | None, instance_id: InstanceId | None,
-        keep_for: timedelta | None, idempotency_key: str | None, scope: str,
+        keep_for: timedelta | None, idempotency_key: str | None, scope: str, raw: bool = False,
     ) -> InstanceId | None:  # fmt: skip
         for _ in range(_ATTEMPTS):
             with self._database.reading() as session:
@@ -95,12 +102,12 @@ class Messages:
             if found:
                 try:
                     return self._deliver(
-                        actor, InstanceId(found[0][0]), TokenId(found[0][1]), name, payload, idempotency_key, scope
+                        actor, InstanceId(found[0][0]), TokenId(found[0][1]), name, payload, idempotency_key, scope, raw
                     )
                 except _Gone:
                     continue
             if starts:
-                return self._start(actor, *starts[0], payload, correlation_key or "", idempotency_key, scope)
+                return self._start(actor, *starts[0], payload, correlation_key or "", idempotency_key, scope, name if raw else None)
             if keep_for is None:
                 raise NoReceiver(name=name, key=correlation_key or "-")
             if not access.is_system(actor):
@@ -111,7 +118,7 @@ class Messages:
 
     def _deliver(
         self, actor: Actor, instance_id: InstanceId, token: TokenId, name: str, payload: dict[str, Any], idempotency_key: str | None,
-        scope: str,
+        scope: str, raw: bool,
     ) -> InstanceId:  # fmt: skip
         def do(turn: Turn) -> InstanceId:
             subscription = self._waiting(turn.session, instance_id, token, name)
@@ -119,10 +126,12 @@ class Messages:
                 raise _Gone
             if not access.may_send(actor, subscription):
                 raise AccessDenied(action=f"发送消息“{name}”", reason="它只能由图中指定的角色发送。")
-            if idempotency_key is not None:
+            values = self._accepted(turn, actor, subscription, payload) if raw else payload
+            turn.step(CorrelateMessage(name=name, token=token, payload=values))
+            # a delivery that came too late is written too, but its key must not: the next try would pass for done
+            if idempotency_key is not None and turn.refused is None:
                 at = micros(turn.at)
                 turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, instance_id, at))
-            turn.step(CorrelateMessage(name=name, token=token, payload=payload))
             return instance_id
 
         return self._runtime.command(actor, instance_id, do)
@@ -146,8 +155,11 @@ class Messages:
         business_key: str,
         idempotency_key: str | None,
         scope: str,
+        raw_message: str | None = None,
     ) -> InstanceId:
         access.require_start(actor, definition.name, definition.info.starter_groups)
+        if raw_message is not None:
+            payload = self._accepted_at_start(actor, definition, start_event, raw_message, payload)
         return self._instances.begin(
             actor,
             definition.key,
@@ -226,6 +238,9 @@ class Messages:
             return 0
         turn.require(lambda tx: instances.keep_key(tx, scope, once, None, at))
         turn.step(BroadcastSignal(name=name, payload=payload))
+        if turn.refused is not None:  # a timer that was overdue ended it first; the others must get the signal all the same
+            turn.refused = None
+            return 0
         return 1
 
     # -- by a person, from the page of an instance
@@ -263,12 +278,7 @@ class Messages:
 
         def do(turn: Turn) -> None:
             subscription = self._sendable(turn.session, actor, instance_id, token)
-            form = self._form(turn.session, actor, instance_id, subscription)
-            values: Values = given
-            if form is not None:
-                assert turn.state is not None
-                variables = visible_variables(turn.compiled.definition, turn.state, token)
-                values = form.accept(given, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone)
+            values = self._accepted(turn, actor, subscription, given)
             turn.step(CorrelateMessage(name=subscription.name, token=token, payload=values))
 
         self._runtime.command(actor, instance_id, do)
@@ -280,6 +290,21 @@ class Messages:
         if not access.may_send(actor, subscription):
             raise AccessDenied(action=f"发送消息“{subscription.name}”", reason="它只能由图中指定的角色发送。")
         return subscription
+
+    def _accepted(self, turn: Turn, actor: Actor, subscription: Subscription, raw: Mapping[str, Any]) -> Values:
+        form = self._form(turn.session, actor, turn.row.id, subscription)
+        assert turn.state is not None
+        variables = visible_variables(turn.compiled.definition, turn.state, subscription.token)
+        return accepted(form, raw, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone)
+
+    def _accepted_at_start(
+        self, actor: Actor, definition: ProcessDefinition, start_event: str, name: str, raw: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        with self._database.reading() as session:
+            compiled = self._runtime.definitions.current(session, definition.key, definition.version)
+            asked = form_of_start(compiled.definition, start_event, name)
+            form = shown_to(actor, form_of(session, asked, definition.deployment_id))
+        return accepted(form, raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)
 
     def _form(self, session: Session, actor: Actor, instance_id: int, subscription: Subscription) -> Form | None:
         row = instances.load(session, instance_id)
@@ -320,7 +345,10 @@ def _hand_over(message_id: int, turn: Turn) -> int:
         return 0
     for s in messages.of_instance(turn.session, turn.row.id):
         if s.kind is SubscriptionKind.MESSAGE and (s.name, s.correlation_key) == (message.name, message.correlation_key):
-            turn.require(lambda tx: messages.take(tx, message_id))
             turn.step(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(message.body)))
+            if turn.refused is not None:  # too late for this one: the message stays for somebody else
+                turn.refused = None
+                return 0
+            turn.require(lambda tx: messages.take(tx, message_id))
             return 1
     return 0

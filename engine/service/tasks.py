@@ -15,8 +15,7 @@ import orjson
 from engine import access
 from engine import events as e
 from engine.bpmn import visible_variables
-from engine.errors import AccessDenied, FileRefused, InvalidValues, NotFound, StalePage, TaskNotOpen, TaskSuspended
-from engine.feel import codec
+from engine.errors import AccessDenied, FileRefused, NotFound, StalePage, TaskNotOpen, TaskSuspended
 from engine.forms import Component, Form
 from engine.model import (
     Actor,
@@ -30,7 +29,7 @@ from engine.model import (
     UserTask,
     Values,
 )
-from engine.service.forms import form_of, shown_to
+from engine.service.forms import form_of, shown_to, typed
 from engine.service.instances import Instances
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -373,13 +372,9 @@ class Tasks:
         form = shown_to(actor, self._form(turn.session, task))
         files = tasks.documents(turn.session, instance_id=task.instance_id, task_id=task.id)
         if form is None:
-            values = dict(raw)
+            values = typed(raw)
             for file in files:
                 values[file.field] = [_file_value(f) for f in files if f.field == file.field]
-            try:
-                codec.dump(values)
-            except (TypeError, ValueError) as error:
-                raise InvalidValues({"": ("填写的内容含有无法保存的值。", f"a value cannot be stored: {error}")}) from error
             return values
         compiled, state = turn.compiled, turn.state
         assert state is not None

@@ -341,8 +341,11 @@ class Turn:
                 self.require(partial(_none_kept, s, micros(self.at), after))
                 continue
             given[s.name, s.correlation_key] = found.id
-            self.require(partial(_taken, found.id))
+            refused, self.refused = self.refused, None
             self._advance(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(found.body)))
+            if self.refused is None:
+                self.require(partial(_taken, found.id))
+            self.refused = refused  # a message that comes too late is no matter of the caller's, and stays kept
 
     # -- writing
     def prepare(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 
+from engine.model import InstanceStatus
 from tests.bpmn.build import (
     CANCEL,
     COMPENSATE,
