@@ -86,14 +86,16 @@ class Errands:
             NotSent: the mail server refused or did not answer.
         """
         told = tuple(people)
-        recipients = tuple(p.id for p in told)
-        addresses = tuple(p.mail for p in told if p.mail)
         if not self._runtime.settings.smtp:
-            self._facts.append(("mail", recipients, subject, "没有配置邮件服务器 (no mail server is configured): PSMFLOW_SMTP"))
-        elif not addresses:
-            self._facts.append(("mail", recipients, subject, "收件人没有邮箱地址 (nobody has a mail address)"))
-        else:
-            self._send("mail", recipients, subject, {"to": list(addresses), "subject": subject, "body": body})
+            missing = "没有配置邮件服务器 (no mail server is configured): PSMFLOW_SMTP"
+            self._facts.append(("mail", tuple(p.id for p in told), subject, missing))
+            return
+        addresses = {p.id: p.mail for p in told if p.mail}
+        unreachable = tuple(p.id for p in told if not p.mail)
+        if unreachable or not told:
+            self._facts.append(("mail", unreachable, subject, "没有邮箱地址 (no mail address)"))
+        if addresses:
+            self._send("mail", tuple(addresses), subject, {"to": addresses, "subject": subject, "body": body})
 
     def robot(self, subject: str, body: str) -> None:
         """Tell the configured chat robots; without one it is recorded as not sent.
@@ -123,11 +125,14 @@ class Errands:
         if self._read(lambda tx: instances.idempotent_answer(tx, scope, once)) is not None:
             return
         try:
-            deliver(self._runtime.settings, channel, message, f"{self._key}.{once}", self._at)
+            refused = deliver(self._runtime.settings, channel, message, f"{self._key}.{once}", self._at)
         except OSError as error:
             self._facts.append((channel, recipients, subject, f"{type(error).__name__}: {error}"))
             raise
-        self._facts.append((channel, recipients, subject, None))
+        reached = tuple(r for r in recipients if r not in refused)
+        if reached or not recipients:
+            self._facts.append((channel, reached, subject, None))
+        self._facts += [(channel, (person,), subject, why) for person, why in refused.items()]
         at = micros(self._at)
         self._writes.append(lambda tx: instances.keep_key(tx, scope, once, None, at))
 
@@ -167,25 +172,30 @@ class Errands:
         return self._writes
 
 
-def deliver(settings: Settings, channel: str, message: Mapping[str, object], key: str, at: datetime) -> None:
+def deliver(settings: Settings, channel: str, message: Mapping[str, object], key: str, at: datetime) -> dict[str, str]:
     """Send a mail or tell the robots, now.
 
     Args:
+        message: ``subject``, ``body``, of a mail ``to``: ``{person: address}``.
         key: makes the Message-ID, the same for every attempt.
 
+    Returns:
+        ``{person: why}`` of those whose address the mail server refused while it took the mail for the others.
+
     Raises:
-        NotSent: refused, or no answer.
+        NotSent: refused for everybody, or no answer.
     """
     if channel == "mail":
-        _mail(settings, message, key, at)
-    else:
-        _robots(settings, message)
+        return _mail(settings, message, key, at)
+    _robots(settings, message)
+    return {}
 
 
-def _mail(settings: Settings, message: Mapping[str, object], key: str, at: datetime) -> None:
+def _mail(settings: Settings, message: Mapping[str, Any], key: str, at: datetime) -> dict[str, str]:
+    to: Mapping[str, str] = message["to"]
     mail = EmailMessage()
     mail["From"] = settings.mail_from
-    mail["To"] = ", ".join(str(a) for a in message["to"])  # type: ignore[attr-defined]
+    mail["To"] = ", ".join(to.values())
     mail["Subject"] = " ".join(str(message["subject"]).split())
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = f"<psmflow.{_short(key)}@{settings.mail_from.rpartition('@')[2] or 'localhost'}>"
@@ -205,9 +215,13 @@ def _mail(settings: Settings, message: Mapping[str, object], key: str, at: datet
                 server.starttls(context=ssl.create_default_context())
             if address.username:
                 server.login(unquote(address.username), unquote(address.password or ""))
-            server.send_message(mail)
+            refused = server.send_message(mail)
     except (smtplib.SMTPException, OSError) as error:
         raise NotSent(f"{host}: {error}") from error
+    return {
+        person: f"{address}: {refused[address][0]} {refused[address][1].decode(errors='replace')}"
+        for person, address in to.items() if address in refused
+    }  # fmt: skip
 
 
 def _robots(settings: Settings, message: Mapping[str, object]) -> None:
