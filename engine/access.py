@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from decimal import Decimal
+from typing import Any, Literal
 
 from engine.errors import AccessDenied
-from engine.model import SYSTEM, Actor, Subscription, TaskState, UserTask
+from engine.model import SYSTEM, Actor, Subscription, TaskState, UserTask, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +86,21 @@ CANCELLERS = frozenset({"sales_manager", "company_leader", "process_owner"})
 #: A supervisor may hand another's task on.
 SUPERVISORS = frozenset({"presale_manager", "sales_manager", "bid_manager", "process_owner"})
 
-Platform = Literal["deploy", "draw", "administer people", "see definitions", "see every instance", "mend incidents", "see variables", "back up"]
+Platform = Literal["deploy", "draw", "administer people", "see definitions", "see every instance", "see incidents", "mend incidents", "see variables", "back up"]
 _PLATFORM: Mapping[str, frozenset[str]] = {
     "draw": frozenset({"process_owner", "reviewer"}),
     "deploy": frozenset({"process_owner"}),
     "administer people": frozenset({"system_admin"}),
     "see definitions": frozenset(GROUPS),
     "see every instance": OVERSEERS,
+    "see incidents": frozenset({"process_owner", "presale_manager", "auditor", "system_admin"}),
     "mend incidents": frozenset({"process_owner", "presale_manager"}),
     "see variables": frozenset({"process_owner", "auditor"}),
     "back up": frozenset({"system_admin"}),
 }
 _PLATFORM_ZH = {
     "draw": "编辑流程图", "deploy": "部署流程", "administer people": "管理用户与组", "see definitions": "查看流程",
-    "see every instance": "查看全部实例", "mend incidents": "处理异常", "see variables": "查看流程变量", "back up": "备份",
+    "see every instance": "查看全部实例", "see incidents": "查看异常", "mend incidents": "处理异常", "see variables": "查看流程变量", "back up": "备份",
 }
 
 
@@ -184,7 +186,7 @@ def may_see_instance(actor: Actor, *, started_by: str, participants: Iterable[st
 
     Args:
         participants: ids of people who acted in the instance.
-        groups: candidate groups of its user tasks, open or done.
+        groups: candidate groups of its user tasks, open or done, and of the messages it waits for.
     """
     return (
         is_system(actor) or bool(actor.groups & OVERSEERS) or actor.id == started_by or actor.id in set(participants)
@@ -207,6 +209,43 @@ def may_send(actor: Actor, subscription: Subscription) -> bool:
 def may_read_price(actor: Actor) -> bool:
     """True if the actor may see amounts."""
     return is_system(actor) or bool(actor.groups & PRICE_READERS)
+
+
+#: Stands where an amount is not shown.
+HIDDEN = "•••"
+#: A number whose name has one of these words is an amount although no form says so: what scripts compute, what tables list.
+_AMOUNT_WORDS = frozenset({"price", "prices", "amount", "amounts", "cost", "costs", "margin", "profit", "discount"})
+
+
+def without_amounts(values: Values, names: frozenset[str], mark: str | None = HIDDEN) -> dict[str, Any]:
+    """Return `values` without the amounts in them, however deep.
+
+    Args:
+        names: keys that a form marks as amounts.
+        mark: stands in their place; with None the keys in `names` are left out and nothing else is.
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in names:
+            if mark is not None:
+                found[key] = value if value is None else mark
+        elif mark is not None and (key == "fingerprint" or (_is_number(value) and _AMOUNT_WORDS.intersection(key.lower().split("_")))):
+            found[key] = mark  # a fingerprint of few figures is guessed by trying
+        else:
+            found[key] = _inside(value, names, mark)
+    return found
+
+
+def _inside(value: Any, names: frozenset[str], mark: str | None) -> Any:
+    if isinstance(value, Mapping):
+        return without_amounts(value, names, mark)
+    if isinstance(value, (list, tuple)):
+        return [_inside(part, names, mark) for part in value]
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 def separated_from(actor: Actor, performers: Mapping[str, Collection[str]], elements: Iterable[str]) -> str | None:

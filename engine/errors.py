@@ -145,6 +145,15 @@ class Conflict(EngineError):
     en = "Several people are changing this at once; try again in a moment."
 
 
+class StorageFailed(EngineError):
+    """The database did not take or give what was asked: disk full, read-only, damaged. Nothing of the command was kept."""
+
+    code = "storage_failed"
+    status = 503
+    zh = "数据库无法{action_zh}:{reason}。您的操作没有生效,已保存的数据不受影响;请联系系统管理员。"
+    en = "The database cannot be {action}: {reason_en}. Nothing of this command was kept, and nothing saved before is lost; tell the administrator."
+
+
 class SettingsError(EngineError):
     code = "settings"
     zh = "配置 {name} 不正确:{reason}"

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,21 @@ SHOWN = frozenset({"text", "group", "table", "separator", "spacer"})
 TYPES = INPUTS | SHOWN
 _PATTERN_SECONDS = 0.2
 _LIMIT_ROWS, _LIMIT_TEXT = 500, 20_000
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_FAR = (f"请填写 {_FIRST_YEAR} 至 {_LAST_YEAR} 年之间的日期。", f"Give a date from {_FIRST_YEAR} to {_LAST_YEAR}.")
+_WIDE = Context(prec=40)
+
+
+#: Said of a text that cannot be shown, searched or stored everywhere.
+UNREADABLE = ("含有不可见的控制字符或无效字符,请删除后重填。", "It holds control characters or broken letters; remove them.")
+
+
+def is_readable(text: str) -> bool:
+    """True unless a text holds control characters (line ends and tabs are none) or halves of surrogate pairs."""
+    return _UNREADABLE.search(text) is None
+
+
+_UNREADABLE = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class InvalidForm(EngineError):
@@ -102,6 +117,11 @@ class Form:
         """Give every component with a key that is not inside a list, groups opened."""
         yield from _inputs(self.components)
 
+    @property
+    def takes_files(self) -> bool:
+        """True if a component is a file field, in a list or group too."""
+        return any(_takes_files(c) for c in self.components)
+
     def find(self, key: str) -> Component | None:
         """Return the input named `key`, or None."""
         return next((c for c in self.inputs() if c.key == key), None)
@@ -153,6 +173,10 @@ def _inputs(components: Iterable[Component]) -> Iterator[Component]:
             yield component
 
 
+def _takes_files(component: Component) -> bool:
+    return component.type == "filepicker" or any(_takes_files(c) for c in component.components)
+
+
 def _without_prices(components: tuple[Component, ...]) -> tuple[Component, ...]:
     return tuple(replace(c, components=_without_prices(c.components)) for c in components if not c.price_field)
 
@@ -164,9 +188,13 @@ def _from_flat(inputs: tuple[Component, ...], flat: Mapping[str, list[str]], pre
         if not component.is_input or component.type == "filepicker":
             continue
         if component.type == "dynamiclist":
-            rows = {int(n) for key in flat if key.startswith(name + ".") and (n := key[len(name) + 1 :].split(".")[0]).isdecimal()}
+            rows = {
+                n for key in flat
+                if key.startswith(name + ".") and (n := key[len(name) + 1 :].split(".")[0]).isdecimal() and len(n) < 10
+            }
             children = tuple(_inputs(component.components))
-            raw[component.key] = [_from_flat(children, flat, f"{name}.{n}.") for n in sorted(rows)]
+            # one more than is accepted: enough to be refused
+            raw[component.key] = [_from_flat(children, flat, f"{name}.{n}.") for n in sorted(rows, key=int)[: _LIMIT_ROWS + 1]]
         elif component.type == "checklist":
             raw[component.key] = [v for v in flat.get(name, []) if v]
         elif component.type == "checkbox":
@@ -197,7 +225,7 @@ class _Reading:
         known = {c.key for c in inputs}
         for key in raw:
             if key not in known:
-                self.problem(prefix + str(key), "表单中没有这个字段。", "The form has no such field.")
+                self.problem(prefix + _shown(key), "表单中没有这个字段。", "The form has no such field.")
         values: dict[str, Any] = {}
         for component in inputs:
             if component.is_input:
@@ -262,6 +290,8 @@ class _Reading:
         if not isinstance(raw, str):
             return self.problem(path, "请填写文字。", "Give a text.")
         text = raw.replace("\r\n", "\n").strip()
+        if not is_readable(text):
+            return self.problem(path, *UNREADABLE)
         longest = component.max_length or _LIMIT_TEXT
         if len(text) > longest:
             return self.problem(path, f"最多 {longest} 个字,现有 {len(text)} 个。", f"At most {longest} characters; there are {len(text)}.")
@@ -273,15 +303,15 @@ class _Reading:
 
     def number(self, component: Component, raw: Any, path: str) -> Any:
         try:
-            if isinstance(raw, bool):
+            if not isinstance(raw, (str, int, float, Decimal)) or isinstance(raw, bool) or len(typed := _digits(raw)) > 100:
                 raise InvalidOperation
-            number = Decimal(str(raw).replace(",", "").replace(",", "").strip())
+            number = Decimal(typed.replace(",", "").replace(",", "").strip())
             if not number.is_finite() or len(number.as_tuple().digits) > 34 or abs(number.adjusted()) > 34:
                 raise InvalidOperation
         except InvalidOperation:
             return self.problem(path, "请填写数字,例如 1200 或 12.5。", "Give a number such as 1200 or 12.5.")
         digits = component.decimal_digits
-        if digits is not None and number != round(number, digits):
+        if digits is not None and -number.normalize(_WIDE).as_tuple().exponent > digits:  # type: ignore[operator]
             return self.problem(path, f"最多 {digits} 位小数。" if digits else "请填写整数。",
                                 f"At most {digits} decimals." if digits else "Give a whole number.")
         if component.minimum is not None and number < component.minimum:
@@ -294,24 +324,29 @@ class _Reading:
         example = {"date": "2026-12-01", "time": "09:30", "datetime": "2026-12-01 09:30"}[component.subtype]
         try:
             if component.subtype == "date":
-                if isinstance(raw, date) and not isinstance(raw, datetime):
-                    return raw
-                return date.fromisoformat(_text(raw))
+                day = raw if isinstance(raw, date) and not isinstance(raw, datetime) else date.fromisoformat(_text(raw))
+                return day if _FIRST_YEAR <= day.year <= _LAST_YEAR else self.problem(path, *_FAR)
             if component.subtype == "time":
                 return raw if isinstance(raw, time) else time.fromisoformat(_text(raw))
             at = raw if isinstance(raw, datetime) else datetime.fromisoformat(_text(raw))
         except ValueError:
             return self.problem(path, f"请填写日期时间,例如 {example}。", f"Give it like {example}.")
-        return at if at.tzinfo is not None else at.replace(tzinfo=self.zone)
+        at = at if at.tzinfo is not None else at.replace(tzinfo=self.zone)
+        # years that no calendar, time zone or timer reaches are slips of the finger
+        return at if _FIRST_YEAR <= at.year <= _LAST_YEAR else self.problem(path, *_FAR)
 
     def choices(self, component: Component, raw: Any, path: str, one: bool = False) -> Any:
         if raw is None:
             return []
         known = {o.value: o.label for o in component.options}
-        chosen = [str(r) for r in raw] if isinstance(raw, (list, tuple)) else [str(raw)]
+        several = list(raw) if isinstance(raw, (list, tuple)) else [raw]
+        if not all(isinstance(r, (str, int, Decimal)) and len(_digits(r)) <= _LIMIT_TEXT for r in several):
+            return self.problem(path, "请从可选项中选择。", "Choose from what is offered.")
+        chosen = [str(r) for r in several]
         if wrong := [c for c in chosen if c not in known]:
             listed = "、".join(label if label == value else f"{label}({value})" for value, label in known.items())
-            return self.problem(path, f"“{wrong[0]}”不是可选项。可选:{listed}。", f"“{wrong[0]}” is not offered. Choose from: {listed}.")
+            said = _shown(wrong[0])
+            return self.problem(path, f"“{said}”不是可选项。可选:{listed}。", f"“{said}” is not offered. Choose from: {listed}.")
         return chosen[0] if one else chosen
 
     def rows(self, component: Component, raw: Any, path: str, around: dict[str, Any]) -> list[Any]:
@@ -326,6 +361,16 @@ class _Reading:
         inputs = tuple(_inputs(component.components))
         filled = [(n, row) for n, row in enumerate(raw) if any(v not in (None, "", [], False) for v in row.values())]
         return [self.scope(inputs, row, f"{path}.{n}.", around) for n, row in filled]
+
+
+def _digits(raw: object) -> str:
+    """Return a number's text; Python refuses to write out an int of thousands of digits."""
+    return "9" * 5000 if isinstance(raw, int) and raw.bit_length() > 10_000 else str(raw)
+
+
+def _shown(word: object) -> str:
+    """Return what somebody sent, short and readable enough for a message."""
+    return str(_UNREADABLE.sub("�", str(word)[:60]))
 
 
 def _text(raw: Any) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from engine.errors import SettingsError
 
@@ -21,7 +22,9 @@ class Settings:
         synchronous: SQLite's durability, ``FULL`` (default) or ``NORMAL`` (may lose the last commits on power failure).
         demo: demo users exist; the server then listens on loopback alone.
         base_url: how the pages are reached from mails, e.g. ``https://psm.example.com``.
-        smtp: ``smtp://user:password@host:port`` or ``smtps://…``; empty: no mail is sent.
+        smtp: ``smtp://user:password@host:port`` (STARTTLS when the server offers it; a password is never sent without),
+            ``smtps://…`` (TLS from the start), ``smtp+plain://…`` (never encrypted, for a server inside the house); empty: no
+            mail is sent. Letters such as ``@`` or ``/`` in user and password are written ``%40``, ``%2F``.
         mail_from: sender of mails.
         robots: apprise addresses (``dingtalk://…``, ``wecombot://…``, ``feishu://…``), separated by blanks; empty: none.
         time_zone: of the house; what pages show and naive local times mean.
@@ -35,13 +38,13 @@ class Settings:
     synchronous: str = "FULL"
     demo: bool = False
     base_url: str = "http://127.0.0.1:8000"
-    smtp: str = ""
+    smtp: str = field(default="", repr=False)
     mail_from: str = "psmflow@localhost"
-    robots: tuple[str, ...] = ()
+    robots: tuple[str, ...] = field(default=(), repr=False)
     time_zone: str = "Asia/Shanghai"
     upload_limit: int = 20 * 1024 * 1024
     diagram_limit: int = 4 * 1024 * 1024
-    secret_key: str = ""
+    secret_key: str = field(default="", repr=False)
 
 
 def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -> Settings:
@@ -65,13 +68,17 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
     synchronous = text("SYNCHRONOUS", "FULL").upper()
     if synchronous not in ("FULL", "NORMAL"):
         raise SettingsError(name="PSMFLOW_SYNCHRONOUS", reason=f"{synchronous!r}: FULL, NORMAL")
+    smtp = text("SMTP", "")
+    if smtp and not _is_mail_server(smtp):
+        # the value itself is not repeated: a password stands in it
+        raise SettingsError(name="PSMFLOW_SMTP", reason="smtp://user:password@host:port, smtps://…, smtp+plain://…")
     values: dict[str, object] = dict(
         data=data,
         database=Path(text("DATABASE", str(data / "psmflow.db"))).absolute(),
         synchronous=synchronous,
         demo=text("DEMO", "") in ("1", "true", "yes"),
         base_url=text("BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
-        smtp=text("SMTP", ""),
+        smtp=smtp,
         mail_from=text("MAIL_FROM", "psmflow@localhost"),
         robots=tuple(text("ROBOTS", "").split()),
         time_zone=text("TIME_ZONE", "Asia/Shanghai"),
@@ -81,6 +88,14 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
     )
     values.update(changes)
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def _is_mail_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("smtp", "smtps", "smtp+plain") and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
+    except ValueError:
+        return False
 
 
 def kept_secret(data: Path) -> str:

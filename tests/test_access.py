@@ -103,3 +103,15 @@ def test_only_those_named_cancel_a_process():
     access.require_cancel(person("boss", "sales_manager"))
     with pytest.raises(AccessDenied):
         access.require_cancel(person("wang", "account_manager"))
+
+
+def test_auditors_and_administrators_see_incidents_that_only_their_owners_mend():
+    for role in ("auditor", "system_admin"):
+        access.require(person("x", role), "see incidents")
+        with pytest.raises(AccessDenied, match="处理异常"):
+            access.require(person("x", role), "mend incidents")
+    for role in ("process_owner", "presale_manager"):
+        access.require(person("x", role), "see incidents")
+        access.require(person("x", role), "mend incidents")
+    with pytest.raises(AccessDenied, match="查看异常"):
+        access.require(person("x", "account_manager"), "see incidents")

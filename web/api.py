@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from engine import EngineError
 from engine.events import Recorded
 from engine.feel.codec import dump
+from engine.forms import is_readable
 from engine.model import InstanceId, InstanceStatus, ProcessDefinition, ProcessInstance, TaskId, UserTask
 from web.context import actor, engine
 from web.inbox import VIEWS
@@ -22,6 +23,7 @@ from web.inbox import VIEWS
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
 _LIMIT = 200
+_DEPTH = 64  #: values within values
 
 
 class BadRequest(EngineError):
@@ -50,9 +52,34 @@ def _body() -> dict[str, Any]:
         if error.code == 413:
             raise
         raise BadRequest(problem="正文不是有效的 JSON", problem_en="the body is not valid JSON") from error
+    except RecursionError:
+        raise BadRequest(problem="正文嵌套过深", problem_en="the body is nested too deep") from None
+    _require_readable(body)
     if not isinstance(body, dict):
         raise BadRequest(problem="正文须为 JSON 对象", problem_en="the body must be a JSON object")
     return body
+
+
+def _require_readable(value: Any) -> None:
+    """Refuse what no column, page or file could hold: control characters, broken letters, endless nesting.
+
+    Raises:
+        BadRequest
+    """
+    level = [value]
+    for _ in range(_DEPTH):
+        inner: list[Any] = []
+        for part in level:
+            if isinstance(part, str) and not is_readable(part):
+                raise BadRequest(problem="文本含有控制字符或无效字符", problem_en="a text holds control characters or broken letters")
+            if isinstance(part, dict):
+                inner += [*part, *part.values()]
+            elif isinstance(part, list):
+                inner += part
+        if not inner:
+            return
+        level = inner
+    raise BadRequest(problem="正文嵌套过深", problem_en="the body is nested too deep")
 
 
 def _take(body: dict[str, Any], **kinds: type) -> dict[str, Any]:
@@ -79,7 +106,10 @@ def _limit() -> int:
 
 
 def _key() -> str | None:
-    return request.headers.get("Idempotency-Key")
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if len(key) > 200 or not key.isascii() or not is_readable(key):
+        raise BadRequest(problem="Idempotency-Key 须为 200 字以内的 ASCII 文本", problem_en="Idempotency-Key must be at most 200 ASCII characters")
+    return key or None
 
 
 # ---------------------------------------------------------------------------------------------------------------- answers

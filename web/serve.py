@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
+import click
+
 from engine import Engine, Settings
 from engine.errors import SettingsError
 from web import create_app
@@ -23,6 +25,8 @@ def serve(engine: Engine, settings: Settings, host: str, port: int) -> None:
         raise SettingsError(name="host", reason=f"{host}: demo 模式只能监听本机地址 (demo mode listens on loopback alone)")
     import waitress
 
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    click.echo(f"请在浏览器打开 {address} ,按 Ctrl-C 停止 (open it in a browser; Ctrl-C stops)")
     waitress.serve(
         create_app(engine, settings), host=host, port=port, threads=THREADS, ident="psmflow",
         max_request_body_size=settings.upload_limit * FILES_AT_ONCE + FORM_LIMIT + 1, clear_untrusted_proxy_headers=True,

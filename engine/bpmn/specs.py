@@ -6,7 +6,7 @@ predicted here: a task exists only once its token arrived, so a join counts wait
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -72,7 +72,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
 
     start_quantity = completion_quantity = 1
-    is_activity = is_event = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = False
+    is_activity = is_event = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
     reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
     ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
     boundary: tuple[BoundaryEvent, ...] = ()
@@ -419,6 +419,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         self.fields, self.zone, self.working_due = fields, zone, working_due
         moving = [f for f in (fields.due, fields.deadline, fields.working_due) if isinstance(f, Formula)]
         self.has_moving_dates = bool(moving)
+        self.has_deadline_of_timer = fields.deadline is None
         self.reads = frozenset[str]().union(*(formula.compiled.names for formula in moving))
 
     def _run_hook(self, my_task: Token) -> bool | None:
@@ -461,7 +462,24 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             except (TypeError, ValueError) as exc:
                 raise timers.BadTime(f"workingDue {shown(fields.working_due)} is {days!r}, not a number of days") from exc
             due = self.working_due(from_, days, self.zone.key).astimezone(UTC)
-        return due, self._instant(token, fields.deadline, since)
+        if fields.deadline is not None:
+            return due, self._instant(token, fields.deadline, since)
+        stopped = token.internal_data.get("deadline")
+        return due, datetime.fromisoformat(stopped) if stopped else None
+
+    def stopped_at(self, token: Token, deadline: datetime) -> None:
+        """A timer on the boundary will interrupt the task at `deadline`."""
+        data, top = token.internal_data, token.workflow.top_workflow
+        if data["deadline"] == deadline.isoformat():
+            return
+        data["deadline"] = deadline.isoformat()
+        for n, event in enumerate(top.events):
+            if isinstance(event, log.UserTaskCreated) and event.token == token.id:
+                top.events[n] = replace(event, deadline_at=deadline)
+                return
+        top.emit(log.UserTaskRescheduled(
+            process=self.process, element=self.bpmn_id, token=TokenId(token.id),
+            due_at=datetime.fromisoformat(data["due"]) if data["due"] else None, deadline_at=deadline))
 
     def _instant(self, token: Token, text: Text | None, since: datetime) -> datetime | None:
         if text is None:

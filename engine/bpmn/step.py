@@ -84,6 +84,7 @@ def _attempt(
         workflow = Workflow(definition, at, parked)
         _start(workflow, command)
         workflow.settle()
+        workflow.meet_deadlines()
         workflow.look_for_stuck_joins()
         return _step(workflow)
     workflow = states.load(definition, state, at, parked)
@@ -104,6 +105,8 @@ def _attempt(
     else:
         _carry_out(workflow, command, target)
         workflow.settle()
+    if not _has_ended(workflow):
+        workflow.meet_deadlines()
     workflow.look_for_stuck_joins()
     return _step(workflow, refused)
 

@@ -816,6 +816,27 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
         return found
 
+    def meet_deadlines(self) -> None:
+        """Tell user tasks when the timer on their boundary will stop them: their deadline, unless the diagram names one.
+
+        A task made in this step is born with it; a timer that moves takes the deadline along.
+        """
+        earliest: dict[int, datetime] = {}
+        for token in self.waiting():
+            host, spec = token.internal_data.get("host"), token.task_spec
+            if host is None or not spec.interrupting:
+                continue
+            for wait in token.internal_data["waits"]:
+                if wait.get("timer") and "seen" not in wait:
+                    due = timers.due_at(wait["timer"])
+                    earliest[host] = min(due, earliest.get(host, due))
+        if not earliest:
+            return
+        for token in list(self.tokens()):
+            deadline = earliest.get(token.internal_data.get("owner", token.id))
+            if deadline is not None and token._state == READY and token.task_spec.has_deadline_of_timer:
+                token.task_spec.stopped_at(token, deadline)
+
     def fire_due(self, *, on_time: bool) -> bool:
         """Fire every timer that is due, soonest first, each with its consequences; return True when one did.
 

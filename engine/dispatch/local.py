@@ -58,6 +58,9 @@ class LocalDispatcher:
         """Let what runs come to its end, begin nothing new."""
         self._stopping.set()
         if self._scheduler.running:
+            # a scheduler that is stopped while it takes out a job that ran once raises in its thread
+            self._scheduler.pause()
+            self._scheduler.remove_all_jobs()
             self._scheduler.shutdown(wait=True)
 
     def _turn(self, name: str) -> None:

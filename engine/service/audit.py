@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from engine import history
-from engine.errors import NotFound
+from engine.errors import Conflict, NotFound, StorageFailed
 from engine.model import Break, Health, InstanceId
 from engine.service.runtime import Runtime
 from engine.store import chain, instances, jobs
@@ -82,7 +82,7 @@ class Audit:
             with self._database.reading() as session:
                 timer_lag, job_lag, waiting, failed = jobs.lags(session, micros(at))
                 incidents, active = jobs.open_incident_count(session), instances.active_count(session)
-        except sqlite3.Error:
+        except (sqlite3.Error, StorageFailed, Conflict):
             zero = timedelta()
             return Health(
                 database=False, at=at, timer_lag=zero, job_lag=zero, waiting_job_count=0, failed_job_count=0, open_incident_count=0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from engine import access
 from engine.errors import InvalidValues
 from engine.feel import codec
-from engine.forms import Form, read_form
+from engine.forms import UNREADABLE, Form, is_readable, read_form
 from engine.model import Actor, Values
 from engine.store import definitions
 from engine.store.database import Session
@@ -32,18 +31,35 @@ def shown_to(actor: Actor, form: Form | None) -> Form | None:
     return form if form is None or access.may_read_price(actor) else form.without_prices()
 
 
-def typed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that plain JSON from outside says: no float, and what is written canonically is what it stands for.
+_LINE = 200
+
+
+def line(field: str, text: str) -> str:
+    """Return what somebody called a thing, in one line.
 
     Raises:
-        InvalidValues: a value that no variable can hold, or a tag that says nothing.
+        InvalidValues: longer than 200 characters, or no readable text.
+    """
+    found = " ".join(text.split())
+    if len(found) > _LINE:
+        raise InvalidValues({field: (f"最多 {_LINE} 个字,现有 {len(found)} 个。", f"At most {_LINE} characters; there are {len(found)}.")})
+    if not is_readable(found):
+        raise InvalidValues({field: UNREADABLE})
+    return found
+
+
+def storable(values: Mapping[str, Any]) -> Values:
+    """Return values that no form has looked at: numbers exact, no float, and what is written canonically is what it stands for.
+
+    Raises:
+        InvalidValues: one of them is none of FEEL's data, is no readable text, or a tag that says nothing.
     """
     try:
-        values: dict[str, Any] = codec.from_json(_exact(dict(raw)))
-        codec.dump(values)
+        found: dict[str, Any] = codec.from_json(_exact(dict(values)))
+        codec.dump(found)
     except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidValues({"": ("填写的内容含有无法保存的值。", f"a value cannot be stored: {error}")}) from error
-    return values
+    return found
 
 
 def _exact(value: Any) -> Any:
@@ -54,13 +70,3 @@ def _exact(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_exact(part) for part in value]
     return value
-
-
-def accepted(form: Form | None, raw: Mapping[str, Any], *, variables: Values, now: datetime, zone: str) -> dict[str, Any]:
-    """Return the typed values of what came from outside; without a form anything that a variable can hold.
-
-    Raises:
-        InvalidValues: names every value that is refused.
-    """
-    values = typed(raw)
-    return values if form is None else form.accept(values, variables=variables, now=now, zone=zone)

@@ -31,15 +31,15 @@ from engine.model import (
     Values,
     WaitingJob,
 )
-from engine.service.forms import accepted, form_of, shown_to, typed
+from engine.service.forms import form_of, line, shown_to, storable
+from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
 from engine.store import chain, definitions, instances, jobs, tasks
 from engine.store.database import Session, micros
 from engine.store.instances import InstanceRow
 
-#: Fields of events that hold data of the business: those who may not see variables get them of their own deeds alone.
-_DATA = ("values", "variables", "inputs", "result")
+_SEARCH = 200  #: characters; SQLite refuses patterns beyond some size
 
 
 class Instances:
@@ -88,20 +88,32 @@ class Instances:
             AccessDenied: the actor may not start it.
             InvalidValues: the start form refuses `variables`.
         """
+        title, business_key = line("title", title), line("business_key", business_key)
         with self._database.reading() as session:
             definition = self._startable(session, actor, key, version)
             if not definition.info.startable:
                 raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
-            form = shown_to(actor, form_of(session, definition.info.start_form, definition.deployment_id))
-            at, zone = self._runtime.clock.now(), self._runtime.settings.time_zone
-            values = accepted(form, variables or {}, variables={}, now=at, zone=zone)
+        values = self.accepted(actor, definition, variables or {})
         id = self.begin(
             actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key
         )
         return self._get(id)
 
+    def accepted(self, actor: Actor, definition: ProcessDefinition, raw: Values) -> Values:
+        """Return what the start form of a process accepts; without one, anything that can be stored.
+
+        Raises:
+            InvalidValues
+        """
+        with self._database.reading() as session:
+            form = shown_to(actor, form_of(session, definition.info.start_form, definition.deployment_id))
+        if form is None:
+            return storable(raw)
+        return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)
+
     def _startable(self, session: Session, actor: Actor, key: str, version: int | None) -> ProcessDefinition:
-        definition = definitions.by_key(session, key, version)
+        known = version is None or 0 < version < 1 << 31
+        definition = definitions.by_key(session, key, version) if known else None
         if definition is None:
             raise NotFound(what="流程 (process)", id=key if version is None else f"{key} v{version}")
         access.require_start(actor, definition.name, definition.info.starter_groups)
@@ -117,7 +129,7 @@ class Instances:
             start_event: element id of a message or signal start event; by default the none start event.
             scope: of the idempotency key; by default the actor's starts.
         """
-        scope = scope or f"start:{actor.id}"
+        scope = scope or f"start:{actor.id}:{key}"
 
         def make(session: Session) -> tuple[Turn, InstanceId]:
             compiled = self._runtime.definitions.current(session, key, version)
@@ -217,7 +229,8 @@ class Instances:
             WrongState: it has ended.
         """
         access.require(actor, "mend incidents")
-        values = typed(values)
+        values = storable(values)
+        values = storable(values)
 
         def do(turn: Turn) -> None:
             require_status(turn, (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED), "修改变量", "changed")
@@ -263,7 +276,7 @@ class Instances:
             search: anywhere in title or business key, capitals or not.
             before: `Page.next` of the page before.
         """
-        limit = max(1, min(limit, 500))
+        limit, search = max(1, min(limit, 500)), search[:_SEARCH]
         only = None if access.may(actor, "see every instance") else (actor.id, tasks.principals(actor))
         with self._database.reading() as session:
             found = instances.find(
@@ -280,6 +293,8 @@ class Instances:
     def variables(self, actor: Actor, id: InstanceId, scope: TokenId | None = None) -> Values:
         """Return what is visible in the instance, or from inside one of its sub-processes or called processes.
 
+        Amounts are hidden from who may not read them.
+
         Raises:
             AccessDenied, NotFound
         """
@@ -289,27 +304,35 @@ class Instances:
             if row is None:
                 raise NotFound(what="流程实例 (process instance)", id=id)
             if row.state is not None:
-                return visible_variables(
-                    self._runtime.definitions.compiled(session, row.bundle_id).definition, row.state, scope
-                )
-            view = history.fold(_read(session, id))
-        return view.variables.get(scope, {})
+                definition = self._runtime.definitions.compiled(session, row.bundle_id).definition
+                found = visible_variables(definition, row.state, scope)
+            else:
+                found = history.fold(_read(session, id)).variables.get(scope, {})
+            return self._runtime.prices.hide(session, actor, found)
 
     def history(self, actor: Actor, id: InstanceId, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
         """Return the events of an instance in their order; data of others' deeds is left out for those who may not see variables.
+
+        Amounts are hidden from who may not read them.
 
         Raises:
             AccessDenied, NotFound
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            found = tuple(_read(session, id, after=after, limit=limit))
+            prices = self._runtime.prices
+            found = tuple(
+                r if (shown := prices.hide_in_event(session, actor, r.event)) is r.event else replace(r, event=shown)
+                for r in _read(session, id, after=after, limit=limit)
+            )
         if access.may(actor, "see variables"):
             return found
         return tuple(r if r.actor == actor.id else replace(r, event=_without_data(r.event)) for r in found)
 
     def export(self, actor: Actor, id: InstanceId) -> Iterator[bytes]:
         """Give an instance's history as JSON lines: chain, payload, salts. `docs/verify_export.py` verifies them offline.
+
+        Payloads that hold amounts are left out, as if erased, for who may not read them.
 
         Raises:
             AccessDenied, NotFound
@@ -321,7 +344,7 @@ class Instances:
             with self._database.snapshot() as session:
                 for instance, seq, head in chain.heads(session, id):
                     sealed = (history.Sealed(*row) for row in chain.read(session, instance))
-                    yield from history.export(instance, sealed, seq, head)
+                    yield from history.export(instance, self._runtime.prices.seal_off(session, actor, sealed), seq, head)
 
         return lines()
 
@@ -352,7 +375,7 @@ class Instances:
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            return tuple(tasks.documents(session, instance_id=id))
+            return tuple(self._runtime.prices.readable(session, actor, tasks.documents(session, instance_id=id)))
 
     def timers(self, actor: Actor, id: InstanceId) -> tuple[OpenTimer, ...]:
         """Return what will fire by itself, the next first.
@@ -372,7 +395,7 @@ class Instances:
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            return tuple(jobs.waiting(session, id))
+            return tuple(replace(w, error=hide_in_text(actor, w.error)) for w in jobs.waiting(session, id))
 
     def definition(self, actor: Actor, id: InstanceId) -> DefinitionId:
         """Return the id of the definition that the instance is pinned to."""
@@ -391,7 +414,7 @@ def _read(session: Session, id: int, *, after: int = 0, limit: int | None = None
 
 
 def _without_data(event: Event) -> Event:
-    hidden: dict[str, Any] = {name: None if name == "result" else {} for name in _DATA if name in event.payload}
+    hidden: dict[str, Any] = {name: None if name == "result" else {} for name in DATA if name in event.payload}
     return replace(event, **hidden) if hidden else event
 
 
@@ -411,4 +434,4 @@ class ReasonMissing(EngineError):
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+    return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None

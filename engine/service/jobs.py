@@ -33,10 +33,11 @@ from engine.model import (
     Values,
 )
 from engine.service import outside, reminders
-from engine.service.forms import typed
+from engine.service.forms import storable
 from engine.service.instances import Instances, require_status
 from engine.service.messages import Messages
 from engine.service.outside import Errands
+from engine.service.prices import hide_in_incidents
 from engine.service.retries import Retries
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -205,7 +206,7 @@ class Jobs:
             thrown = error
             self._settle(job, lambda turn: turn.job_threw(job, thrown, errands), errands)
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it is tried again, then a person looks
-            message = "".join(traceback.format_exception_only(error)).strip()
+            message = _said(error)
             self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands), errands)
         else:
             self._settle(job, lambda turn: turn.job_done(job, values, errands), errands)
@@ -354,12 +355,12 @@ class Jobs:
         for user_id in sorted(recipients):
             notice = NewNotice(
                 id=self._database.new_id(), user_id=user_id, at=micros(turn.at), subject=subject, body=body,
-                link=f"/tasks/{task.id}", instance_id=task.instance_id, once=f"{task.id}.{told.stage}.{was}",
+                link=_page(task), instance_id=task.instance_id, once=f"{task.id}.{told.stage}.{was}",
             )  # fmt: skip
             turn.also(partial(_tell, notice))
         addresses = {u.id: u.mail for u in people.find(turn.session, users=recipients) if u.mail}
         if self._runtime.settings.smtp and addresses:
-            link = f"{self._runtime.settings.base_url}/tasks/{task.id}"
+            link = f"{self._runtime.settings.base_url}{_page(task)}"
             turn.outbox(
                 JobKind.NOTIFICATION, "mail",
                 codec.dump({
@@ -384,9 +385,9 @@ class Jobs:
         Raises:
             AccessDenied
         """
-        access.require(actor, "mend incidents")
+        access.require(actor, "see incidents")
         with self._database.reading() as session:
-            return tuple(jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
+            return hide_in_incidents(actor, jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
 
     def of_instance(self, actor: Actor, id: InstanceId) -> tuple[Incident, ...]:
         """Return the incidents of an instance, newest first.
@@ -396,7 +397,7 @@ class Jobs:
         """
         self._instances.get(actor, id)
         with self._database.reading() as session:
-            return tuple(jobs.incidents(session, only_open=False, instance_id=id, limit=500))
+            return hide_in_incidents(actor, jobs.incidents(session, only_open=False, instance_id=id, limit=500))
 
     def retry(self, actor: Actor, incident_id: IncidentId, values: Values | None = None, reason: str = "") -> None:
         """Try again what failed: a handler's job becomes due now, an element of the diagram runs again.
@@ -409,7 +410,7 @@ class Jobs:
             WrongState: resolved already, or the instance is not active.
         """
         access.require(actor, "mend incidents")
-        values = typed(values or {})
+        values = storable(values or {})
         with self._database.reading() as session:
             found = jobs.incident(session, incident_id)
         if found is None:
@@ -465,6 +466,11 @@ def _try(problems: list[Exception], call: Callable[[], Answer]) -> Answer | None
     except Exception as error:  # noqa: BLE001  raised by the caller once everything was tried
         problems.append(error)
         return None
+def _said(error: BaseException) -> str:
+    """Return what an exception says, a group's parts one by one: “3 sub-exceptions” helps nobody."""
+    if isinstance(error, BaseExceptionGroup):
+        return "\n".join([f"{error.message}:", *(_said(part) for part in error.exceptions)])
+    return "".join(traceback.format_exception_only(error)).strip()
 
 
 def _resolved(incident_id: int, at: int, by: str, tx: Session) -> None:
@@ -473,6 +479,10 @@ def _resolved(incident_id: int, at: int, by: str, tx: Session) -> None:
 
 def _tell(notice: NewNotice, tx: Session) -> None:
     people.tell(tx, notice)
+
+
+def _page(task: UserTask) -> str:
+    return f"/task/{task.id}"
 
 
 _STAGES = {

@@ -24,7 +24,7 @@ from engine.model import (
     TokenId,
     Values,
 )
-from engine.service.forms import accepted, form_of, shown_to
+from engine.service.forms import form_of, shown_to, storable
 from engine.service.instances import Instances
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -59,23 +59,24 @@ class Messages:
             instance_id: of the receiver, where the key is not known or not unique.
             keep_for: how long to keep the message when nobody waits; it is delivered when somebody does.
             idempotency_key: a second call of the same actor with the same key delivers nothing more.
-            raw: the payload is plain JSON from outside: the form of the event that catches it (property `form`) gives it types and
-                accepts or refuses it. Without `raw` the values are typed already and stay as they are. A raw message is not kept,
-                for nobody knows its form yet.
+            raw: the payload is plain JSON from outside, as everybody's but the engine's own is: the form of the event that catches
+                it (property `form`) gives it types and accepts or refuses it. Without `raw` what the engine itself sends is typed
+                already and stays as it is. A raw message is not kept, for nobody knows its form yet.
 
         Returns:
             The instance that got it; None when it was kept.
 
         Raises:
-            InvalidValues: the form refuses a raw payload; every problem is named.
             NoReceiver: nobody waits, and it was not to be kept.
             AmbiguousReceiver: more than one instance waits, or more than one process starts with it.
             AccessDenied: the actor may not send it.
+            InvalidValues: the form by which people send it refuses `payload`; every problem is named.
         """
         if raw and keep_for is not None:
             raise ValueError("a raw message cannot be kept: its form is not known before somebody waits for it")
         return self._correlate(
-            actor, name, dict(payload or {}), correlation_key, instance_id, keep_for, idempotency_key, f"message:{actor.id}", raw
+            actor, name, dict(payload or {}), correlation_key, instance_id, keep_for, idempotency_key, f"message:{actor.id}:{name}",
+            raw or not access.is_system(actor),
         )
 
     def _correlate(
@@ -163,7 +164,7 @@ class Messages:
         return self._instances.begin(
             actor,
             definition.key,
-            payload,
+            storable(payload),
             business_key=business_key,
             version=definition.version,
             idempotency_key=idempotency_key,
@@ -283,19 +284,14 @@ class Messages:
 
         self._runtime.command(actor, instance_id, do)
 
-    def _sendable(self, session: Session, actor: Actor, instance_id: int, token: int) -> Subscription:
-        subscription = self._waiting(session, instance_id, token)
-        if subscription is None:
-            raise NoReceiver(name="-", key=f"{instance_id}.{token}")
-        if not access.may_send(actor, subscription):
-            raise AccessDenied(action=f"发送消息“{subscription.name}”", reason="它只能由图中指定的角色发送。")
-        return subscription
-
     def _accepted(self, turn: Turn, actor: Actor, subscription: Subscription, raw: Mapping[str, Any]) -> Values:
+        """Return what the message's form accepts; what a person may not type into it, no program may send in their name."""
         form = self._form(turn.session, actor, turn.row.id, subscription)
+        if form is None:
+            return storable(raw)
         assert turn.state is not None
         variables = visible_variables(turn.compiled.definition, turn.state, subscription.token)
-        return accepted(form, raw, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone)
+        return form.accept(raw, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone)
 
     def _accepted_at_start(
         self, actor: Actor, definition: ProcessDefinition, start_event: str, name: str, raw: Mapping[str, Any]
@@ -304,7 +300,17 @@ class Messages:
             compiled = self._runtime.definitions.current(session, definition.key, definition.version)
             asked = form_of_start(compiled.definition, start_event, name)
             form = shown_to(actor, form_of(session, asked, definition.deployment_id))
-        return accepted(form, raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)
+        if form is None:
+            return dict(storable(raw))
+        return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)
+
+    def _sendable(self, session: Session, actor: Actor, instance_id: int, token: int) -> Subscription:
+        subscription = self._waiting(session, instance_id, token)
+        if subscription is None:
+            raise NoReceiver(name="-", key=f"{instance_id}.{token}")
+        if not access.may_send(actor, subscription):
+            raise AccessDenied(action=f"发送消息“{subscription.name}”", reason="它只能由图中指定的角色发送。")
+        return subscription
 
     def _form(self, session: Session, actor: Actor, instance_id: int, subscription: Subscription) -> Form | None:
         row = instances.load(session, instance_id)
@@ -324,7 +330,7 @@ class Messages:
             self.signal(SYSTEM, event["name"], event["payload"], key=str(job_id), but=thrower)
         else:
             self._correlate(
-                SYSTEM, event["name"], event["payload"], event["key"] or None, None, keep_for, str(job_id), "message:thrown"
+                SYSTEM, event["name"], event["payload"], event["key"] or None, None, keep_for, str(job_id), "thrown"
             )
 
     def deliver_kept(self) -> int:

@@ -7,6 +7,7 @@ the same Message-ID when it is sent once more.
 
 from __future__ import annotations
 
+import logging
 import smtplib
 import ssl
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,9 @@ from engine.store.people import NewNotice
 if TYPE_CHECKING:
     from engine.service.runtime import Runtime
 
+#: It logs addresses that it does not understand, tokens and all.
+logging.getLogger("apprise").disabled = True
+logging.getLogger("urllib3").setLevel(logging.INFO)  # its debugging log names them too
 _TIMEOUT = 20.0  #: seconds to wait for a mail server
 
 
@@ -86,12 +90,12 @@ class Errands:
             NotSent: the mail server refused or did not answer.
         """
         told = tuple(people)
+        addresses = {p.id: p.mail for p in told if p.mail}
+        unreachable = tuple(p.id for p in told if not p.mail)
         if not self._runtime.settings.smtp:
             missing = "没有配置邮件服务器 (no mail server is configured): PSMFLOW_SMTP"
             self._facts.append(("mail", tuple(p.id for p in told), subject, missing))
             return
-        addresses = {p.id: p.mail for p in told if p.mail}
-        unreachable = tuple(p.id for p in told if not p.mail)
         if unreachable or not told:
             self._facts.append(("mail", unreachable, subject, "没有邮箱地址 (no mail address)"))
         if addresses:
@@ -105,18 +109,25 @@ class Errands:
         """
         if not self._runtime.settings.robots:
             self._facts.append(("robot", (), subject, "没有配置群机器人 (no chat robot is configured): PSMFLOW_ROBOTS"))
-        else:
-            self._send("robot", (), subject, {"subject": subject, "body": body})
+            return
+        failures: list[NotSent] = []
+        for number, _address in enumerate(self._runtime.settings.robots):  # one that fails is tried again without the others
+            try:
+                self._send("robot", (), subject, {"subject": subject, "body": body, "robot": number})
+            except NotSent as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def link(self, path: str = "") -> str:
         """Return the address of a page, by default of the job's process instance."""
         return self._runtime.settings.base_url + (
-            path or (f"/instances/{self._instance}" if self._instance is not None else "/")
+            path or (f"/instance/{self._instance}" if self._instance is not None else "/")
         )
 
     # -- sending
     def _send(self, channel: str, recipients: tuple[str, ...], subject: str, message: Mapping[str, object]) -> None:
-        once = f"{channel}.{_short(subject, *sorted(recipients))}"
+        once = f"{channel}.{_short(subject, *sorted(recipients), str(message.get('robot', '')))}"
         if self._inside:
             body = codec.dump({"channel": channel, "recipients": list(recipients), "once": once, **message})
             self._writes.append(lambda tx: jobs.insert(tx, [self._later(channel, body)], held=False))
@@ -172,7 +183,7 @@ class Errands:
         return self._writes
 
 
-def deliver(settings: Settings, channel: str, message: Mapping[str, object], key: str, at: datetime) -> dict[str, str]:
+def deliver(settings: Settings, channel: str, message: Mapping[str, object], key: str, at: datetime) -> Mapping[str, str]:
     """Send a mail or tell the robots, now.
 
     Args:
@@ -180,10 +191,11 @@ def deliver(settings: Settings, channel: str, message: Mapping[str, object], key
         key: makes the Message-ID, the same for every attempt.
 
     Returns:
-        ``{person: why}`` of those whose address the mail server refused while it took the mail for the others.
+        ``{person: why}`` of recipients that the mail server refused while it took the mail for others. To send it once more
+        would bring it to those others twice, so these are told, not tried again.
 
     Raises:
-        NotSent: refused for everybody, or no answer.
+        NotSent: refused, or no answer.
     """
     if channel == "mail":
         return _mail(settings, message, key, at)
@@ -191,7 +203,7 @@ def deliver(settings: Settings, channel: str, message: Mapping[str, object], key
     return {}
 
 
-def _mail(settings: Settings, message: Mapping[str, Any], key: str, at: datetime) -> dict[str, str]:
+def _mail(settings: Settings, message: Mapping[str, Any], key: str, at: datetime) -> Mapping[str, str]:
     to: Mapping[str, str] = message["to"]
     mail = EmailMessage()
     mail["From"] = settings.mail_from
@@ -199,7 +211,8 @@ def _mail(settings: Settings, message: Mapping[str, Any], key: str, at: datetime
     mail["Subject"] = " ".join(str(message["subject"]).split())
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = f"<psmflow.{_short(key)}@{settings.mail_from.rpartition('@')[2] or 'localhost'}>"
-    mail.set_content(str(message["body"]))
+    # base64: a server without 8BITMIME would otherwise have to guess at Chinese
+    mail.set_content(str(message["body"]), cte="base64")
     address = urlsplit(settings.smtp)
     host = address.hostname or "localhost"
     secure = address.scheme == "smtps"
@@ -211,26 +224,54 @@ def _mail(settings: Settings, message: Mapping[str, Any], key: str, at: datetime
         else:
             server = smtplib.SMTP(host, address.port or 25, timeout=_TIMEOUT)
         with server:
-            if not secure and server.has_extn("starttls"):
+            server.ehlo_or_helo_if_needed()  # before it, nothing is known of what the server offers
+            if address.scheme == "smtp" and server.has_extn("starttls"):
                 server.starttls(context=ssl.create_default_context())
+                secure = True
             if address.username:
+                if not secure and address.scheme != "smtp+plain":
+                    raise NotSent(
+                        f"{host}: 服务器不支持 STARTTLS,未发送密码 (it offers no STARTTLS and the password is not sent in the clear)"
+                        ": smtps://…, smtp+plain://…"
+                    )
                 server.login(unquote(address.username), unquote(address.password or ""))
             refused = server.send_message(mail)
+    except NotSent:
+        raise
     except (smtplib.SMTPException, OSError) as error:
-        raise NotSent(f"{host}: {error}") from error
+        raise NotSent(f"{host}: {_why(error)}") from error
     return {
-        person: f"{address}: {refused[address][0]} {refused[address][1].decode(errors='replace')}"
+        person: f"邮件服务器拒绝了该收件人 (refused by the mail server): {address}: {refused[address][0]} {_text(refused[address][1])}"
         for person, address in to.items() if address in refused
     }  # fmt: skip
 
 
+def _why(error: Exception) -> str:
+    """Return what the mail server said, as people read it."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "; ".join(f"{to}: {code} {_text(said)}" for to, (code, said) in sorted(error.recipients.items()))
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {_text(error.smtp_error)}"
+    return str(error)
+
+
+def _text(said: bytes | str) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+
+
 def _robots(settings: Settings, message: Mapping[str, object]) -> None:
-    robots = apprise.Apprise()
-    for address in settings.robots:
-        if not robots.add(address):
-            raise NotSent(f"apprise does not understand the address {address.split('://')[0]}://… (PSMFLOW_ROBOTS)")
-    if not robots.notify(title=str(message["subject"]), body=str(message["body"])):
-        raise NotSent("a chat robot refused the message")
+    """Tell one robot, ``robot`` of the message by its place in the settings."""
+    number = message["robot"]
+    assert isinstance(number, int)
+    if number >= len(settings.robots):
+        return  # it was taken out of the settings meanwhile
+    address = settings.robots[number]
+    kind = address.split("://")[0] if "://" in address else "?"
+    robot = apprise.Apprise()
+    if not robot.add(address):
+        raise NotSent(f"apprise does not understand the address {kind}://… (PSMFLOW_ROBOTS)")
+    if not robot.notify(title=str(message["subject"]), body=str(message["body"])):
+        raise NotSent(f"the chat robot {kind}://… refused the message or did not answer")
 
 
 def _short(*words: str) -> str:

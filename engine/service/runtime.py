@@ -14,6 +14,7 @@ from engine.clock import Clock
 from engine.errors import Conflict, EngineError, NotFound
 from engine.handler import HandlerRegistry
 from engine.model import Actor, ProcessDefinition, Source
+from engine.service.prices import Prices
 from engine.service.turn import Faster, Turn
 from engine.settings import Settings
 from engine.store import definitions, instances
@@ -143,6 +144,7 @@ class Runtime:
         self.handlers = handlers
         self.database = database
         self.definitions = Definitions(database, settings.time_zone)
+        self.prices = Prices()
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
 

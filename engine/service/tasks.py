@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import unicodedata
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from io import BytesIO
@@ -29,7 +30,7 @@ from engine.model import (
     UserTask,
     Values,
 )
-from engine.service.forms import form_of, shown_to, typed
+from engine.service.forms import form_of, shown_to, storable
 from engine.service.instances import Instances
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -126,7 +127,7 @@ class Tasks:
             search: anywhere in the names of task and instance or the business key, capitals or not.
             after: `Page.next` of the page before.
         """
-        limit = max(1, min(limit, 500))
+        limit, search = max(1, min(limit, 500)), search[:200]
         with self._database.reading() as session:
             found = tasks.inbox(
                 session,
@@ -184,10 +185,15 @@ class Tasks:
             task = self._seen(session, actor, id)
             form = shown_to(actor, self._form(session, task))
             draft = tasks.draft(session, id, actor.id)
-            variables = self._variables(session, task)
-        values: dict[str, Any] = form.initial(variables) if form is not None else {}
-        if draft is not None:
-            values.update(orjson.loads(draft))
+            prices = self._runtime.prices
+            given = self._variables(session, task)
+            values: dict[str, Any] = {}
+            if form is not None:
+                values = form.initial(prices.leave_out(session, actor, given))
+                hidden = prices.hide(session, actor, given)
+                values.update({c.key: hidden[c.key] for c in form.inputs() if c.readonly and c.key in hidden})
+            if draft is not None:
+                values.update(prices.leave_out(session, actor, orjson.loads(draft)))
         return form, values
 
     def context(self, actor: Actor, id: TaskId) -> Values:
@@ -199,7 +205,7 @@ class Tasks:
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
             form = shown_to(actor, self._form(session, task))
-            variables = self._variables(session, task)
+            variables = self._runtime.prices.hide(session, actor, self._variables(session, task))
         if form is None:
             return {}
         names = {c.key or c.source for c in _every(form.components)} | {c.source for c in _every(form.components)}
@@ -336,7 +342,7 @@ class Tasks:
             StalePage: `version` is old.
             InvalidValues: the form refuses `raw`.
         """
-        scope = f"complete:{actor.id}"
+        scope = f"complete:{actor.id}:{id}"  # a key used for another task is another key: no completion may pass for done
         given = dict(raw or {})
 
         def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
@@ -372,7 +378,7 @@ class Tasks:
         form = shown_to(actor, self._form(turn.session, task))
         files = tasks.documents(turn.session, instance_id=task.instance_id, task_id=task.id)
         if form is None:
-            values = typed(raw)
+            values = {**storable(raw)}
             for file in files:
                 values[file.field] = [_file_value(f) for f in files if f.field == file.field]
             return values
@@ -390,7 +396,7 @@ class Tasks:
             AccessDenied: the actor may not work on the task.
             FileRefused: empty, too large, of a type that is not accepted, or the form has no such file field.
         """
-        name = PurePath(name.replace("\\", "/")).name.strip()[:200] or "file"
+        name = file_name(name)
         with self._database.reading() as session:
             task, _ = _found(session, id)
             access.require_work_on(actor, task)
@@ -445,7 +451,8 @@ class Tasks:
         """
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
-            return tuple(tasks.documents(session, instance_id=task.instance_id, task_id=id))
+            found = tasks.documents(session, instance_id=task.instance_id, task_id=id)
+            return tuple(self._runtime.prices.readable(session, actor, found))
 
     def open_document(self, actor: Actor, document_id: DocumentId) -> tuple[Document, BinaryIO]:
         """Return a file and its bytes, open for reading.
@@ -456,9 +463,12 @@ class Tasks:
         """
         with self._database.reading() as session:
             document = tasks.document(session, document_id)
-        if document is None:
-            raise NotFound(what="文件 (document)", id=document_id)
+            if document is None:
+                raise NotFound(what="文件 (document)", id=document_id)
+            readable = self._runtime.prices.readable(session, actor, [document])
         self._instances.get(actor, document.instance_id)
+        if not readable:
+            raise AccessDenied(action=f"打开“{document.name}”", reason="它含有价格,只有报价相关角色可以打开。")
         try:
             return document, self._path(document.sha256).open("rb")
         except FileNotFoundError as error:
@@ -471,10 +481,11 @@ class Tasks:
         suffix = PurePath(name).suffix.lower()
         accepted: tuple[str, ...] | frozenset[str] = ACCEPTED
         if form is not None:
-            component = next((c for c in _every(form.components) if c.type == "filepicker" and field.endswith(c.key)), None)
+            component = _file_field(form.components, field)
             if component is None:
+                shown = field[:60]
                 raise FileRefused(
-                    name=name, reason=f"表单中没有文件字段 {field}。", reason_en=f"the form has no file field {field}."
+                    name=name, reason=f"表单中没有文件字段 {shown}。", reason_en=f"the form has no file field {shown}."
                 )
             accepted = component.accept or ACCEPTED
         if suffix not in accepted or suffix not in ACCEPTED:
@@ -509,6 +520,7 @@ class Tasks:
             path = self._path(digest.hexdigest())
             path.parent.mkdir(mode=0o700, exist_ok=True)
             os.replace(temporary, path)
+            _keep_name(path.parent)
             return size, digest.hexdigest()
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -544,6 +556,42 @@ def _require_open(task: UserTask) -> None:
         raise TaskNotOpen(name=task.name, state=_STATE_ZH[task.state])
 
 
+def _keep_name(folder: Path) -> None:
+    """Let a file's name in its folder outlast a power failure, as its bytes do."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_name(name: str) -> str:
+    """Return the name under which an uploaded file is kept: no folders, nothing invisible, at most 200 letters with its ending.
+
+    Letters that turn the direction of writing are left out as well: with one, ``fdp.exe`` reads ``exe.pdf``.
+    """
+    last = name.replace("\\", "/").rpartition("/")[2]
+    clean = "".join(c for c in last if c.isprintable() and unicodedata.category(c) != "Cf").strip()
+    ending = PurePath(clean).suffix
+    if len(clean) > 200:
+        clean = clean[: 200 - len(ending)] + ending if len(ending) < 20 else clean[:200]
+    return clean or "file"
+
+
+def _file_field(components: tuple[Component, ...], field: str) -> Component | None:
+    """Return the file field at a path such as ``files`` or ``lines.2.files``, or None."""
+    key, _, rest = field.partition(".")
+    for component in components:
+        if component.type == "group" and (found := _file_field(component.components, field)) is not None:
+            return found
+        if component.key == key and component.type == "filepicker" and not rest and component.is_input:
+            return component
+        if component.key == key and component.type == "dynamiclist":
+            number, _, inner = rest.partition(".")
+            return _file_field(component.components, inner) if number.isdecimal() and len(number) < 4 else None
+    return None
+
+
 def _file_value(d: Document) -> dict[str, Any]:
     return {"id": str(d.id), "name": d.name, "sha256": d.sha256, "size": d.size}
 
@@ -559,4 +607,6 @@ def _place(after: str | None) -> tuple[int, int] | None:
     if after is None:
         return None
     sort_at, _, id = after.partition(".")
-    return (int(sort_at), int(id)) if sort_at.isdecimal() and id.isdecimal() else None
+    is_place = sort_at.isdecimal() and id.isdecimal() and len(sort_at) <= 19 and len(id) <= 19
+    found = (int(sort_at), int(id)) if is_place else (1 << 63, 0)
+    return found if max(found) < 1 << 63 else None

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from engine.clock import Clock, IdIssuer, token
-from engine.errors import Conflict
+from engine.errors import Conflict, EngineError, StorageFailed
 from engine.settings import Settings
 from engine.store.migrations import migrate
 
@@ -52,6 +53,32 @@ def instant_or_none(value: int | None) -> datetime | None:
     return None if value is None else _UNIX + timedelta(microseconds=value)
 
 
+#: ``{SQLite's primary error code: (Chinese, English)}``: what an administrator can do something about.
+_TROUBLES = {
+    sqlite3.SQLITE_FULL: ("磁盘已满", "the disk is full"),
+    sqlite3.SQLITE_READONLY: ("数据库文件是只读的", "the database is read-only"),
+    sqlite3.SQLITE_CANTOPEN: ("数据库文件无法打开", "the database file cannot be opened"),
+    sqlite3.SQLITE_IOERR: ("磁盘读写出错", "the disk gives input/output errors"),
+    sqlite3.SQLITE_NOMEM: ("内存不足", "there is no memory left"),
+    sqlite3.SQLITE_CORRUPT: ("数据库文件已损坏,请用备份恢复", "the database file is damaged; restore a backup"),
+    sqlite3.SQLITE_NOTADB: ("该文件不是数据库", "the file is no database"),
+    sqlite3.SQLITE_PERM: ("没有访问数据库文件的权限", "access to the database file is not permitted"),
+}
+
+
+def _trouble(error: sqlite3.DatabaseError, *, writing: bool = False) -> EngineError:
+    """Return what to tell of a failure of the database; a mistake in a statement of ours is raised as it is."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Conflict()
+    if code not in _TROUBLES:
+        raise error
+    zh, en = _TROUBLES[code]
+    return StorageFailed(
+        action_zh="写入" if writing else "读取", action="written" if writing else "read", reason=zh, reason_en=en
+    )
+
+
 class Session:
     """One connection, for the length of one `Database.reading` or `Database.writing`."""
 
@@ -80,6 +107,18 @@ class Session:
         return None if row is None else row[0]
 
 
+def _opened(path: Path, flags: int) -> int:
+    """Return a descriptor of a file that its owner alone may read when it is made.
+
+    Raises:
+        StorageFailed: the folder does not let us.
+    """
+    try:
+        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageFailed(action_zh="打开", action="opened", reason=f"{path.name} {error.strerror}", reason_en=f"{path.name}: {error.strerror}") from error
+
+
 class Database:
     """The SQLite file of an installation, migrated to the newest schema."""
 
@@ -89,10 +128,17 @@ class Database:
         self.path = settings.database
         self._clock = clock
         self._synchronous = settings.synchronous
+        # before SQLite makes it for everybody to read: passwords and prices stand in it
+        os.close(_opened(self.path, os.O_CREAT | os.O_RDONLY))
         self._engine = self._connect()
-        migrate(self._engine)
+        try:
+            migrate(self._engine)
+        except DBAPIError as error:
+            if isinstance(error.orig, sqlite3.DatabaseError):
+                raise _trouble(error.orig, writing=True) from error
+            raise
         self._writers = threading.Lock()
-        self._queue = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._queue = _opened(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT)
         self._leasing = threading.Lock()
         self._owner = token()
         self._pid = -1
@@ -126,26 +172,49 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Give a session for queries; each statement sees what is committed when it begins."""
+        """Give a session for queries; each statement sees what is committed when it begins.
+
+        Raises:
+            StorageFailed: the database cannot be read.
+        """
         self._after_fork()
-        pooled = self._engine.raw_connection()
+        pooled = self._connection()
         try:
             yield Session(cast(sqlite3.Connection, pooled.driver_connection))
+        except sqlite3.DatabaseError as error:
+            raise _trouble(error) from error
         finally:
             pooled.close()
 
+    def _connection(self) -> Any:
+        try:
+            return self._engine.raw_connection()
+        except sqlite3.DatabaseError as error:
+            raise _trouble(error) from error
+        except DBAPIError as error:
+            if isinstance(error.orig, sqlite3.DatabaseError):
+                raise _trouble(error.orig) from error
+            raise
+
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        """Give a session in which every query sees the same moment."""
+        """Give a session in which every query sees the same moment.
+
+        Raises:
+            StorageFailed: the database cannot be read.
+        """
         self._after_fork()
-        pooled = self._engine.raw_connection()
+        pooled = self._connection()
         try:
             connection = cast(sqlite3.Connection, pooled.driver_connection)
             connection.execute("begin")
             try:
                 yield Session(connection)
             finally:
-                connection.execute("rollback")
+                if connection.in_transaction:
+                    connection.execute("rollback")
+        except sqlite3.DatabaseError as error:
+            raise _trouble(error) from error
         finally:
             pooled.close()
 
@@ -155,6 +224,7 @@ class Database:
 
         Raises:
             Conflict: another process held the database for half a minute.
+            StorageFailed: the disk is full, or the database is read-only or damaged; nothing was written.
         """
         self._after_fork()
         if self._ids is None or self._clock.now() >= self._renew_at:
@@ -164,24 +234,24 @@ class Database:
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
-        pooled = self._engine.raw_connection()
+        pooled = self._connection()
         try:
             connection = cast(sqlite3.Connection, pooled.driver_connection)
             with self._writers:
                 fcntl.flock(self._queue, fcntl.LOCK_EX)
                 try:
-                    try:
-                        connection.execute("begin immediate")
-                    except sqlite3.OperationalError as error:
-                        raise Conflict() from error
-                    try:
-                        yield Session(connection)
-                    except BaseException:
-                        connection.execute("rollback")
-                        raise
+                    connection.execute("begin immediate")
+                    yield Session(connection)
                     connection.execute("commit")
+                except sqlite3.DatabaseError as error:
+                    raise _trouble(error, writing=True) from error
                 finally:
-                    fcntl.flock(self._queue, fcntl.LOCK_UN)
+                    try:
+                        # after a full disk SQLite has taken everything back itself; a commit that failed leaves it to us
+                        if connection.in_transaction:
+                            connection.execute("rollback")
+                    finally:
+                        fcntl.flock(self._queue, fcntl.LOCK_UN)
         finally:
             pooled.close()
 
@@ -229,27 +299,35 @@ class Database:
         if self._pid != -1:
             self._engine.dispose(close=False)
             self._writers, self._leasing = threading.Lock(), threading.Lock()
-            self._queue = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            self._queue = _opened(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT)
         self._pid, self._ids, self._owner = os.getpid(), None, token()
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy to `path` while others go on working (SQLite's online backup)."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        target = sqlite3.connect(path)
+        os.close(_opened(path, os.O_CREAT | os.O_RDWR))
         try:
-            pooled = self._engine.raw_connection()
+            target = sqlite3.connect(path)
             try:
-                cast(sqlite3.Connection, pooled.driver_connection).backup(target)
+                pooled = self._connection()
+                try:
+                    cast(sqlite3.Connection, pooled.driver_connection).backup(target)
+                finally:
+                    pooled.close()
             finally:
-                pooled.close()
-        finally:
-            target.close()
+                target.close()
+        except sqlite3.DatabaseError as error:
+            raise _trouble(error, writing=True) from error
         path.chmod(0o600)
 
     def close(self) -> None:
         """Give up the node number and close every connection."""
-        if self._ids is not None and self._pid == os.getpid():
-            with self.writing() as tx:
-                tx.run("update node_lease set leased_until = 0 where owner = ?", (self._owner,))
-        self._engine.dispose()
-        os.close(self._queue)
+        try:
+            if self._ids is not None and self._pid == os.getpid():
+                with self.writing() as tx:
+                    tx.run("update node_lease set leased_until = 0 where owner = ?", (self._owner,))
+        except (StorageFailed, Conflict):
+            pass  # a number that is not given up runs out by itself
+        finally:
+            self._engine.dispose()
+            os.close(self._queue)

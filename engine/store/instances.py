@@ -172,9 +172,16 @@ def find(
         where.append(
             "(i.started_by = ? or i.id in (select instance_id from user_task where ended_by = ?)"
             " or i.id in (select instance_id from user_task where assignee = ? and state = 'open')"
-            f" or i.id in (select t.instance_id from user_task_candidate c join user_task t on t.id = c.task_id where c.principal in ({marks})))"
+            f" or i.id in (select t.instance_id from user_task_candidate c join user_task t on t.id = c.task_id where c.principal in ({marks}))"
         )
         values += [user, user, user, *principals]
+        groups = [p.removeprefix("g:") for p in principals if p.startswith("g:")]
+        if groups:
+            # what waits for a message is a small table; only these people's list reads it
+            offered = " or ".join(["',' || s.candidate_groups || ',' like ? escape '\\'"] * len(groups))
+            where[-1] += f" or i.id in (select s.instance_id from subscription s where {offered})"
+            values += [like(f",{group},") for group in groups]
+        where[-1] += ")"
     sql = f"{_LIST} where {' and '.join(where)} order by i.id desc limit ?"
     return [_instance(row) for row in tx.rows(sql, (*values, limit))]
 
@@ -186,12 +193,14 @@ def like(search: str) -> str:
 
 
 def participants(tx: Session, instance_id: int) -> tuple[set[str], set[str]]:
-    """Return who worked in the instance, and the candidate groups of its user tasks."""
+    """Return who worked in the instance, and the candidate groups of its user tasks and of the messages it waits for."""
     people, groups = set[str](), set[str]()
     for assignee, ended_by, offered in tx.rows(
         "select assignee, ended_by, candidate_groups from user_task where instance_id = ?", (instance_id,)
     ):
         people.update(p for p in (assignee, ended_by) if p)
+        groups.update(g for g in offered.split(",") if g)
+    for (offered,) in tx.rows("select candidate_groups from subscription where instance_id = ?", (instance_id,)):
         groups.update(g for g in offered.split(",") if g)
     return people, groups
 

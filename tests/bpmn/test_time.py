@@ -369,3 +369,45 @@ def test_a_scope_that_is_interrupted_while_it_is_suspended_is_resumed_in_the_log
     assert held(p) == []
     assert [type(e) for e in p.first.events if isinstance(e, log.ScopeSuspended | log.ScopeResumed)] == [
         log.ScopeSuspended, log.ScopeResumed]
+
+
+def test_a_timer_that_interrupts_a_task_is_its_deadline_and_takes_it_along() -> None:
+    p = play(DEADLINE, closing_at=MONDAY + timedelta(hours=2))
+    [created] = p.seen(log.UserTaskCreated)
+    assert created.deadline_at == MONDAY + timedelta(hours=2)
+    assert p.seen(log.UserTaskRescheduled) == []
+
+    p.set(closing_at=MONDAY + timedelta(hours=5))
+    [moved] = p.seen(log.UserTaskRescheduled)
+    assert (moved.due_at, moved.deadline_at) == (created.due_at, MONDAY + timedelta(hours=5))
+
+
+def test_a_deadline_follows_its_timer_through_a_suspension() -> None:
+    p = play(process(start(), user("a"), boundary("b", "a", timer("timeDuration", "PT4H")), user("late"), end(), "s>a", "a>e", "b>late"))
+
+    p.send(p.first, SuspendInstance(reason="?"))
+    p.wait(HOUR)
+    p.send(p.first, ResumeInstance())
+
+    assert p.seen(log.UserTaskRescheduled)[-1].deadline_at == MONDAY + timedelta(hours=5)
+
+
+def test_the_earliest_timer_that_interrupts_counts_and_a_named_deadline_stands() -> None:
+    timers_of_a = (
+        boundary("b", "a", timer("timeDuration", "PT4H")), boundary("c", "a", timer("timeDuration", "PT3H")),
+        boundary("d", "a", timer("timeDuration", "PT1H"), cancelActivity="false"), user("late"), end(), "s>a", "a>e", "b>late", "c>late",
+        "d>late",
+    )
+
+    plain = play(process(start(), user("a"), *timers_of_a))
+    named = play(process(start(), user("a", properties(deadline="= closing_at")), *timers_of_a), closing_at=MONDAY + timedelta(hours=9))
+
+    assert [e.deadline_at for e in plain.seen(log.UserTaskCreated)] == [MONDAY + timedelta(hours=3)]
+    assert [e.deadline_at for e in named.seen(log.UserTaskCreated)] == [MONDAY + timedelta(hours=9)]
+
+
+def test_the_timer_of_several_instances_is_the_deadline_of_each() -> None:
+    several = '<multiInstanceLoopCharacteristics><loopCardinality>3</loopCardinality></multiInstanceLoopCharacteristics>'
+    p = play(process(start(), user("a", several), boundary("b", "a", timer("timeDuration", "PT4H")), user("late"), end(), "s>a", "a>e", "b>late"))
+
+    assert [e.deadline_at for e in p.seen(log.UserTaskCreated)] == [MONDAY + timedelta(hours=4)] * 3

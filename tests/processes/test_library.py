@@ -119,7 +119,6 @@ def test_the_checker_finds_nothing(tmp_path):
 
 
 def _run(file: Path) -> rehearsal.Run:
-    import handlers  # noqa: F401  in a worker process
 
     return rehearsal.rehearse(PROCESSES, (rehearsal.read_scenario(file),)).runs[0]
 

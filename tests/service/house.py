@@ -67,6 +67,7 @@ class House:
         self.settings = read_settings({}, data=folder, **{"synchronous": "NORMAL", **settings})
         if not self.settings.database.exists():
             folder.mkdir(parents=True, exist_ok=True)
+            self.settings.database.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(_empty_database(), self.settings.database)
         self.engine: Engine = open_engine(self.settings, self.clock, self.handlers)
 

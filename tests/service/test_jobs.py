@@ -149,7 +149,7 @@ def test_a_handler_without_outside_effect_runs_within_the_command_exactly_once_a
     assert house.engine.instances.variables(SYSTEM, started.id)["answer"] == 1
     assert house.rows("select count(*) from job") == [(0,)]
     (notice,) = house.engine.people.notices(ANN)
-    assert (notice.subject, notice.link) == ("subject", f"/instances/{started.id}")
+    assert (notice.subject, notice.link) == ("subject", f"/instance/{started.id}")
     assert house.events(started.id, "NotificationSent")[0].recipients == ("ann",)
     assert house.events(started.id, "JobCompleted")[0].values == {"answer": 1}
 

@@ -456,3 +456,25 @@ def test_a_signal_reaches_the_others_when_one_ends_by_its_overdue_timer(house: H
     assert house.engine.messages.broadcast(OWNER, "sA") == 1
     assert house.status(ending.id) == "completed"
     assert arrived(house, fresh.id)
+
+
+OFFERED = diagram(
+    process(
+        start(), receive("r", "mA", properties(correlationKey="= number", candidateGroups="warehouse_keeper, shipper")), end(), "s>r",
+        "r>e",
+    )
+)  # fmt: skip
+
+
+def test_who_may_send_a_message_sees_the_instance_that_waits_for_it(house: House) -> None:
+    house.deploy(OFFERED)
+    id = house.start(variables={"number": "N-1"}).id
+
+    assert house.engine.instances.get(EVE, id).id == id
+    assert [i.id for i in house.engine.instances.list(EVE).items] == [id]
+    with pytest.raises(AccessDenied):
+        house.engine.instances.get(ANN, id)
+    assert house.engine.instances.list(ANN).items == ()
+    (expected,) = house.engine.messages.expected(EVE, id)
+    house.engine.messages.send(EVE, id, expected.token, {})
+    assert house.status(id) == "completed"

@@ -231,7 +231,7 @@ def test_reminders_are_mailed_too(tmp_path: Path) -> None:
 
         (mail,) = server.got
         assert mail["To"] == "ann@example.com"
-        assert f"https://psm.example.com/tasks/{house.task(started.id).id}" in mail.get_content()
+        assert f"https://psm.example.com/task/{house.task(started.id).id}" in mail.get_content()
         house.close()
 
 

@@ -404,3 +404,15 @@ def test_a_typed_draft_may_hold_anything_without_breaking_the_page(house: House)
     assert page.status_code == 200
     assert "<script>alert" not in page.text
     assert "</textarea><script>" not in page.text
+
+
+def test_the_link_of_a_reminder_opens_the_task(house: House) -> None:
+    task = house.task(hours=24 * 30)
+    house.clock.advance(days=1, hours=6)
+    house.run_jobs()
+    browser = house.browser("wang")
+
+    (notice,) = {n.link for n in house.engine.people.notices(house.actor("wang"))}
+
+    assert notice == f"/task/{task.id}"
+    assert browser.get(notice).status_code == 200

@@ -60,6 +60,8 @@ def test_code_has_no_words_outside_the_catalogue(module: Path) -> None:
             allowed.update(ast.walk(node))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("BadRequest", "SettingsError", "problem"):
             allowed.update(ast.walk(node))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "echo":  # the terminal is told in both
+            allowed.update(ast.walk(node))
 
     stray = [
         node.value for node in ast.walk(tree)
