@@ -229,6 +229,8 @@ class Instances:
             WrongState: it has ended.
         """
         access.require(actor, "mend incidents")
+        values = storable(values)
+        values = storable(values)
 
         def do(turn: Turn) -> None:
             require_status(turn, (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED), "修改变量", "changed")
