@@ -401,6 +401,15 @@ class ConditionBecameTrue(ElementEvent):
     pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadsErased(Event):
+    """The payloads of the events `seqs` were erased lawfully; a payload that is missing otherwise was taken away."""
+
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    seqs: tuple[int, ...]
+    reason: str
+
+
 # -------------------------------------------------------------------------------------------------------------- incidents
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentOpened(ElementEvent):

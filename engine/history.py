@@ -37,6 +37,9 @@ class UnreadableEvent(EngineError):
     en = "The history holds an event {type} (version {version}) unknown to this release. Upgrade before reading it."
 
 
+_SALT = 16  #: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """An event as it is stored. `payload` and `salt` are None when it has none, or when it was erased."""
@@ -190,27 +193,38 @@ def verify(instance_id: int, chain: Iterable[Sealed], seq: int, head: bytes) -> 
         breaks.append(Break(instance_id=InstanceId(instance_id), seq=at, kind=kind, zh=zh, en=en))
 
     last, expected = genesis(instance_id), 1
+    missing, erased = list[int](), set[int]()
     for sealed in chain:
         if sealed.seq != expected:
             found(expected, "gap", f"第 {expected} 条记录缺失或重复。", f"Event {expected} is missing or doubled.")
+            number: object = sealed.seq  # a database that was tampered with may hold anything
+            if not isinstance(number, int):
+                continue
             expected = sealed.seq
         if sha256(last + sealed.body).digest() != sealed.hash:
             found(sealed.seq, "event", f"第 {sealed.seq} 条记录被改动。", f"Event {sealed.seq} was changed.")
         last = sealed.hash
         expected += 1
         try:
-            commitment = json.loads(sealed.body).get("commitment")
-        except (ValueError, AttributeError):
+            body = json.loads(sealed.body)
+            commitment = body.get("commitment")
+            if body.get("type") == e.PayloadsErased.__name__:
+                erased.update(body["event"]["seqs"])
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             continue  # the hash has told already
-        if sealed.payload is not None and (
-            commitment is None or sealed.salt is None or sha256(sealed.salt + sealed.payload).hexdigest() != commitment
-        ):
+        if sealed.payload is None:
+            if commitment is not None:
+                missing.append(sealed.seq)
+        elif commitment is None or not is_committed(commitment, sealed.salt, sealed.payload):
             found(
                 sealed.seq,
                 "payload",
                 f"第 {sealed.seq} 条记录的内容被改动。",
                 f"The payload of event {sealed.seq} was changed.",
             )
+    for gone in missing:
+        if gone not in erased:
+            found(gone, "payload", f"第 {gone} 条记录的内容被移除。", f"The payload of event {gone} was taken away.")
     if expected - 1 != seq or last != head:
         found(
             0,
@@ -219,6 +233,11 @@ def verify(instance_id: int, chain: Iterable[Sealed], seq: int, head: bytes) -> 
             f"The end does not fit: {seq} expected, {expected - 1} there.",
         )
     return tuple(breaks)
+
+
+def is_committed(commitment: object, salt: bytes | None, payload: bytes) -> bool:
+    """True if a payload is the one that was committed to. The salt's length counts: it could swallow the payload's beginning."""
+    return salt is not None and len(salt) == _SALT and sha256(salt + payload).hexdigest() == commitment
 
 
 def export(instance_id: int, chain: Iterable[Sealed], seq: int, head: bytes) -> Iterator[bytes]:

@@ -257,7 +257,7 @@ class _Rehearsal:
         business_key = str(start.get("business_key") or f"rehearsal-{self.scenario.name}")
         values = self.values(start.get("values") or {})
         if "message" in start:
-            self.id = self.engine.messages.correlate(SYSTEM, str(start["message"]), values, correlation_key=business_key)
+            self.id = self.engine.messages.correlate(SYSTEM, str(start["message"]), values, correlation_key=business_key, raw=True)
         else:
             instance = self.engine.instances.start(
                 self.actor(start), str(start["process"]), values, business_key=business_key, title=self.scenario.title

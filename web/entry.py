@@ -74,7 +74,7 @@ def log_in() -> ResponseReturnValue:
     except EngineError as error:
         return _login_page(user_id, error.text(language()), error.status if error.status >= 400 else 401)
     forget_session()
-    login_user(Person(who))
+    login_user(Person(who, engine().people.stamp(who.id)))
     session.permanent = True
     return redirect(safe_next(request.form.get("next")), 303)
 

@@ -72,9 +72,9 @@ class _Id(BaseConverter):
 class Person(UserMixin):  # type: ignore[misc]
     """What Flask-Login carries through a request."""
 
-    def __init__(self, who: Actor) -> None:
+    def __init__(self, who: Actor, stamp: str) -> None:
         self.actor = who
-        self.id = who.id
+        self.id = f"{who.id}~{stamp}"  # what the session keeps; user ids have no tilde
 
 
 def takes_files(view: _View) -> _View:
@@ -130,8 +130,12 @@ def protect(app: Flask) -> None:
 
 
 def _person(user_id: str) -> Person | None:
-    who = engine().people.actor(user_id)
-    return Person(who) if who else None
+    """Return who a session is of; None once they are shut out or have another password."""
+    name, _, stamp = user_id.partition("~")
+    if not stamp or engine().people.stamp(name) != stamp:
+        return None
+    who = engine().people.actor(name)
+    return Person(who, stamp) if who else None
 
 
 def _view() -> Any:

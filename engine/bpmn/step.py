@@ -14,6 +14,7 @@ from engine import events as log
 from engine.bpmn import state as states
 from engine.bpmn.data import Scope
 from engine.bpmn.definition import Definition
+from engine.bpmn.event_definitions import Message
 from engine.bpmn.specs import JobTask, UserTask
 from engine.bpmn.spiff import READY, STARTED
 from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
@@ -324,6 +325,12 @@ def visible_variables(definition: Definition, state: bytes, scope: TokenId | Non
     """
     workflow = states.load(definition, state, _EPOCH, {})
     return dict((workflow.scope if scope is None else _scope(workflow, scope)).visible())
+
+
+def form_of_start(definition: Definition, start_event: str, message: str) -> str | None:
+    """Return the id of the form by which a message that starts an instance is checked (property `form`), or None."""
+    spec = definition.root.task_specs[start_event]
+    return next((d.form for d in spec.definitions if isinstance(d, Message) and d.wanted == message), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

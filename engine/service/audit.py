@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from engine import history
+from engine import access, history
 from engine.errors import Conflict, NotFound, StorageFailed
-from engine.model import Break, Health, InstanceId
+from engine.events import PayloadsErased
+from engine.model import Actor, Break, Health, InstanceId, InstanceStatus
+from engine.service.agreement import disagreements
+from engine.service.instances import given_reason, require_status
 from engine.service.runtime import Runtime
+from engine.service.turn import Turn
 from engine.store import chain, instances, jobs
 from engine.store.database import micros
 
@@ -56,6 +60,48 @@ class Audit:
                 ]  # fmt: skip
         self.last_checked = Checked(instances=instance_count, events=event_count)
         return tuple(breaks)
+
+    def erase(self, actor: Actor, instance_id: InstanceId, reason: str) -> int:
+        """Erase everything that people typed in an ended instance, lawfully: an event says who did it and why.
+
+        The chain still verifies; the uploaded files are not touched.
+
+        Returns:
+            How many payloads were erased.
+
+        Raises:
+            AccessDenied, NotFound
+            WrongState: the instance has not ended.
+            ReasonMissing
+        """
+        access.require(actor, "deploy")
+
+        def do(turn: Turn) -> int:
+            require_status(turn, (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED), "清除内容", "erased")
+            seqs = tuple(chain.payloads(turn.session, instance_id))
+            turn.record(PayloadsErased(seqs=seqs, reason=given_reason(reason)))
+            turn.also(lambda tx: chain.erase(tx, instance_id, seqs))
+            return len(seqs)
+
+        return self._runtime.command(actor, instance_id, do)
+
+    def cross_check(self, instance_id: InstanceId | None = None) -> tuple[Break, ...]:
+        """Return everything in which tables, history and state of one or of all instances differ; empty when they agree.
+
+        `verify` tells whether the history is what was written; this tells whether what people see and what runs is what the
+        history says. Slower: every state is opened and every history folded.
+
+        Raises:
+            NotFound: no such instance.
+        """
+        found: list[Break] = []
+        with self._database.snapshot() as session:
+            ids = [id for id, _seq, _head in chain.heads(session, instance_id)]
+            if instance_id is not None and not ids:
+                raise NotFound(what="流程实例 (process instance)", id=instance_id)
+            for id in ids:
+                found += disagreements(self._runtime, session, id)
+        return tuple(found)
 
     def head(self, instance_id: InstanceId) -> str:
         """Return the hash at the head of an instance's chain, in hex: whoever keeps it can tell later that nothing was changed.

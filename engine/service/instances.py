@@ -186,7 +186,7 @@ class Instances:
         self._command(
             actor,
             id,
-            CancelInstance(reason=_given(reason)),
+            CancelInstance(reason=given_reason(reason)),
             (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED),
             "取消",
             "cancelled",
@@ -199,7 +199,7 @@ class Instances:
             AccessDenied, NotFound
             WrongState: it is not active.
         """
-        self._command(actor, id, SuspendInstance(reason=_given(reason)), (InstanceStatus.ACTIVE,), "挂起", "suspended")
+        self._command(actor, id, SuspendInstance(reason=given_reason(reason)), (InstanceStatus.ACTIVE,), "挂起", "suspended")
 
     def resume(self, actor: Actor, id: InstanceId) -> None:
         """Let a suspended instance go on; what became due meanwhile fires.
@@ -229,10 +229,12 @@ class Instances:
             WrongState: it has ended.
         """
         access.require(actor, "mend incidents")
+        values = storable(values)
+        values = storable(values)
 
         def do(turn: Turn) -> None:
             require_status(turn, (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED), "修改变量", "changed")
-            turn.record(DataMended(scope=scope, names=tuple(sorted(values)), reason=_given(reason)))
+            turn.record(DataMended(scope=scope, names=tuple(sorted(values)), reason=given_reason(reason)))
             turn.step(SetVariables(values=values, scope=scope))
 
         self._runtime.command(actor, id, do)
@@ -416,7 +418,12 @@ def _without_data(event: Event) -> Event:
     return replace(event, **hidden) if hidden else event
 
 
-def _given(reason: str) -> str:
+def given_reason(reason: str) -> str:
+    """Return the reason, which must not be blank.
+
+    Raises:
+        ReasonMissing
+    """
     if not reason.strip():
         raise ReasonMissing()
     return reason.strip()

@@ -378,10 +378,10 @@ class Tasks:
         form = shown_to(actor, self._form(turn.session, task))
         files = tasks.documents(turn.session, instance_id=task.instance_id, task_id=task.id)
         if form is None:
-            values = dict(raw)
+            values = {**storable(raw)}
             for file in files:
                 values[file.field] = [_file_value(f) for f in files if f.field == file.field]
-            return storable(values)
+            return values
         compiled, state = turn.compiled, turn.state
         assert state is not None
         variables = visible_variables(compiled.definition, state, task.token)

@@ -27,16 +27,26 @@ def read(tx: Session, instance_id: int, *, after: int = 0, limit: int | None = N
     while left is None or left > 0:
         size = 1000 if left is None else min(1000, left)
         rows = tx.rows(_READ, (instance_id, after, size))
-        yield from (tuple(_bytes(part) for part in row) for row in rows)
-        if len(rows) < size:
+        yield from ((row[0], *(_bytes(part) for part in row[1:])) for row in rows)
+        if len(rows) < size or not isinstance(rows[-1][0], int):
             return
         after = rows[-1][0]
         left = None if left is None else left - size
 
 
 def _bytes(part: object) -> object:
-    """What somebody changed by hand may have become a text; it must be read to be found."""
-    return part.encode() if isinstance(part, str) else part
+    """What somebody changed by hand may have become a text or a number; it must be read to be found."""
+    return part if part is None or isinstance(part, bytes) else str(part).encode("utf-8", "replace")
+
+
+def erase(tx: Session, instance_id: int, seqs: Sequence[int]) -> None:
+    """Erase the payloads of these events and their salts: nobody can guess any more what stood there."""
+    tx.run_many("delete from event_payload where instance_id = ? and seq = ?", [(instance_id, seq) for seq in seqs])
+
+
+def payloads(tx: Session, instance_id: int) -> list[int]:
+    """Return the numbers of the events that still have a payload."""
+    return [seq for (seq,) in tx.rows("select seq from event_payload where instance_id = ? order by seq", (instance_id,))]
 
 
 def heads(tx: Session, instance_id: int | None) -> Iterable[Row]:

@@ -141,7 +141,8 @@ class Database:
         self._queue = _opened(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT)
         self._leasing = threading.Lock()
         self._owner = token()
-        self._pid = -1
+        self._pid = os.getpid()
+        self._forking = threading.Lock()
         self._renew_at = _UNIX
         self._ids: IdIssuer | None = None
 
@@ -296,11 +297,14 @@ class Database:
         """A forked process inherits neither connections nor its parent's node number."""
         if self._pid == os.getpid():
             return
-        if self._pid != -1:
+        with self._forking:  # several threads of the child may be here at once
+            if self._pid == os.getpid():
+                return
             self._engine.dispose(close=False)
             self._writers, self._leasing = threading.Lock(), threading.Lock()
             self._queue = _opened(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT)
-        self._pid, self._ids, self._owner = os.getpid(), None, token()
+            self._ids, self._owner = None, token()
+            self._pid = os.getpid()
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy to `path` while others go on working (SQLite's online backup)."""

@@ -112,12 +112,25 @@ def retry_at(tx: Session, job_id: int, fence: int, *, due_at: int, error: str) -
     ))  # fmt: skip
 
 
+def give_back(tx: Session, job_id: int, fence: int) -> bool:
+    """Return a job as if it had not been claimed: this attempt does not count. False: as in `finish`."""
+    return bool(tx.run(
+        "update job set state = 'waiting', lease_until = null, attempts = attempts - 1 where id = ? and fence = ? and state = 'running'",
+        (job_id, fence),
+    ))  # fmt: skip
+
+
 def fail(tx: Session, job_id: int, fence: int, error: str) -> bool:
     """No attempts are left: a person has to look. False: as in `finish`."""
     return bool(tx.run(
         "update job set state = 'failed', lease_until = null, error = ? where id = ? and fence = ? and state = 'running'",
         (error, job_id, fence),
     ))  # fmt: skip
+
+
+def has_failed(tx: Session, job_id: int) -> bool:
+    """True if the job waits for a person."""
+    return tx.value("select 1 from job where id = ? and state = 'failed'", (job_id,)) is not None
 
 
 def make_due(tx: Session, job_id: int, now: int) -> bool:

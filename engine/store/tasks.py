@@ -313,6 +313,16 @@ def next_reminder(tx: Session) -> int | None:
     return found
 
 
+def remind_at(tx: Session, task_id: int) -> int | None:
+    found: int | None = tx.value("select remind_at from user_task where id = ?", (task_id,))
+    return found
+
+
+def postpone_reminder(tx: Session, task_id: int, *, until: int, was: int) -> None:
+    """Try again later what could not be told."""
+    tx.run("update user_task set remind_at = ? where id = ? and remind_at = ?", (until, task_id, was))
+
+
 def set_reminder(tx: Session, task_id: int, *, remind_at: int | None, remind_stage: str | None, was: int) -> bool:
     """Move on to the next reminder. False: another process did."""
     sql = "update user_task set remind_at = ?, remind_stage = ? where id = ? and remind_at = ?"

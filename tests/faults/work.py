@@ -20,7 +20,7 @@ REGISTRY = HandlerRegistry()
 @handler("work", registry=REGISTRY)
 def work(job: Job) -> dict[str, str]:
     """Work."""
-    return {"key": job.key}
+    return {"worked": job.key}
 
 
 def main(folder: Path, threads: int) -> None:
@@ -37,6 +37,10 @@ def main(folder: Path, threads: int) -> None:
             instance = engine.instances.start(SYSTEM, "p", {"key": key}, idempotency_key=key)
             say("started", key, instance.id)
             complete(instance.id)
+            engine.messages.correlate(SYSTEM, "mA", {"heard": 1}, instance_id=instance.id, idempotency_key=f"go.{key}")
+            say("correlated", instance.id, 0)
+            if count % 3:
+                complete(instance.id)  # the others go on waiting, so that every kind of row is there when it ends
 
     def complete(id: InstanceId) -> None:
         for task in engine.tasks.of_instance(SYSTEM, id):
@@ -44,8 +48,11 @@ def main(folder: Path, threads: int) -> None:
                 engine.tasks.complete(SYSTEM, task.id, {task.element: 1})
                 say("completed", task.id, id)
 
-    for n in range(threads):
-        threading.Thread(target=serve, args=(n,)).start()
+    serving = [threading.Thread(target=serve, args=(n,)) for n in range(threads)]
+    for thread in serving:
+        thread.start()
+    for thread in serving:  # without its main thread, Python takes no more work for the dispatcher
+        thread.join()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tests.service.house import House
 def require_agreement(house: House) -> None:
     """Compare every table with the fold of the events and with the state of the core."""
     assert house.engine.audit.verify() == ()
+    assert house.engine.audit.cross_check() == ()
     with house.engine._database.reading() as session:
         for (id,) in house.rows("select id from instance"):
             row = instances.load(session, id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,23 @@ def test_a_forked_process_has_its_own_connections_and_its_own_ids(tmp_path: Path
     with database.reading() as session:
         assert session.value("select value from meta where name = 'child'") == "was here"
     database.close()
+
+
+def test_threads_that_begin_together_get_different_ids(tmp_path: Path) -> None:
+    for n in range(20):
+        database = Database(settings(tmp_path / str(n)), SystemClock())
+        together, ids = threading.Barrier(8), list[int]()
+
+        def take(database: Database = database, together: threading.Barrier = together, ids: list[int] = ids) -> None:
+            together.wait()
+            ids.append(database.new_id())
+
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(set(ids)) == 8
+        with database.reading() as session:
+            assert session.value("select count(*) from node_lease") == 1
+        database.close()

@@ -130,7 +130,7 @@ class House:
         browser = Browser(self.app.test_client())
         if user:
             with browser.client.session_transaction() as session:
-                session["_user_id"], session["_fresh"] = user, True
+                session["_user_id"], session["_fresh"] = f"{user}~{self.engine.people.stamp(user)}", True
                 if language is not None:
                     session["language"] = language
         return browser

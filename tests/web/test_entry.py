@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Literal
 
 import pytest
+from argon2 import PasswordHasher
 
 from engine import SYSTEM
 from tests.web.house import PASSWORD, Browser, House
@@ -183,7 +185,7 @@ def test_an_unforeseen_failure_is_told_without_its_trace(house: House, caplog: p
     app.config["PROPAGATE_EXCEPTIONS"] = False
     client = app.test_client()
     with client.session_transaction() as session:
-        session["_user_id"], session["_fresh"] = "li", True
+        session["_user_id"], session["_fresh"] = f"li~{house.engine.people.stamp('li')}", True
     answer = client.get("/boom")
 
     assert answer.status_code == 500
@@ -201,6 +203,85 @@ def test_built_files_may_be_kept_for_ever_and_pages_never(house: House) -> None:
     with browser.get(style[1]) as file:
         assert "immutable" in file.headers["Cache-Control"]
     assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_a_session_ends_when_the_password_is_changed_or_the_person_is_shut_out(house: House) -> None:
+    li, wang = house.browser("li"), house.browser("wang")
+    admin = house.actor("admin")
+    assert (li.get("/").status_code, wang.get("/").status_code) == (200, 200)
+
+    house.engine.people.set_password(admin, "li", "another long one")
+    house.engine.people.set_active(admin, "wang", False)
+
+    assert (li.get("/").status_code, wang.get("/").status_code) == (303, 303)
+    assert house.browser().client.get("/api/v1/tasks", auth=("li", PASSWORD)).status_code == 401
+    assert house.browser().client.get("/api/v1/tasks", auth=("wang", PASSWORD)).status_code == 401
+
+
+class Counting(PasswordHasher):
+    """Counts how often it verified."""
+
+    count = 0
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        self.count += 1
+        return super().verify(hash, password)
+
+
+def test_a_password_that_was_verified_is_not_hashed_again_until_it_changes(house: House) -> None:
+    people = house.engine.people
+    people._hasher = hasher = Counting()
+
+    for _ in range(3):
+        assert house.browser().client.get("/api/v1/tasks", auth=("li", PASSWORD)).status_code == 200
+    assert hasher.count == 1
+    assert house.browser().client.get("/api/v1/tasks", auth=("li", PASSWORD + "x")).status_code == 401
+    people.set_password(house.actor("admin"), "li", "another long one")
+    assert house.browser().client.get("/api/v1/tasks", auth=("li", PASSWORD)).status_code == 401
+    assert hasher.count == 3
+
+
+def test_an_unknown_user_costs_as_much_as_a_wrong_password(house: House) -> None:
+    people = house.engine.people
+    people._hasher = hasher = Counting()
+
+    answers = [house.browser().client.get("/api/v1/tasks", auth=(who, "wrong")) for who in ("li", "nobody", "a\x00", "x" * 5000)]
+
+    assert len({(a.status_code, a.data) for a in answers}) == 1
+    assert hasher.count == 4
+
+
+def test_an_administrator_gives_himself_neither_roles_nor_leave(house: House) -> None:
+    admin = house.browser("admin")
+
+    for change in ({"change": "groups", "groups": ["system_admin", "pricing_officer"]}, {"change": "deactivate"}):
+        assert admin.post("/people/admin", change, from_page="/people/admin").status_code == 422
+
+    assert house.actor("admin").groups == {"system_admin"}
+
+
+@pytest.mark.parametrize("target", ["//evil.cn", "https://evil.cn", "/\\evil.cn", "/\t/evil.cn", "\\\\evil.cn", "/%5cevil.cn/..//", "javascript:alert(1)", "/\n/evil.cn", ""])
+def test_no_login_leads_to_another_place(house: House, target: str) -> None:
+    browser = house.browser()
+
+    answer = browser.post("/login", {"user": "li", "password": PASSWORD, "next": target}, from_page="/login")
+
+    where = answer.headers["Location"]
+    assert answer.status_code == 303
+    assert where.startswith("/")
+    assert not where.startswith(("//", "/\\"))
+
+
+def test_every_post_needs_its_token(house: House) -> None:
+    browser = house.browser("owner")
+    posts = {str(r.rule) for r in house.app.url_map.iter_rules() if r.methods and {"POST", "PUT", "DELETE"} & r.methods}
+    assert len(posts) > 20
+
+    for rule in sorted(posts):
+        path = re.sub(r"<(any\(([a-z]+)[^>]*|id:[^>]+|int:[^>]+|[^>]+)>", lambda m: m[2] or ("1" if m[1].startswith(("id:", "int:")) else "x"), rule)
+        method = "PUT" if rule == "/api/draft/<key>" else "POST"
+        answer = browser.client.open(path, method=method, data={"reason": "x"})
+        assert answer.status_code == 400, path
 
 
 def test_demo_users_are_grouped_in_the_order_of_their_roles_and_shown_in_demo_mode_alone(house: House) -> None:

@@ -1,0 +1,102 @@
+"""Do the tables, the history and the core's state say the same? Whatever differs was not written by a command of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from engine.bpmn import open_elements, visible_variables
+from engine.history import InstanceView, Sealed, fold, unseal
+from engine.model import Break, InstanceId, InstanceStatus
+from engine.service.runtime import Runtime
+from engine.store import chain, instances
+from engine.store.database import Session, micros_or_none
+
+
+def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple[Break, ...]:
+    """Return everything in which an instance's rows, its folded history and its state differ; empty when they agree."""
+    row = instances.load(session, instance_id)
+    if row is None:
+        return ()
+    view = fold(unseal(instance_id, Sealed(*r)) for r in chain.read(session, instance_id))
+    definition = runtime.definitions.compiled(session, row.bundle_id).definition
+    live = {} if row.state is None else {int(e.token): e for e in open_elements(definition, row.state)}
+    ended = row.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
+    suspended = row.status == InstanceStatus.SUSPENDED
+    found: list[tuple[str, Any, Any]] = [
+        ("状态 status", row.status, view.status.value),
+        ("结果 outcome", row.outcome, view.outcome),
+        ("有无执行状态 state present", row.state is not None, not ended),
+        ("停留位置 positions", {t for t, e in live.items() if not e.is_subscription}, {*view.positions, *view.arrivals}),
+        ("待办任务 open tasks of the state", {t for t, e in live.items() if e.kind == "userTask" and e.state == "ready"}, set(view.tasks)),
+        *_tasks(session, instance_id, view, suspended=suspended),
+        *_work(session, instance_id, view, set(live), suspended=suspended),
+    ]
+    if row.state is not None and None in view.variables:
+        found.append(("变量 variables", visible_variables(definition, row.state), view.variables[None]))
+    # amounts must not stand in a report: of variables only the names are told
+    return tuple(_break(instance_id, what, one, other) for what, one, other in found if one != other)
+
+
+def _tasks(session: Session, instance_id: int, view: InstanceView, *, suspended: bool) -> Iterator[tuple[str, Any, Any]]:
+    rows = session.rows(
+        "select id, token, element, name, assignee, due_at, deadline_at, state, candidate_groups, candidate_users from user_task"
+        " where instance_id = ? and ended_at is null",
+        (instance_id,),
+    )
+    yield (
+        "任务表 user_task",
+        {r[1]: tuple(r[2:7]) for r in rows},
+        {
+            int(t.token): (t.element, t.name, t.assignee, micros_or_none(t.due_at), micros_or_none(t.deadline_at))
+            for t in view.tasks.values()
+        },
+    )
+    state = "suspended" if suspended else "open"
+    yield "任务状态 state of user_task", {r[1]: r[7] for r in rows}, {r[1]: state for r in rows}
+    for id, token, _element, _name, assignee, _due, _deadline, _state, groups, users in rows:
+        offered = {p for (p,) in session.rows("select principal from user_task_candidate where task_id = ?", (id,))}
+        free = assignee is None and not suspended
+        wanted = {f"g:{g}" for g in groups.split(",") if g} | {f"u:{u}" for u in users.split(",") if u}
+        yield f"任务 {token} 的候选 user_task_candidate", offered, wanted if free else set()
+    ended = session.value(
+        "select count(*) from user_task_candidate c join user_task t on t.id = c.task_id where t.instance_id = ?"
+        " and t.ended_at is not null",
+        (instance_id,),
+    )
+    yield "已结束任务的候选 candidates of ended tasks", ended, 0
+    drafts = "select count(*) from draft d join user_task t on t.id = d.task_id where t.instance_id = ? and t.ended_at is not null"
+    yield "已结束任务的草稿 drafts of ended tasks", session.value(drafts, (instance_id,)), 0
+
+
+def _work(session: Session, instance_id: int, view: InstanceView, live: set[int], *, suspended: bool) -> Iterator[tuple[str, Any, Any]]:
+    timers = {t: due for t, due in session.rows("select token, due_at from job where instance_id = ? and kind = 'timer'", (instance_id,))}
+    yield "定时 timers", set(timers), set(map(int, view.timers))
+    services = {t for (t,) in session.rows("select token from job where instance_id = ? and kind = 'service'", (instance_id,))}
+    yield "没有位置的机器任务 jobs without a position", services - set(map(int, view.positions)), set()
+    held = {bool(h) for (h,) in session.rows("select distinct held from job where instance_id = ? and kind in ('timer', 'service')", (instance_id,))}
+    yield "挂起标记 held jobs", held - {suspended}, set()
+    waiting = {t for (t,) in session.rows("select token from subscription where instance_id = ?", (instance_id,))}
+    yield "没有位置的订阅 subscriptions without a token", waiting - live, set()
+    incidents = session.rows("select coalesce(token, 0) from incident where instance_id = ? and resolved_at is null", (instance_id,))
+    yield "异常 incidents", {t for (t,) in incidents}, set(map(int, view.incidents))
+
+
+def _break(instance_id: int, what: str, one: Any, other: Any) -> Break:
+    zh, _, en = what.partition(" ")
+    if en == "variables":
+        names = _differing(one, other)
+        one, other = names, "—"
+    return Break(
+        instance_id=InstanceId(instance_id), seq=0, kind="agreement", zh=f"{zh}不符:{_told(one)};历史为 {_told(other)}。",
+        en=f"{en}: {_told(one)}, but by the history {_told(other)}.",
+    )  # fmt: skip
+
+
+def _differing(one: Any, other: Any) -> Iterable[str]:
+    return sorted(n for n in {*one, *other} if one.get(n) != other.get(n) or (n in one) != (n in other))
+
+
+def _told(value: Any) -> str:
+    shown = sorted(value) if isinstance(value, set) else value
+    return str(shown)[:200]

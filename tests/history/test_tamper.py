@@ -1,0 +1,189 @@
+"""Whoever changes the database behind the engine's back is found by `verify`, and by the auditor's script on an export."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from engine.cli import main
+from engine.errors import AccessDenied, WrongState
+from engine.model import SYSTEM
+from tests.bpmn.build import diagram, end, process, start, user
+from tests.service.house import ANN, OWNER, House
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "verify_export.py"
+DIAGRAM = diagram(process(start(), user("a"), user("b"), end(), "s>a", "a>b", "b>e"))
+
+
+@pytest.fixture
+def tampered(tmp_path: Path) -> Iterator[tuple[House, sqlite3.Connection]]:
+    """Two instances that wait at b, and a connection of somebody else."""
+    house = House(tmp_path / "data")
+    house.deploy(DIAGRAM)
+    for n in (1, 2):
+        house.complete(house.start(variables={"n": n}).id, "a", amount=12345, note="通过")
+    other = sqlite3.connect(house.settings.database, isolation_level=None)
+    yield house, other
+    other.close()
+    house.close()
+
+
+def flip(column: str) -> Callable[[sqlite3.Connection], None]:
+    table, name = column.split(".")
+
+    def change(db: sqlite3.Connection) -> None:
+        chance = random.Random(3)
+        key = "id" if table == "instance" else "instance_id, seq"
+        rows = db.execute(f"select {key}, {name} from {table}").fetchall()
+        *place, before = rows[chance.randrange(len(rows))]
+        at = chance.randrange(len(before))
+        after = before[:at] + bytes([before[at] ^ 1 << chance.randrange(8)]) + before[at + 1 :]
+        where = " and ".join(f"{k} = ?" for k in key.split(", "))
+        db.execute(f"update {table} set {name} = ? where {where}", (after, *place))
+
+    return change
+
+
+def run(*statements: str) -> Callable[[sqlite3.Connection], None]:
+    def change(db: sqlite3.Connection) -> None:
+        for statement in statements:
+            db.execute(statement)
+
+    return change
+
+
+FIRST = "(select min(id) from instance)"
+LAST = "(select max(id) from instance)"
+COMPLETED = f"instance_id = {FIRST} and seq = (select seq from event where instance_id = {FIRST} and cast(body as text) like '%\"UserTaskCompleted\"%')"
+
+
+def another_value(db: sqlite3.Connection) -> None:
+    """Change a form value with its commitment and the hash of its row, as somebody would who has read the code."""
+    (instance, seq, body, salt, payload) = db.execute(
+        f"select e.instance_id, e.seq, e.body, p.salt, p.body from event e join event_payload p using (instance_id, seq) where {COMPLETED}"
+    ).fetchone()
+    (head,) = db.execute("select hash from event where instance_id = ? and seq = ?", (instance, seq - 1)).fetchone()
+    changed = payload.replace(b"12345", b"99999")
+    assert changed != payload
+    body = body.replace(sha256(salt + payload).hexdigest().encode(), sha256(salt + changed).hexdigest().encode())
+    db.execute("update event_payload set body = ? where instance_id = ? and seq = ?", (changed, instance, seq))
+    db.execute("update event set body = ?, hash = ? where instance_id = ? and seq = ?", (body, sha256(head + body).digest(), instance, seq))
+
+
+def salt_eats_payload(db: sqlite3.Connection) -> None:
+    """Move the border between salt and payload: their concatenation, and so its hash, stays."""
+    db.execute(f"update event_payload set salt = cast(salt || body as blob), body = x'' where {COMPLETED}")
+
+
+def another_last_value(db: sqlite3.Connection) -> None:
+    """The same with the last event of the chain, whose hash no further event holds."""
+    (seq,) = db.execute(f"select max(seq) from event where instance_id = {FIRST}").fetchone()
+    (head,) = db.execute(f"select hash from event where instance_id = {FIRST} and seq = ?", (seq - 1,)).fetchone()
+    (body,) = db.execute(f"select body from event where instance_id = {FIRST} and seq = ?", (seq,)).fetchone()
+    body = body.replace(b'"priority":50', b'"priority":99')
+    db.execute(f"update event set body = ?, hash = ? where instance_id = {FIRST} and seq = ?", (body, sha256(head + body).digest(), seq))
+
+
+CHANGES: dict[str, Callable[[sqlite3.Connection], None]] = {
+    **{f"flip {c}": flip(c) for c in ("event.body", "event.hash", "event_payload.body", "event_payload.salt", "instance.head")},
+    "removed": run(f"delete from event where instance_id = {FIRST} and seq = 4"),
+    "cut": run(f"delete from event where instance_id = {FIRST} and seq > 6"),
+    "payload removed": run(f"delete from event_payload where {COMPLETED}"),
+    "reordered": run(*(f"update event set seq = {to} where instance_id = {FIRST} and seq = {of}" for of, to in ((3, 99), (4, 3), (99, 4)))),
+    "payloads swapped": run(
+        "create temp table t as select seq, body, salt from event_payload where instance_id = " + FIRST,
+        f"update event_payload set (body, salt) = (select body, salt from t where t.seq != event_payload.seq limit 1) where instance_id = {FIRST}",
+    ),
+    "instances swapped": run(
+        *(f"update {table} set instance_id = {to} where instance_id = {of}" for table in ("event", "event_payload")
+          for of, to in ((FIRST, 7), (LAST, FIRST), (7, LAST))),
+    ),
+    "instance removed": run(
+        "pragma foreign_keys = off", f"delete from user_task_candidate where task_id in (select id from user_task where instance_id = {FIRST})",
+        f"delete from instance where id = {FIRST}",
+    ),
+    "number instead": run(f"update event set body = 5 where instance_id = {FIRST} and seq = 2"),
+    "text instead": run(f"update event set seq = 'x' where instance_id = {FIRST} and seq = 2"),
+    "list instead": run(f"update event set body = '[1]' where instance_id = {FIRST} and seq = 2"),
+    "deep instead": run(f"update event set body = '{'[' * 50000}' where instance_id = {FIRST} and seq = 2"),
+    "another value": another_value,
+    "another last value": another_last_value,
+    "salt eats payload": salt_eats_payload,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_behind_the_engines_back_is_found(tampered: tuple[House, sqlite3.Connection], change: str) -> None:
+    house, db = tampered
+    assert house.engine.audit.verify() == ()
+
+    CHANGES[change](db)
+
+    assert house.engine.audit.verify()
+    result = CliRunner().invoke(main, ["verify", "--data", str(house.folder)])
+    assert result.exit_code == 1, result.output
+
+
+def changed_lines(lines: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Give exports with one change each."""
+    chance = random.Random(5)
+    place = next(n for n, line in enumerate(lines) if n and line["payload"] and "12345" in line["payload"])
+    for part in ("body", "payload"):
+        text = lines[place][part]
+        for _ in range(20):
+            at = chance.randrange(len(text))
+            yield f"{part} {at}", [*lines[:place], {**lines[place], part: text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]}, *lines[place + 1 :]]
+    for part in ("hash", "salt"):
+        yield part, [*lines[:place], {**lines[place], part: "00" + lines[place][part][2:]}, *lines[place + 1 :]]
+    yield "removed", [*lines[:place], *lines[place + 1 :]]
+    yield "cut", lines[:-1]
+    yield "doubled", [*lines[: place + 1], *lines[place:]]
+    yield "reordered", [*lines[:2], lines[3], lines[2], *lines[4:]]
+    yield "salt eats payload", [*lines[:place], {**lines[place], "salt": lines[place]["salt"] + lines[place]["payload"].encode().hex(), "payload": ""}, *lines[place + 1 :]]
+    yield "list", [*lines[:place], {**lines[place], "body": "[1]"}, *lines[place + 1 :]]
+    yield "seq", [*lines[:place], {**lines[place], "seq": "x"}, *lines[place + 1 :]]
+    yield "instance", [{**lines[0], "instance": "5"}, *lines[1:]]
+    yield "head", [{**lines[0], "head": "00" * 32}, *lines[1:]]
+
+
+def test_the_auditors_script_finds_the_same_on_an_export(tampered: tuple[House, sqlite3.Connection], tmp_path: Path) -> None:
+    house, _ = tampered
+    ((id,), _other) = house.rows("select id from instance order by id")
+    lines = [json.loads(line) for line in house.engine.instances.export(SYSTEM, id)]
+    paths = []
+    for n, (_what, changed) in enumerate(changed_lines(lines)):
+        path = tmp_path / f"{n}.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in changed), "utf-8")
+        paths.append(str(path))
+
+    for path, (what, _) in zip(paths, changed_lines(lines), strict=True):
+        found = subprocess.run([sys.executable, "-I", "-S", str(SCRIPT), path], capture_output=True, text=True, check=False)
+        assert found.returncode == 1, (what, found.stdout, found.stderr)
+        assert "CHANGED" in found.stdout, (what, found.stderr)
+
+
+def test_payloads_erased_by_command_are_gone_and_the_chain_verifies(tampered: tuple[House, sqlite3.Connection]) -> None:
+    house, db = tampered
+    (id, other) = (i for (i,) in house.rows("select id from instance order by id"))
+    house.complete(id, "b")
+
+    with pytest.raises(WrongState):
+        house.engine.audit.erase(OWNER, other, "the law")
+    with pytest.raises(AccessDenied):
+        house.engine.audit.erase(ANN, id, "the law")
+    count = house.engine.audit.erase(OWNER, id, "the law")
+
+    assert count > 2
+    assert db.execute("select count(*) from event_payload where instance_id = ?", (id,)).fetchone() == (1,)
+    assert house.engine.audit.verify() == ()
+    assert house.events(id, "PayloadsErased")[0].reason == "the law"
