@@ -64,9 +64,9 @@ def completions(synchronous: str, scratch: Path, count: int) -> tuple[float, lis
                 started = time.perf_counter()
                 engine.tasks.complete(ANNA, task.id, {"note": "done"})
                 each.append(time.perf_counter() - started)
-        size = sum(f.stat().st_size for f in scratch.glob("psmflow.db*"))
     finally:
         engine.close()
+    size = sum(f.stat().st_size for f in scratch.glob("psmflow.db*"))
     return len(each) / sum(each), each, size // count
 
 

@@ -5,7 +5,7 @@ Groups are the roles of the house; a role id is also a lane and a candidate grou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -86,20 +86,21 @@ CANCELLERS = frozenset({"sales_manager", "company_leader", "process_owner"})
 #: A supervisor may hand another's task on.
 SUPERVISORS = frozenset({"presale_manager", "sales_manager", "bid_manager", "process_owner"})
 
-Platform = Literal["deploy", "draw", "administer people", "see definitions", "see every instance", "mend incidents", "see variables", "back up"]
+Platform = Literal["deploy", "draw", "administer people", "see definitions", "see every instance", "see incidents", "mend incidents", "see variables", "back up"]
 _PLATFORM: Mapping[str, frozenset[str]] = {
     "draw": frozenset({"process_owner", "reviewer"}),
     "deploy": frozenset({"process_owner"}),
     "administer people": frozenset({"system_admin"}),
     "see definitions": frozenset(GROUPS),
     "see every instance": OVERSEERS,
+    "see incidents": frozenset({"process_owner", "presale_manager", "auditor", "system_admin"}),
     "mend incidents": frozenset({"process_owner", "presale_manager"}),
     "see variables": frozenset({"process_owner", "auditor"}),
     "back up": frozenset({"system_admin"}),
 }
 _PLATFORM_ZH = {
     "draw": "编辑流程图", "deploy": "部署流程", "administer people": "管理用户与组", "see definitions": "查看流程",
-    "see every instance": "查看全部实例", "mend incidents": "处理异常", "see variables": "查看流程变量", "back up": "备份",
+    "see every instance": "查看全部实例", "see incidents": "查看异常", "mend incidents": "处理异常", "see variables": "查看流程变量", "back up": "备份",
 }
 
 
@@ -185,7 +186,7 @@ def may_see_instance(actor: Actor, *, started_by: str, participants: Iterable[st
 
     Args:
         participants: ids of people who acted in the instance.
-        groups: candidate groups of its user tasks, open or done.
+        groups: candidate groups of its user tasks, open or done, and of the messages it waits for.
     """
     return (
         is_system(actor) or bool(actor.groups & OVERSEERS) or actor.id == started_by or actor.id in set(participants)
@@ -247,14 +248,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
-def separated_from(actor: Actor, performers: Mapping[str, str], elements: Iterable[str]) -> str | None:
+def separated_from(actor: Actor, performers: Mapping[str, Collection[str]], elements: Iterable[str]) -> str | None:
     """Return the element that bars the actor by separation of duties, or None.
 
     Args:
-        performers: ``{element id: id of the person who completed it last}`` within the process instance.
-        elements: property `separateFrom` of the user task.
+        performers: ``{"process.element": ids of everybody who completed it}`` within the process instance.
+        elements: property `separateFrom` of the user task, each as ``process.element``.
     """
     if is_system(actor):
         return None
-    who = actor.acting_for or actor.id
-    return next((e for e in elements if performers.get(e) in (actor.id, who)), None)
+    who = {actor.id, actor.acting_for or actor.id}
+    return next((element for element in elements if who & set(performers.get(element, ()))), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 
 from engine.clock import Clock, SystemClock
@@ -17,6 +18,8 @@ from engine.service.runtime import Runtime
 from engine.service.tasks import Tasks
 from engine.settings import Settings
 from engine.store.database import Database
+
+_HANDLERS_AT_ONCE = 5  # between looks at whether to stop
 
 
 class Engine:
@@ -50,7 +53,7 @@ class Engine:
     def dispatch(self) -> None:
         """Run due jobs in threads of this process from now on."""
         if self._dispatcher is None:
-            self._dispatcher = LocalDispatcher({"quick": self.jobs.run_quick, "slow": self.jobs.run_slow})
+            self._dispatcher = LocalDispatcher({"quick": self.jobs.run_quick, "slow": partial(self.jobs.run_slow, _HANDLERS_AT_ONCE)})
             self._runtime.wake = self._dispatcher.wake
             self._dispatcher.start()
 

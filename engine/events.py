@@ -80,6 +80,24 @@ class InstanceResumed(Event):
     pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeSuspended(ElementEvent):
+    """An event sub-process with the property `suspends` began: the rest of its scope stands still until it ends.
+
+    `token`: of the event sub-process; `scope`: as in `ActivityStarted`, None for the process instance. What runs inside the
+    event sub-process goes on; everything else in the scope, sub-processes and called processes included, is suspended.
+    """
+
+    scope: TokenId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeResumed(ElementEvent):
+    """It ended. The scope goes on unless another event sub-process suspends it still."""
+
+    scope: TokenId | None
+
+
 # ------------------------------------------------------------------------------------------------------------ token movement
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityStarted(ElementEvent):
@@ -189,7 +207,7 @@ class UserTaskCreated(ElementEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserTaskRescheduled(ElementEvent):
-    """A variable that its dates read has changed."""
+    """A variable that its dates read has changed, or it was suspended and what was counted as a duration stood still."""
 
     due_at: datetime | None
     deadline_at: datetime | None

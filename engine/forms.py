@@ -117,6 +117,11 @@ class Form:
         """Give every component with a key that is not inside a list, groups opened."""
         yield from _inputs(self.components)
 
+    @property
+    def takes_files(self) -> bool:
+        """True if a component is a file field, in a list or group too."""
+        return any(_takes_files(c) for c in self.components)
+
     def find(self, key: str) -> Component | None:
         """Return the input named `key`, or None."""
         return next((c for c in self.inputs() if c.key == key), None)
@@ -166,6 +171,10 @@ def _inputs(components: Iterable[Component]) -> Iterator[Component]:
             yield from _inputs(component.components)
         elif component.type in INPUTS:
             yield component
+
+
+def _takes_files(component: Component) -> bool:
+    return component.type == "filepicker" or any(_takes_files(c) for c in component.components)
 
 
 def _without_prices(components: tuple[Component, ...]) -> tuple[Component, ...]:
@@ -361,7 +370,7 @@ def _digits(raw: object) -> str:
 
 def _shown(word: object) -> str:
     """Return what somebody sent, short and readable enough for a message."""
-    return _UNREADABLE.sub("�", str(word)[:60])
+    return str(_UNREADABLE.sub("�", str(word)[:60]))
 
 
 def _text(raw: Any) -> str:

@@ -76,7 +76,7 @@ class Job:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
     """A registered function. `effect`: ``outside`` runs as a job after the commit; ``none`` and ``database`` run within the
-    command's transaction, exactly once."""
+    command's transaction, exactly once. `gives`: names of the variables it may return; the checker knows no others."""
 
     type: str
     run: Callable[[Job], Variables | None]
@@ -85,6 +85,7 @@ class Handler:
     timeout: timedelta
     effect: Effect
     title: str  #: first line of its docstring, for the modeler's list
+    gives: tuple[str, ...] = ()
 
 
 class HandlerRegistry(Mapping[str, Handler]):
@@ -119,6 +120,7 @@ def handler(
     backoff: timedelta = timedelta(seconds=30),
     timeout: timedelta = timedelta(minutes=2),
     effect: Effect = "outside",
+    gives: tuple[str, ...] = (),
     registry: HandlerRegistry = REGISTRY,
 ) -> Callable[[Callable[[Job], Variables | None]], Callable[[Job], Variables | None]]:
     """Register the decorated function for the job type (`camunda:topic`).
@@ -127,12 +129,15 @@ def handler(
         retries: further attempts after the first failure; `camunda:failedJobRetryTimeCycle` of an element overrides it.
         backoff: wait before the first retry; doubles each time, up to an hour, with jitter.
         timeout: lease of one run; a run that takes longer may be repeated by another worker.
+        gives: names of the variables that it returns; the checker of diagrams reports the reading of any other.
     """
 
     def register(function: Callable[[Job], Variables | None]) -> Callable[[Job], Variables | None]:
         title = (function.__doc__ or type).strip().splitlines()[0]
         registry.add(
-            Handler(type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title)
+            Handler(
+                type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title, gives=gives
+            )
         )
         return function
 

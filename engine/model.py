@@ -196,7 +196,7 @@ class Incident:
     process: str
     element: str
     element_name: str
-    kind: str  #: ``handler``, ``expression``, ``no_flow``, ``bpmn_error``, …
+    kind: str  #: ``handler``, ``expression``, ``no_flow``, ``bpmn_error``, ``stuck``, …
     message: str
     opened_at: datetime
     resolved_at: datetime | None
@@ -387,6 +387,7 @@ class Step:
         state: the new state, compact bytes without the specification; opaque outside `engine.bpmn`.
         events: `engine.events`, in the order in which they happened.
         timers: every timer now open (the whole list); likewise `subscriptions`.
+        suspended: tokens of the user tasks that an event sub-process suspends now (the whole list), in order.
         refused: the command's target was gone once overdue timers had fired; the rest of the step is valid and is written,
             then the service raises it.
     """
@@ -399,6 +400,7 @@ class Step:
     thrown: Sequence[ThrownEvent]
     status: InstanceStatus
     outcome: str | None
+    suspended: Sequence[TokenId] = ()
     refused: Exception | None = None
 
 

@@ -47,6 +47,8 @@ from engine.events import (
     InstanceSuspended,
     MessageCorrelated,
     Recorded,
+    ScopeResumed,
+    ScopeSuspended,
     TimerFired,
     UserTaskCompleted,
     UserTaskCreated,
@@ -196,7 +198,7 @@ def rehearse(
             run = _Rehearsal(scenario, Path(scratch), files, handlers).run()
         runs.append(run)
         said(run)
-    return Report(runs=tuple(runs), coverage=_coverage(files, runs))
+    return Report(runs=tuple(runs), coverage=coverage_of(files, runs))
 
 
 def _aware(at: datetime) -> datetime:
@@ -255,7 +257,7 @@ class _Rehearsal:
         business_key = str(start.get("business_key") or f"rehearsal-{self.scenario.name}")
         values = self.values(start.get("values") or {})
         if "message" in start:
-            self.id = self.engine.messages.correlate(SYSTEM, str(start["message"]), values, correlation_key=business_key)
+            self.id = self.engine.messages.correlate(SYSTEM, str(start["message"]), values, correlation_key=business_key, raw=True)
         else:
             instance = self.engine.instances.start(
                 self.actor(start), str(start["process"]), values, business_key=business_key, title=self.scenario.title
@@ -481,6 +483,10 @@ def _sentence(event: Event, names: Mapping[tuple[str, str], str]) -> str:
             return f"流程取消:{event.reason}"
         case InstanceSuspended():
             return "流程挂起"
+        case ScopeSuspended():
+            return f"{name}:其余部分挂起"
+        case ScopeResumed():
+            return f"{name}结束,不再挂起其余部分"
         case UserTaskCreated():
             return f"  待办:{name}"
         case UserTaskCompleted():
@@ -513,8 +519,8 @@ def _names(files: Mapping[str, bytes]) -> dict[tuple[str, str], str]:
     }
 
 
-def _coverage(files: Mapping[str, bytes], runs: list[Run]) -> Coverage:
-    """Measure the processes that the runs entered, and all that belong to the scenarios' own folders."""
+def coverage_of(files: Mapping[str, bytes], runs: list[Run]) -> Coverage:
+    """Return what the runs covered of the processes that they entered."""
     covered: set[tuple[str, str]] = set().union(*(run.covered for run in runs)) if runs else set()
     entered = {key for key, _ in covered}
     nodes: set[tuple[str, str]] = set()

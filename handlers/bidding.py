@@ -14,7 +14,7 @@ _SCANNED = {
 }
 
 
-@handler("bid.scan_consistency", effect="none")
+@handler("bid.scan_consistency", effect="none", gives=("scan",))
 def scan_consistency(job: Job) -> Variables:
     """合稿扫描:目录、名称、数字、应答矩阵覆盖率与他项目残留
 
@@ -27,7 +27,7 @@ def scan_consistency(job: Job) -> Variables:
     return {"scan": {"error_count": len(problems), "problems": problems}}
 
 
-@handler("quotation.lock", effect="none")
+@handler("quotation.lock", effect="none", gives=("quote_lock",))
 def lock_quotation(job: Job) -> Variables:
     """锁定报价:版本号加一,并留下内容指纹
 

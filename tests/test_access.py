@@ -54,14 +54,14 @@ def test_only_the_holder_or_a_supervisor_hands_a_task_on():
 
 
 def test_who_wrote_a_part_may_not_check_it():
-    performers = {"draft_quote": "wang"}
+    performers = {"psm040_quotation.draft_quote": {"wang", "zhao"}}
 
-    assert access.separated_from(person("wang"), performers, ["draft_quote"]) == "draft_quote"
-    assert access.separated_from(person("li"), performers, ["draft_quote"]) is None
+    assert access.separated_from(person("wang"), performers, ["psm040_quotation.draft_quote"]) == "psm040_quotation.draft_quote"
+    assert access.separated_from(person("li"), performers, ["psm040_quotation.draft_quote"]) is None
 
 
 def test_a_deputy_is_barred_like_the_person_stood_in_for():
-    assert access.separated_from(person("li", acting_for="wang"), {"draft_quote": "wang"}, ["draft_quote"]) == "draft_quote"
+    assert access.separated_from(person("li", acting_for="wang"), {"p.e": ["wang"]}, ["p.e"]) == "p.e"
 
 
 def test_a_system_administrator_neither_reads_prices_nor_sees_instances():
@@ -103,3 +103,15 @@ def test_only_those_named_cancel_a_process():
     access.require_cancel(person("boss", "sales_manager"))
     with pytest.raises(AccessDenied):
         access.require_cancel(person("wang", "account_manager"))
+
+
+def test_auditors_and_administrators_see_incidents_that_only_their_owners_mend():
+    for role in ("auditor", "system_admin"):
+        access.require(person("x", role), "see incidents")
+        with pytest.raises(AccessDenied, match="处理异常"):
+            access.require(person("x", role), "mend incidents")
+    for role in ("process_owner", "presale_manager"):
+        access.require(person("x", role), "see incidents")
+        access.require(person("x", role), "mend incidents")
+    with pytest.raises(AccessDenied, match="查看异常"):
+        access.require(person("x", "account_manager"), "see incidents")

@@ -54,7 +54,9 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
         asset=lambda name: url_for("static", filename=f"dist/{built[name]}"), places=_places, here=_here, now=context.now,
         unread=_unread, person=context.person, group_name=group_name, access=access, status_name=status_name,
     )
-    app.jinja_env.filters.update(group_name=group_name, person=context.person)
+    app.jinja_env.filters.update(
+        group_name=group_name, person=context.person, outcome=diagrams.outcome, stage_name=diagrams.stage_name, incident_words=incident_words,
+    )
     protect(app)
     add_language(app)
     app.context_processor(lambda: {"me": _me(), "zone": settings.time_zone})
@@ -102,6 +104,19 @@ def status_name(status: Any) -> str:
     }.get(str(status), str(status))
 
 
+def incident_words(kind: str) -> str:
+    """Say what an incident of this kind is and what to do."""
+    return {
+        "handler": gettext("系统任务多次失败。排除原因后重试。"),
+        "expression": gettext("图中的表达式算不出结果，多半是缺少变量。补上变量后重试。"),
+        "null_condition": gettext("判断条件缺少变量，不知道该走哪条路。补上变量后重试。"),
+        "no_flow": gettext("没有一条路的条件成立。更正变量后重试。"),
+        "bpmn_error": gettext("出现了图中没有安排处理的业务错误。更正变量后重试，或取消流程。"),
+        "element": gettext("这一步执行出错。更正变量后重试。"),
+        "endless": gettext("流程在原地循环，已停下。请流程负责人检查流程图。"),
+    }.get(kind, gettext("系统无法自行继续。查明原因后重试。"))
+
+
 def _places() -> list[Place]:
     who = may_ask()
     if who is None:
@@ -112,7 +127,7 @@ def _places() -> list[Place]:
         ("instances.instances", gettext("实例"), ("instances.",)),
         ("diagrams.definitions", gettext("流程"), ("diagrams.",)),
     ]
-    if access.may(who, "mend incidents"):
+    if access.may(who, "see incidents"):
         places.append(("operations.incidents", gettext("异常"), ()))
     if access.may(who, "administer people"):
         places.append(("operations.people", gettext("用户与组"), ("operations.person",)))

@@ -264,6 +264,7 @@ def message(name: str) -> ResponseReturnValue:
     if target is not None and not (target.isdecimal() and len(target) < 19):
         raise BadRequest(problem="instance_id 须为数字文本", problem_en="instance_id must be digits")
     reached = engine().messages.correlate(
-        actor(), name, body.pop("payload", {}), instance_id=InstanceId(int(target)) if target else None, idempotency_key=_key(), **body,
+        actor(), name, body.pop("payload", {}), instance_id=InstanceId(int(target)) if target else None, idempotency_key=_key(), raw=True,
+        **body,
     )
     return _json({"instance_id": str(reached)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
@@ -13,15 +13,22 @@ from flask_login import current_user
 
 from engine import SYSTEM, Actor, Engine, Settings
 from engine.errors import AccessDenied
+from engine.model import DefinitionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
-    """What `create_app` was given. `names`: ``{user id: name}`` as far as they were asked for; nobody changes their name."""
+    """What `create_app` was given, and what never changes, as far as it was asked for.
+
+    Attributes:
+        names: ``{user id: name}``; nobody changes their name.
+        labels: of diagrams, see `web.diagrams`.
+    """
 
     engine: Engine
     settings: Settings
     names: dict[str, str] = field(default_factory=dict)
+    labels: dict[DefinitionId, Mapping[str, str]] = field(default_factory=dict)
 
 
 def web() -> Web:

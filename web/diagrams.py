@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
@@ -15,34 +14,51 @@ from flask_wtf.csrf import generate_csrf
 from engine import access, events
 from engine.errors import NotFound, StalePage
 from engine.events import Recorded
-from engine.model import DefinitionId, Draft, Incident, ProcessDefinition
-from web.context import actor, engine, known_names
-from web.difference import Change, differences, parse
+from engine.model import DefinitionId, Draft, Incident, ProcessDefinition, ProcessInstance
+from web.context import actor, engine, known_names, web
+from web.difference import BPMN, CAMUNDA, Change, differences, parse
 from web.guard import drawing_board, engine_problem, finding_json, takes_diagram
 from web.language import gettext
 
 bp = Blueprint("diagrams", __name__)
 
-#: A deployed diagram never changes, its hash names it: ``{sha256: {element id: label}}``.
-_LABELS: dict[str, Mapping[str, str]] = {}
+_OUTCOME = "outcome "
 _LABELS_KEPT = 500
+_STAGE = re.compile(r"psm\d{3}")
 _KEY = re.compile(r"[a-z][a-z0-9_]{1,59}")
 
 
 # ------------------------------------------------------------------------------------------------ what other pages need
-def names(definitions: Iterable[ProcessDefinition]) -> dict[tuple[str, str], str]:
-    """Return ``{(process key, element id): label}`` of every named element of these definitions."""
-    return {(d.key, element): label for d in definitions for element, label in _labels(d).items()}
+def names(definitions: Sequence[ProcessDefinition]) -> dict[tuple[str, str], str]:
+    """Return ``{(process key, element id): label}`` of every named element, ``{("", outcome): label}`` of the first's ends."""
+    found = {(d.key, element): label for d in definitions for element, label in _labels(d.id).items()}
+    for element, label in _labels(definitions[0].id).items() if definitions else ():
+        if element.startswith(_OUTCOME):
+            found["", element.removeprefix(_OUTCOME)] = label
+    return found
 
 
-def _labels(definition: ProcessDefinition) -> Mapping[str, str]:
-    found = _LABELS.get(definition.sha256)
+def outcome(instance: ProcessInstance) -> str:
+    """Return how an instance ended: the label of the end event with that outcome, a person's reason as it was written."""
+    ended = instance.outcome or ""
+    labels = _labels(instance.definition_id)
+    return labels.get(_OUTCOME + ended) or labels.get(ended) or ended
+
+
+def _labels(definition_id: DefinitionId) -> Mapping[str, str]:
+    """Return ``{element id: label, "outcome <value>": label of the end event}``; a deployed diagram never changes."""
+    kept = web().labels
+    found = kept.get(definition_id)
     if found is None:
-        root = parse(engine().deployments.diagram(actor(), definition.id))
+        root = parse(engine().deployments.diagram(actor(), definition_id))
         found = {str(e.get("id")): str(e.get("name")) for e in root.iter() if e.get("id") and e.get("name")}
-        if len(_LABELS) >= _LABELS_KEPT:
-            _LABELS.clear()
-        _LABELS[definition.sha256] = found
+        for end in root.iter(f"{{{BPMN}}}endEvent"):
+            for field in end.iter(f"{{{CAMUNDA}}}property"):
+                if field.get("name") == "outcome" and end.get("name"):
+                    found[_OUTCOME + (field.get("value") or "")] = str(end.get("name"))
+        if len(kept) >= _LABELS_KEPT:
+            kept.clear()
+        kept[definition_id] = found
     return found
 
 
@@ -55,21 +71,32 @@ class Standing:
 
 
 def standing(history: Iterable[Recorded]) -> Standing:
-    """Fold the history into the tokens on each element and how often each was completed."""
+    """Fold the history into the tokens on each element and how often each was completed.
+
+    The instances of a loop or multi-instance activity stand where their host stands: they are counted, the host is not.
+    """
     where: dict[int, tuple[str, str]] = {}
+    hosts: dict[int, int] = {}
+    with_instances: set[int] = set()
     done: dict[tuple[str, str], int] = {}
     for recorded in history:
         match recorded.event:
-            case events.ActivityStarted(token=token, process=process, element=element):
+            case events.ActivityStarted(token=token, process=process, element=element, host=host):
                 where[token] = (process, element)
+                if host is not None:
+                    hosts[token] = host
+                    with_instances.add(host)
             case events.ActivityCompleted(token=token, process=process, element=element):
                 where.pop(token, None)
-                done[process, element] = done.get((process, element), 0) + 1
+                if token not in with_instances:
+                    done[process, element] = done.get((process, element), 0) + 1
             case events.ActivityCancelled(token=token) | events.TokenJoined(token=token):
                 where.pop(token, None)
     tokens: dict[tuple[str, str], int] = {}
-    for place in where.values():
-        tokens[place] = tokens.get(place, 0) + 1
+    counted_by_instances = {host for token, host in hosts.items() if where.get(token) == where.get(host)}
+    for number, place in where.items():
+        if number not in counted_by_instances:
+            tokens[place] = tokens.get(place, 0) + 1
     return Standing(tokens=tokens, done=done)
 
 
@@ -105,9 +132,23 @@ def diagrams_config(definitions: Iterable[ProcessDefinition]) -> list[dict[str, 
 
 
 # -------------------------------------------------------------------------------------------------------- definitions
+def stage(definition: ProcessDefinition) -> tuple[int, str]:
+    """Return where a process stands in the order of the work: 0 the pre-sales process, 1 its stages, 2 bidding, 3 the rest."""
+    head = definition.key.split("_")[0]
+    rank = 0 if head == "psm" else 1 if _STAGE.fullmatch(head) else 2 if head == "bid" else 3
+    return rank, definition.key
+
+
+def stage_name(definition: ProcessDefinition) -> str:
+    """Return the name of a process with the code of its stage before it, ``PSM010 现场交流``."""
+    code = definition.key.split("_")[0]
+    shown = code.upper() if _STAGE.fullmatch(code) else ""
+    return definition.name if not shown or definition.name.startswith(shown) else f"{shown} {definition.name}"
+
+
 @bp.get("/definitions")
 def definitions() -> ResponseReturnValue:
-    found = engine().deployments.definitions(actor())
+    found = sorted(engine().deployments.definitions(actor()), key=stage)
     counts = engine().deployments.counts(actor())
     return render_template("definitions.html", definitions=found, counts=counts, may_draw=access.may(actor(), "draw"))
 
@@ -299,11 +340,13 @@ def layout() -> ResponseReturnValue:
 @bp.post("/api/deploy/<key>")
 @takes_diagram
 def deploy(key: str) -> ResponseReturnValue:
-    posted = _posted_diagram()
-    now = _draft_or_none(key)
-    if _base() is not None and now is not None and now.sha256 not in (_base(), sha256(posted).hexdigest()):
-        return engine_problem(StalePage(what=key), 412)
-    made = engine().deployments.deploy(actor(), {f"{key}.bpmn": posted}, request.args.get("name") or key)
+    posted, base = _posted_diagram(), _base()
+    try:
+        made = engine().deployments.deploy(
+            actor(), {f"{key}.bpmn": posted}, request.args.get("name") or key, bases={key: base} if base is not None else None,
+        )
+    except StalePage as error:
+        return engine_problem(error, 412)
     version = next((d.version for d in made.definitions if d.key == key), None)
     return jsonify(
         deployment=str(made.id), version=version, findings=[finding_json(f) for f in made.findings],

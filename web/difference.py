@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from lxml import etree
 
-_BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
+BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
+CAMUNDA = "http://camunda.org/schema/1.0/bpmn"
 _DI = "{http://www.omg.org/spec/BPMN/20100524/DI}"
 #: Elements that a reader sees as things of their own, besides tasks, events, gateways and sub-processes.
 _OWNERS = frozenset({
@@ -87,7 +88,7 @@ def differences(old: bytes, new: bytes) -> tuple[Change, ...]:
 
 def _is_owner(element: etree._Element) -> bool:
     tag = etree.QName(element)
-    if tag.namespace != _BPMN or not element.get("id"):
+    if tag.namespace != BPMN or not element.get("id"):
         return False
     return tag.localname in _OWNERS or tag.localname.endswith(_OWNER_ENDS)
 
@@ -95,7 +96,7 @@ def _is_owner(element: etree._Element) -> bool:
 def _short(element: etree._Element, name: str) -> str:
     """Return an attribute or tag name with the prefix its author used."""
     tag = etree.QName(name)
-    if tag.namespace in (None, _BPMN):
+    if tag.namespace in (None, BPMN):
         return tag.localname
     prefix = next((p for p, uri in element.nsmap.items() if uri == tag.namespace and p), None)
     return f"{prefix or tag.namespace}:{tag.localname}"

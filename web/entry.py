@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import refresh
@@ -20,21 +22,41 @@ bp = Blueprint("entry", __name__)
 _DEMO_PASSWORD = "demo"  # noqa: S105
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoGroup:
+    """Demo users under one heading. `folded`: shown on demand, for no deployed process needs them."""
+
+    title: str
+    users: list[User]
+    folded: bool = False
+
+
 @bp.get("/login")
 @open_to_all
 def login() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(safe_next(request.args.get("next")), 303)
-    return _login_page(request.args.get("user", ""))
+    return _login_page("")
 
 
 def _login_page(user_id: str, error: str = "", status: int = 200) -> ResponseReturnValue:
-    demo = sorted((u for u in engine().people.users(SYSTEM) if u.active), key=_by_role) if settings().demo else []
-    password = _DEMO_PASSWORD if not error and any(u.id == user_id for u in demo) else ""
     return render_template(
-        "login.html", user_id=user_id, error=error, demo=demo, password=password,
+        "login.html", user_id=user_id, error=error, demo=_demo_groups() if settings().demo else [], demo_password=_DEMO_PASSWORD,
         next=request.values.get("next", ""),
     ), status
+
+
+def _demo_groups() -> list[DemoGroup]:
+    """Return the demo users in the order of their roles: those whom the deployed processes need, the platform's, the others."""
+    users = sorted((u for u in engine().people.users(SYSTEM) if u.active), key=_by_role)
+    needed = {group for d in engine().deployments.definitions(SYSTEM) for group in d.info.groups | d.info.starter_groups}
+    platform = [u for u in users if any(g in GROUPS and GROUPS[g].platform for g in u.groups)]
+    busy = [u for u in users if u not in platform and u.groups & needed]
+    groups = [
+        DemoGroup(title=gettext("业务"), users=busy), DemoGroup(title=gettext("平台"), users=platform),
+        DemoGroup(title=gettext("暂时没有任务的角色"), users=[u for u in users if u not in platform and u not in busy], folded=True),
+    ]
+    return [g for g in groups if g.users]
 
 
 def _by_role(user: User) -> tuple[int, str]:

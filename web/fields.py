@@ -102,13 +102,14 @@ def _words(problem: tuple[str, str]) -> str:
     return problem[0] if language() == "zh" else problem[1]
 
 
-def _label(component: Component) -> str:
+def label_of(component: Component) -> str:
+    """Return the label in the reader's language."""
     return component.label_en if language() == "en" and component.label_en else component.label
 
 
 def _widget(pen: _Pen, component: Component, values: Mapping[str, Any], prefix: str, *, where: str = "") -> Widget:
     """Draw one component of the scope `values`; `where` names its row for the error summary."""
-    name, label, value = prefix + component.key, _label(component), values.get(component.key)
+    name, label, value = prefix + component.key, label_of(component), values.get(component.key)
     match component.type:
         case "group":
             children = tuple(_widget(pen, c, values, prefix, where=where) for c in component.components)

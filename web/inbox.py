@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal, cast
 
@@ -14,11 +14,11 @@ from flask.typing import ResponseReturnValue
 from engine import EngineError, access
 from engine.clock import token
 from engine.errors import FileRefused, InvalidValues, NotFound, StalePage
-from engine.forms import Form
+from engine.forms import Component, Form
 from engine.model import DocumentId, ProcessDefinition, TaskId, UserTask, Values
 from web import diagrams
 from web.context import actor, engine, known_names, person
-from web.fields import Problems, draw, shown
+from web.fields import Problems, draw, label_of, shown
 from web.guard import takes_files
 from web.language import gettext, language
 from web.sentences import tell
@@ -29,7 +29,7 @@ View = Literal["all", "mine", "claimable", "overdue"]
 VIEWS: tuple[View, ...] = ("all", "mine", "claimable", "overdue")
 #: A page of the inbox.
 _PAGE = 30
-_LATEST = 8
+_LATEST = 5
 
 
 # -------------------------------------------------------------------------------------------------------------------- inbox
@@ -76,7 +76,7 @@ def _task_page(
     definitions = engine().instances.diagrams(who, shown_task.instance_id)
     mine = tuple(d for d in documents if d.task_id == shown_task.id)
     known_names((shown_task.assignee, shown_task.ended_by, *(r.actor for r in history[-_LATEST * 4:])))
-    timeline = tell(history, diagrams.names(definitions), person, newest_first=True)
+    timeline = tell(history, diagrams.names(definitions), person, newest_first=True, brief=True)
     working = access.may_work_on(who, shown_task) and access.is_open(shown_task)
     return render_template(
         "task.html", task=shown_task, drawing=draw(form, values, problems=problems, documents=mine), has_form=form is not None,
@@ -248,19 +248,11 @@ def start_list() -> ResponseReturnValue:
 
 def _by_stage(definitions: Iterable[ProcessDefinition]) -> list[tuple[str, list[ProcessDefinition]]]:
     """Return ``[(stage, definitions), …]`` in the order of the work: the pre-sales process, its stages, bidding, the rest."""
-    stages: dict[tuple[int, str], list[ProcessDefinition]] = {}
-    for definition in definitions:
-        head = definition.key.split("_")[0]
-        if head == "psm":
-            stage = (0, gettext("售前总流程"))
-        elif head.startswith("psm"):
-            stage = (1, gettext("售前各阶段"))
-        elif head == "bid":
-            stage = (2, gettext("投标流程"))
-        else:
-            stage = (3, gettext("其他流程"))
-        stages.setdefault(stage, []).append(definition)
-    return [(stage[1], found) for stage, found in sorted(stages.items(), key=lambda s: s[0])]
+    titles = (gettext("售前总流程"), gettext("售前各阶段"), gettext("投标流程"), gettext("其他流程"))
+    stages: dict[str, list[ProcessDefinition]] = {}
+    for definition in sorted(definitions, key=diagrams.stage):
+        stages.setdefault(titles[diagrams.stage(definition)[0]], []).append(definition)
+    return list(stages.items())
 
 
 @bp.get("/start/<key>")
@@ -277,11 +269,22 @@ def _start_form(key: str) -> tuple[ProcessDefinition, Form | None, Values]:
     return definition, form, values
 
 
+def _names_it(form: Form | None) -> Component | None:
+    """Return the field whose text names the instance when no title is given: the first line of text that must be filled in."""
+    return next((c for c in form.inputs() if c.type == "textfield" and c.required and not c.price_field), None) if form else None
+
+
+def _title_of(form: Form | None, raw: Mapping[str, Any]) -> str:
+    field = _names_it(form)
+    return str(raw.get(field.key) or "").strip()[:200] if field else ""
+
+
 def _start_page(
     definition: ProcessDefinition, form: Form | None, values: Values, problems: Problems | None = None, status: int = 200,
 ) -> ResponseReturnValue:
     return render_template(
         "start_one.html", definition=definition, drawing=draw(form, values, problems=problems), typed=request.form, once=_once(),
+        title_from=label_of(field) if (field := _names_it(form)) else "",
     ), status
 
 
@@ -293,7 +296,7 @@ def start_now(key: str) -> ResponseReturnValue:
         return _start_page(definition, form, raw)
     try:
         instance = engine().instances.start(
-            actor(), key, raw, title=request.form.get("_title", "").strip(), business_key=request.form.get("_business_key", "").strip(),
+            actor(), key, raw, title=request.form.get("_title", "").strip() or _title_of(form, raw), business_key=request.form.get("_business_key", "").strip(),
             idempotency_key=_key(),
         )
     except InvalidValues as error:

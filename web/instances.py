@@ -53,7 +53,7 @@ def instance(id: InstanceId) -> ResponseReturnValue:
     open_tasks = [t for t in tasks if t.ended_at is None]
     known_names([found.started_by, *(t.assignee for t in tasks), *(r.actor for r in history)])
     labels = diagrams.names(definitions)
-    lines = tell(history, labels, person, newest_first=True)
+    lines = tell(history, labels, person, newest_first=True, brief=True)
     everything = request.args.get("all") == "1"
     return render_template(
         "instance.html", instance=found, tasks=open_tasks, incidents=incidents, documents=engine().instances.documents(who, id),

@@ -6,14 +6,14 @@ Token movement and data writes are left to the replay; what a person wrote (a re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from engine import events
 from engine.events import Event, Recorded
 from web.language import gettext, when
 
-#: ``{(process key, element id): name}``
+#: ``{(process key, element id): name}``, and ``{("", outcome): what the end event of that outcome is called}``
 Names = Mapping[tuple[str, str], str]
 
 
@@ -39,14 +39,17 @@ class Told:
     said: str = ""
 
 
-def tell(history: Iterable[Recorded], names: Names, person: Callable[[str], str], *, newest_first: bool = False) -> tuple[Line, ...]:
+def tell(
+    history: Iterable[Recorded], names: Names, person: Callable[[str], str], *, newest_first: bool = False, brief: bool = False,
+) -> tuple[Line, ...]:
     """Return the lines of a timeline.
 
     Args:
         person: gives the name of a user id.
+        brief: one line for what people take for one thing (taking and completing a task at once, one notice to many).
     """
     lines = []
-    for recorded in history:
+    for recorded in _brief(history) if brief else history:
         told = sentence(recorded.event, names, person)
         if told is not None:
             who = person(recorded.actor)
@@ -55,6 +58,21 @@ def tell(history: Iterable[Recorded], names: Names, person: Callable[[str], str]
             lines.append(Line(seq=recorded.seq, at=recorded.at, text=told.text, tone=told.tone, said=told.said, who=who,
                               element=getattr(recorded.event, "element", None) or ""))
     return tuple(reversed(lines)) if newest_first else tuple(lines)
+
+
+def _brief(history: Iterable[Recorded]) -> list[Recorded]:
+    kept: list[Recorded] = []
+    for recorded in history:
+        event, before = recorded.event, kept[-1] if kept else None
+        if before is not None and before.at == recorded.at:
+            was = before.event
+            if isinstance(event, events.UserTaskCompleted) and isinstance(was, events.UserTaskClaimed) and was.token == event.token:
+                kept.pop()
+            elif isinstance(event, events.NotificationSent) and isinstance(was, events.NotificationSent) and was.subject == event.subject:
+                kept.pop()
+                recorded = replace(recorded, event=replace(event, recipients=(*was.recipients, *event.recipients)))
+        kept.append(recorded)
+    return kept
 
 
 def element_name(event: Event, names: Names) -> str:
@@ -78,6 +96,7 @@ def sentence(event: Event, names: Names, person: Callable[[str], str]) -> Told |
         case events.InstanceStarted():
             return Told(text=gettext("发起流程"), tone="ok")
         case events.InstanceCompleted(outcome=outcome):
+            outcome = names.get(("", outcome or "")) or outcome
             return Told(text=gettext("流程结束：%(outcome)s", outcome=outcome) if outcome else gettext("流程结束"), tone="ok")
         case events.InstanceCancelled(reason=reason):
             return Told(text=gettext("取消流程"), tone="bad", said=reason)
@@ -85,6 +104,10 @@ def sentence(event: Event, names: Names, person: Callable[[str], str]) -> Told |
             return Told(text=gettext("挂起流程"), tone="warn", said=reason)
         case events.InstanceResumed():
             return Told(text=gettext("恢复流程"), tone="ok")
+        case events.ScopeSuspended():
+            return Told(text=gettext("“%(name)s”开始，其余部分挂起", name=name), tone="warn")
+        case events.ScopeResumed():
+            return Told(text=gettext("“%(name)s”结束，不再挂起其余部分", name=name), tone="ok")
         case events.UserTaskCreated(due_at=due):
             text = gettext("“%(name)s”待办理，到期 %(due)s", name=event.name, due=when(due)) if due else gettext("“%(name)s”待办理", name=event.name)
             return Told(text=text, tone="muted")

@@ -6,7 +6,7 @@ clock, no database, no threads. SpiffWorkflow executes, behind these names and n
 
 from engine.bpmn.definition import Definition
 from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe
-from engine.bpmn.step import OpenElement, advance, open_elements, visible_variables
+from engine.bpmn.step import OpenElement, advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
     "Definition",
@@ -15,6 +15,7 @@ __all__ = [
     "advance",
     "compile_definition",
     "describe",
+    "form_of_start",
     "open_elements",
     "visible_variables",
 ]

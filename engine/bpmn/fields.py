@@ -136,6 +136,12 @@ FIELDS: tuple[Field, ...] = (
         help_en="Role ids, comma separated; without any, process owners only.",
     ),
     Field(
+        name="inputs", form=Form.PROPERTY, places=_PROCESS, value=ValueKind.TEXT, group="general",
+        zh="外部输入", en="Inputs",
+        help_zh="启动接口或外部消息传入的变量名,逗号分隔;检查器据此认得它们。",
+        help_en="Variables that come in by API, at the start or with a message, comma separated; so the checker knows them.",
+    ),
+    Field(
         name="assignee", form=Form.ATTRIBUTE, places=_USER, value=ValueKind.USER, group="assignment",
         zh="办理人", en="Assignee",
         help_zh="用户标识,或以 = 开头的 FEEL,如 = bid_owner。",
@@ -182,8 +188,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="separateFrom", form=Form.PROPERTY, places=_USER, value=ValueKind.ELEMENTS, group="separation",
         zh="须与这些任务不同人", en="Not by who did",
-        help_zh="任务标识,逗号分隔;完成过其中任一任务的人不能办理本任务。",
-        help_en="Element ids, comma separated: who completed one of them may not do this one.",
+        help_zh="任务标识,逗号分隔,其他流程的写 流程.元素;完成过其中任一任务的人不能办理本任务。",
+        help_en="Element ids, comma separated, of other processes as process.element: who completed one may not do this one.",
     ),
     Field(
         name="separationRule", form=Form.PROPERTY, places=_USER, value=ValueKind.TEXT, group="separation",

@@ -6,9 +6,10 @@ predicted here: a task exists only once its token arrived, so a join counts wait
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -36,7 +37,7 @@ from engine.bpmn.workflow import (
     Workflow,
     failed,
 )
-from engine.feel import Expression, Result, YearsMonths
+from engine.feel import Expression, Result, YearsMonths, codec
 from engine.feel.dmn import DecisionModel
 from engine.model import NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
@@ -71,7 +72,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
 
     start_quantity = completion_quantity = 1
-    is_activity = is_event = is_host = is_event_subprocess = watches = has_moving_dates = False
+    is_activity = is_event = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
     reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
     ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
     boundary: tuple[BoundaryEvent, ...] = ()
@@ -153,10 +154,9 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     def announce(self, token: Token) -> None:
         """Record that the node begins."""
         owner = token.internal_data.get("owner")
-        place = token.workflow.parent_task_id
         token.workflow.top_workflow.emit(log.ActivityStarted(
-            process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=self.kind,
-            scope=None if place is None else TokenId(place), host=None if owner is None else TokenId(owner)))
+            process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=self.kind, scope=_place(token.workflow),
+            host=None if owner is None else TokenId(owner)))
 
     def announce_end(self, token: Token) -> None:
         token.workflow.top_workflow.emit(
@@ -170,13 +170,44 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         return self.consume(token, waiting[: self.start_quantity - 1], len(waiting) + 1 >= self.start_quantity)
 
     def consume(self, token: Token, others: Iterable[Token], enough: bool = True) -> bool:
+        top = token.workflow.top_workflow
         if not enough:
             token._state = WAITING
             return False
+        top.unstick(token)
         for other in list(others):
+            top.unstick(other)
             token.workflow.absorb(other, token)
-        token.workflow.top_workflow.joined(token)
+        top.joined(token)
         return True
+
+    def why_stuck(self, token: Token) -> str:
+        """Say what a join lacks that waits in vain, in both languages."""
+        zh, en = self.lacks(token)
+        return (
+            f"“{self.label}”永远等不齐:{zh},而这里的其他令牌也都停在汇合处。请更正流程图;重试则以已到达的分支继续。"
+            f" (“{self.label}” can never fire: {en}, and every other token here waits at a join. Mend the diagram; a retry goes on"
+            " with what has arrived.)")
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        """What a join waits for, in Chinese and English."""
+        count = len(token.workflow.tokens_at(self))
+        return f"需要 {self.start_quantity} 个令牌,只到达 {count} 个", f"it needs {self.start_quantity} tokens and has {count}"
+
+    def together(self, token: Token) -> list[Token]:
+        """The other tokens at the join that go on with this one when a person says so."""
+        return token.workflow.tokens_at(self, token)[: self.start_quantity - 1]
+
+    def go_on(self, token: Token) -> None:
+        """A person lets a join that can never fire go on with what has arrived."""
+        self.consume(token, self.together(token))
+        try:
+            if self.enter(token):
+                token._ready()
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(token, ARRIVING, exc) from exc
 
     def enter(self, token: Token) -> bool:
         self.announce(token)
@@ -216,6 +247,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             top.emit(log.IncidentResolved(
                 process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=token.internal_data["incident"][0],
                 reason="cancelled"))
+        top.unstick(token, "cancelled")
         if not (self.ends_before_leaving and "finished" in token.internal_data):
             top.emit(log.ActivityCancelled(process=self.process, element=self.bpmn_id, token=TokenId(token.id), by=by))
 
@@ -318,6 +350,10 @@ class Activity(Node):
             }
         top.write(token, values, scope=outside)
 
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The result cannot be taken over for now: keep it for the retry."""
+        token.internal_data["result"] = codec.dump(dict(values)).decode()
+
     def undo(self, token: Token) -> None:
         """The activity is a compensation handler and has to run now."""
         self._update(token)
@@ -366,7 +402,13 @@ class UserTaskFields:
 
 
 class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
-    """Work for a person. `working_due`: the rule that counts working days (instant, days, zone) -> instant."""
+    """Work for a person. `working_due`: the rule that counts working days (instant, days, zone) -> instant.
+
+    Its token remembers ``since``, ``due``, ``deadline`` (ISO 8601, UTC), while it is suspended ``frozen`` (since when), and
+    ``stood``: seconds that it was suspended before.
+    """
+
+    has_dates = True
 
     def __init__(
         self, wf_spec: ProcessSpec, element: str, fields: UserTaskFields, zone: ZoneInfo,
@@ -377,6 +419,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         self.fields, self.zone, self.working_due = fields, zone, working_due
         moving = [f for f in (fields.due, fields.deadline, fields.working_due) if isinstance(f, Formula)]
         self.has_moving_dates = bool(moving)
+        self.has_deadline_of_timer = fields.deadline is None
         self.reads = frozenset[str]().union(*(formula.compiled.names for formula in moving))
 
     def _run_hook(self, my_task: Token) -> bool | None:
@@ -386,6 +429,8 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         self.bind_inputs(token)
         top, fields, data = token.workflow.top_workflow, self.fields, token.internal_data
         data["since"] = top.at.isoformat()
+        if top.is_suspended(token):
+            data["frozen"] = top.at.isoformat()
         due, deadline = self.dates(token)
         self._remember(token, due, deadline)
         priority = 50 if fields.priority is None else text_of(fields.priority, token, top)
@@ -393,7 +438,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             priority = max(0, min(100, int(priority)))
         except (TypeError, ValueError) as exc:
             raise timers.BadTime(f"the priority {shown(fields.priority)} is {priority!r}, not a number from 0 to 100") from exc
-        follow_up = self._instant(token, fields.follow_up)
+        follow_up = self._instant(token, fields.follow_up, top.at)
         top.emit(log.UserTaskCreated(
             process=self.process, element=self.bpmn_id, token=TokenId(token.id), name=self.label,
             form=optional_text(fields.form, token, top), assignee=optional_text(fields.assignee, token, top),
@@ -402,26 +447,47 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             properties={name: plain(text_of(text, token, top)) for name, text in fields.properties}))
 
     def dates(self, token: Token) -> tuple[datetime | None, datetime | None]:
-        """Return (due, deadline): `camunda:dueDate`, property `workingDue`, else two working days."""
+        """Return (due, deadline): `camunda:dueDate`, property `workingDue`, else two working days.
+
+        What is due some time after the beginning is due later by the time that the task was suspended; a deadline never moves.
+        """
         top, fields = token.workflow.top_workflow, self.fields
-        due = self._instant(token, fields.due)
+        since = datetime.fromisoformat(token.internal_data["since"])
+        from_ = since + timedelta(seconds=token.internal_data.get("stood", 0))
+        due = self._instant(token, fields.due, from_)
         if fields.due is None:
             days = 2 if fields.working_due is None else text_of(fields.working_due, token, top)
             try:
                 days = int(days)
             except (TypeError, ValueError) as exc:
                 raise timers.BadTime(f"workingDue {shown(fields.working_due)} is {days!r}, not a number of days") from exc
-            due = self.working_due(datetime.fromisoformat(token.internal_data["since"]), days, self.zone.key).astimezone(UTC)
-        return due, self._instant(token, fields.deadline)
+            due = self.working_due(from_, days, self.zone.key).astimezone(UTC)
+        if fields.deadline is not None:
+            return due, self._instant(token, fields.deadline, since)
+        stopped = token.internal_data.get("deadline")
+        return due, datetime.fromisoformat(stopped) if stopped else None
 
-    def _instant(self, token: Token, text: Text | None) -> datetime | None:
+    def stopped_at(self, token: Token, deadline: datetime) -> None:
+        """A timer on the boundary will interrupt the task at `deadline`."""
+        data, top = token.internal_data, token.workflow.top_workflow
+        if data["deadline"] == deadline.isoformat():
+            return
+        data["deadline"] = deadline.isoformat()
+        for n, event in enumerate(top.events):
+            if isinstance(event, log.UserTaskCreated) and event.token == token.id:
+                top.events[n] = replace(event, deadline_at=deadline)
+                return
+        top.emit(log.UserTaskRescheduled(
+            process=self.process, element=self.bpmn_id, token=TokenId(token.id),
+            due_at=datetime.fromisoformat(data["due"]) if data["due"] else None, deadline_at=deadline))
+
+    def _instant(self, token: Token, text: Text | None, since: datetime) -> datetime | None:
         if text is None:
             return None
         value = text_of(text, token, token.workflow.top_workflow)
         if value is None:
             return None
         if isinstance(value, timedelta | YearsMonths) or (isinstance(value, str) and value.startswith("P")):
-            since = datetime.fromisoformat(token.internal_data["since"])
             return timers.add_duration(since, timers.duration_text(value), self.zone)
         return timers.instant(value, self.zone)
 
@@ -431,7 +497,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         token.internal_data["deadline"] = deadline and deadline.isoformat()
 
     def look_again(self, token: Token) -> None:
-        """A variable changed that the dates may read."""
+        """A variable changed that the dates may read, or the task goes on after it was suspended."""
         data = token.internal_data
         try:
             due, deadline = self.dates(token)
@@ -442,14 +508,39 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             token.workflow.top_workflow.emit(log.UserTaskRescheduled(
                 process=self.process, element=self.bpmn_id, token=TokenId(token.id), due_at=due, deadline_at=deadline))
 
+    def freeze(self, token: Token, suspended: bool) -> None:
+        """Stand still, or go on: then what counts from the beginning moves by the time that it stood."""
+        data, top = token.internal_data, token.workflow.top_workflow
+        if suspended:
+            data.setdefault("frozen", top.at.isoformat())
+        elif "frozen" in data:
+            data["stood"] = data.get("stood", 0) + (top.at - datetime.fromisoformat(data.pop("frozen"))).total_seconds()
+            if data["due"] is not None and self.due_is_relative(token):
+                self.look_again(token)
+
+    def due_is_relative(self, token: Token) -> bool:
+        """True if the due date is a time after the beginning, not a date of its own."""
+        if self.fields.due is None:
+            return True
+        value = text_of(self.fields.due, token, token.workflow.top_workflow)
+        return isinstance(value, timedelta | YearsMonths) or (isinstance(value, str) and value.startswith("P"))
+
     def submit(self, token: Token, values: Values) -> None:
         """A person completed it."""
+        self._announce_completion(token, values)
+        self.give_out(token, values)
+        token.complete()
+
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The person has done it, whatever is wrong with the diagram's mapping."""
+        self._announce_completion(token, values)
+        super().keep_result(token, values)
+
+    def _announce_completion(self, token: Token, values: Values) -> None:
         due = token.internal_data.get("due")
         token.workflow.top_workflow.emit(log.UserTaskCompleted(
             process=self.process, element=self.bpmn_id, token=TokenId(token.id), values=dict(values),
             due_at=datetime.fromisoformat(due) if due else None))
-        self.give_out(token, values)
-        token.complete()
 
     def cancelled(self, token: Token, by: str | None) -> None:
         if token._state == READY:
@@ -549,6 +640,11 @@ class JobTask(Activity):
         del token.internal_data["job"]
         self.give_out(token, values)
         token.complete()
+
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The handler must not run again for what is wrong with the diagram's mapping."""
+        del token.internal_data["job"]
+        super().keep_result(token, values)
 
     def cancelled(self, token: Token, by: str | None) -> None:
         if "job" in token.internal_data:
@@ -796,7 +892,27 @@ class ExclusiveGateway(Node):
         return self.select(token, first=True)
 
 
-class ParallelGateway(Node):
+class Join(Node):
+    """What gateways have in common that wait for tokens over several flows."""
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        arrived = {t.internal_data["flow"] for t in token.workflow.tokens_at(self)}
+        missing = [flow for flow in self.incoming if flow not in arrived]
+        sources = {flow.id: node.label for node in token.workflow.spec.task_specs.values() for flow in node.flows}
+        zh = "、".join(f"“{sources.get(flow, flow)}”({flow})" for flow in missing)
+        en = ", ".join(f"“{sources.get(flow, flow)}” ({flow})" for flow in missing)
+        return f"缺少来自{zh}的分支", f"nothing comes from {en}"
+
+    def together(self, token: Token) -> list[Token]:
+        """One token of each other flow."""
+        others: dict[str, Token] = {}
+        for waiting in token.workflow.tokens_at(self, token):
+            others.setdefault(waiting.internal_data["flow"], waiting)
+        others.pop(token.internal_data["flow"], None)
+        return list(others.values())
+
+
+class ParallelGateway(Join):
     """Takes exactly one token from every incoming flow; more tokens of a flow stay for the next time."""
 
     def choose(self, token: Token) -> list[Flow]:
@@ -805,14 +921,11 @@ class ParallelGateway(Node):
     def arrive(self, token: Token) -> bool:
         if len(self.incoming) < 2:
             return True
-        others: dict[str, Token] = {}
-        for waiting in token.workflow.tokens_at(self, token):
-            others.setdefault(waiting.internal_data["flow"], waiting)
-        others.pop(token.internal_data["flow"], None)
-        return self.consume(token, others.values(), len(others) + 1 >= len(self.incoming))
+        others = self.together(token)
+        return self.consume(token, others, len(others) + 1 >= len(self.incoming))
 
 
-class InclusiveGateway(Node):
+class InclusiveGateway(Join):
     """Waits while a token elsewhere in the scope can still reach an incoming flow that has none (and none that has one).
 
     Decided by `try_release` when nothing else can run, on the diagram, not on a task tree.
@@ -876,6 +989,18 @@ class ComplexGateway(InclusiveGateway):
         if go:
             workflow.gateways[self.name] = [*state, *(t.internal_data["flow"] for t in (token, *waiting))]
         return go
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        if self.condition is None:
+            return super().lacks(token)
+        return f"激活条件 {self.condition.text} 不成立", f"its activation condition {self.condition.text} does not hold"
+
+    def go_on(self, token: Token) -> None:
+        if self.condition is not None:
+            waiting = [token, *self.together(token)]
+            state = token.workflow.gateways.get(self.name, [])
+            token.workflow.gateways[self.name] = [*state, *(t.internal_data["flow"] for t in waiting)]
+        super().go_on(token)
 
     def choose(self, token: Token) -> list[Flow]:
         return [] if "swallow" in token.internal_data else super().choose(token)
@@ -1046,6 +1171,9 @@ class ReceiveTask(Catching):
     def receive(self, token: Token, values: Values) -> None:
         self.give_out(token, values)
 
+    def parked(self, token: Token) -> None:
+        self.keep_result(token, getattr(token, "payload", {}))
+
 
 class BoundaryEvent(Catching):
     """Its token is a subscription of the host until it happens; then it is a token like any other."""
@@ -1108,7 +1236,9 @@ class EventSubProcess(Catching, SubProcess):
         if self.suspends:
             top = workflow.top_workflow
             workflow.suspenders[my_task.id] = top.at.isoformat()
-            top.freeze_timers()
+            top.emit(log.ScopeSuspended(
+                process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), scope=_place(workflow)))
+            top.freeze()
         return None
 
     def open_scope(self, token: Token) -> tuple[Scope, str]:
@@ -1132,7 +1262,10 @@ class EventSubProcess(Catching, SubProcess):
 
     def _resume(self, token: Token) -> None:
         if token.workflow.suspenders.pop(token.id, None) is not None:
-            token.workflow.top_workflow.freeze_timers()
+            top = token.workflow.top_workflow
+            top.emit(log.ScopeResumed(
+                process=self.process, element=self.bpmn_id, token=TokenId(token.id), scope=_place(token.workflow)))
+            top.freeze()
 
     def cancelled(self, token: Token, by: str | None) -> None:
         cancel_subscription(self, token, by)
@@ -1245,6 +1378,12 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         self.late_joins: list[InclusiveGateway] = []
         self._reach: dict[tuple[str, str], frozenset[str]] = {}
 
+    @cached_property
+    def has_joins(self) -> bool:
+        """Whether a token may have to wait for others."""
+        return any(
+            (isinstance(node, Join) and len(node.incoming) > 1) or node.start_quantity > 1 for node in self.task_specs.values())
+
     def reachable(self, spec: Node, stop: Node) -> frozenset[str]:
         """Ids of all flows on paths from a token at `spec` (over boundary events too) that do not pass through `stop`."""
         key = spec.name, stop.name
@@ -1280,6 +1419,11 @@ def cancel_subscription(spec: Catching, token: Token, by: str | None) -> None:
             process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), kind=data["incident"][0], reason="cancelled"))
     else:
         Node.cancelled(spec, token, by)
+
+
+def _place(workflow: AnyWorkflow) -> TokenId | None:
+    """The token by which the log names a scope."""
+    return None if workflow.parent_task_id is None else TokenId(workflow.parent_task_id)
 
 
 def own_scope(token: Token) -> Scope:

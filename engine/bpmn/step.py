@@ -6,7 +6,7 @@ token at the same place; the rest of the command stands.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from engine import events as log
 from engine.bpmn import state as states
 from engine.bpmn.data import Scope
 from engine.bpmn.definition import Definition
+from engine.bpmn.event_definitions import Message
 from engine.bpmn.specs import JobTask, UserTask
 from engine.bpmn.spiff import READY, STARTED
 from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
@@ -83,6 +84,8 @@ def _attempt(
         workflow = Workflow(definition, at, parked)
         _start(workflow, command)
         workflow.settle()
+        workflow.meet_deadlines()
+        workflow.look_for_stuck_joins()
         return _step(workflow)
     workflow = states.load(definition, state, at, parked)
     if isinstance(command, StartInstance):
@@ -102,6 +105,9 @@ def _attempt(
     else:
         _carry_out(workflow, command, target)
         workflow.settle()
+    if not _has_ended(workflow):
+        workflow.meet_deadlines()
+    workflow.look_for_stuck_joins()
     return _step(workflow, refused)
 
 
@@ -137,7 +143,7 @@ class _Target:
             return False
         spec, data = token.task_spec, token.internal_data
         if isinstance(command, RetryElement):
-            return "incident" in data or token.workflow.is_subscription(token)
+            return "incident" in data or "stuck" in data or token.workflow.is_subscription(token)
         if isinstance(command, CompleteUserTask):
             return isinstance(spec, UserTask) and token._state == READY
         if isinstance(command, CompleteJob | ThrowBpmnError):
@@ -181,10 +187,10 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
         case CompleteUserTask():
             assert token is not None
             _require_running(workflow, token)
-            _act(workflow, token, lambda: token.task_spec.submit(token, command.values))
+            _act(workflow, token, lambda: token.task_spec.submit(token, command.values), command.values)
         case CompleteJob():
             assert token is not None
-            _act(workflow, token, lambda: token.task_spec.job_done(token, command.values))
+            _act(workflow, token, lambda: token.task_spec.job_done(token, command.values), command.values)
         case ThrowBpmnError():
             assert token is not None
             _act(workflow, token, lambda: _throw(workflow, token, command))
@@ -202,7 +208,7 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
             workflow.write(None, command.values, scope=scope)
         case RetryElement():
             assert token is not None
-            if token.is_parked:  # a subscription goes on by itself once its data is there
+            if token.is_parked or "stuck" in token.internal_data:  # a subscription goes on by itself once its data is there
                 workflow.retry(token)
         case CancelInstance():
             workflow.kill_tokens()
@@ -215,21 +221,26 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
                 raise WrongState(what="流程实例", id="", state=workflow.status, action="挂起", action_en="suspended")
             workflow.status, workflow.suspended_since = InstanceStatus.SUSPENDED, workflow.at.isoformat()
             workflow.emit(log.InstanceSuspended(reason=command.reason))
-            workflow.freeze_timers()
+            workflow.freeze()
         case ResumeInstance():
             if workflow.status is not InstanceStatus.SUSPENDED:
                 raise WrongState(what="流程实例", id="", state=workflow.status, action="恢复", action_en="resumed")
             workflow.status, workflow.suspended_since = InstanceStatus.ACTIVE, None
             workflow.emit(log.InstanceResumed())
-            workflow.freeze_timers()
+            workflow.freeze()
         case _:
             raise TypeError(f"{type(command).__name__} is not a command of a running instance")
 
 
-def _act(workflow: Workflow, token: Token, action: object) -> None:
-    """Do something to a token and everything that it ends at once."""
-    assert callable(action)
+def _act(workflow: Workflow, token: Token, action: Callable[[], None], result: Values | None = None) -> None:
+    """Do something to a token and everything that it ends at once.
+
+    Args:
+        result: what a person or a handler gave; kept when it cannot be taken over, so that nobody has to do it again.
+    """
     if (token.id, RUNNING) in workflow.parked:
+        if result is not None:
+            token.task_spec.keep_result(token, result)
         workflow.park(token, RUNNING)
         return
     workflow.nesting += 1
@@ -291,7 +302,15 @@ def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
     return Step(
         state=states.dump(workflow), events=tuple(workflow.events), jobs=tuple(workflow.jobs), timers=tuple(running),
         subscriptions=tuple(subscriptions), thrown=tuple(workflow.thrown), status=workflow.status,
-        outcome=workflow.outcome() if _has_ended(workflow) else None, refused=refused)
+        outcome=workflow.outcome() if _has_ended(workflow) else None, suspended=_suspended(workflow), refused=refused)
+
+
+def _suspended(workflow: Workflow) -> tuple[TokenId, ...]:
+    if not workflow.definition.suspends or not any(scope.suspenders for scope in workflow.scopes()):
+        return ()
+    return tuple(sorted(
+        TokenId(token.id) for token in workflow.tokens()
+        if isinstance(token.task_spec, UserTask) and token._state == READY and workflow.is_suspended_by_scope(token)))
 
 
 def visible_variables(definition: Definition, state: bytes, scope: TokenId | None = None) -> Values:
@@ -308,9 +327,15 @@ def visible_variables(definition: Definition, state: bytes, scope: TokenId | Non
     return dict((workflow.scope if scope is None else _scope(workflow, scope)).visible())
 
 
+def form_of_start(definition: Definition, start_event: str, message: str) -> str | None:
+    """Return the id of the form by which a message that starts an instance is checked (property `form`), or None."""
+    spec = definition.root.task_specs[start_event]
+    return next((d.form for d in spec.definitions if isinstance(d, Message) and d.wanted == message), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenElement:
-    """A live token, for cross-checks and tests. `state`: ``waiting``, ``ready``, ``started`` or ``parked``."""
+    """A live token, for cross-checks and tests. `state`: ``waiting``, ``ready``, ``started``, ``parked`` or ``stuck``."""
 
     token: TokenId
     process: str
@@ -330,6 +355,8 @@ def open_elements(definition: Definition, state: bytes) -> tuple[OpenElement, ..
         spec, data = token.task_spec, token.internal_data
         if token.is_parked:
             condition = "parked"
+        elif "stuck" in data:
+            condition = "stuck"
         else:
             condition = {READY: "ready", STARTED: "started"}.get(token._state, "waiting")
         host = data.get("host") or (data.get("owner") if "owner" in data else None)

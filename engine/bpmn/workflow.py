@@ -71,7 +71,9 @@ class Token(Task):  # type: ignore[misc]
         done      order of completion, of a kept activity
         trail     [[fork, {name: digest}], …]: what its branch wrote since each fork that is still open
         incident  [kind, phase]
+        stuck     True: an incident says that the join where it waits can never fire
         finished  it ended its work; only the leaving is left
+        result    canonical JSON of what a person, a handler or a message gave to a task that is parked before it could take that over
     """
 
     taken: list[Flow]
@@ -111,6 +113,12 @@ class Token(Task):  # type: ignore[misc]
     @property
     def is_parked(self) -> bool:
         return "incident" in self.internal_data
+
+    @property
+    def is_at_join(self) -> bool:
+        """True if it waits for other tokens."""
+        data = self.internal_data
+        return self._state == WAITING and "waits" not in data and "host" not in data and not self.task_spec.is_event_subprocess
 
     def complete(self) -> None:
         """End the work, choose the way out, go. Without a way out the work stays done and only the leaving is parked."""
@@ -517,8 +525,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             self.close_scopes()
             return
         self.steps += 1
-        if self.steps > STEP_LIMIT:
-            raise ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause")
+        if self.steps > STEP_LIMIT:  # nothing was done with the token yet, so it is parked as it stands; so are all that follow
+            self.park(token, RUNNING, ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause"))
+            self.close_scopes()
+            return
         self.nesting += 1
         try:
             token.run()
@@ -544,7 +554,47 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
             kind=failure.kind, message=failure.message))
 
+    def look_for_stuck_joins(self) -> None:
+        """Open an incident at every join that can never fire, and resolve those of joins that tokens may reach again.
+
+        Nothing can reach a join when every live token of its scope waits at one: tokens never come into a scope from outside.
+        """
+        for scope in self.scopes():
+            if scope.completed or not scope.spec.has_joins:
+                continue
+            waiting, open_ = [], False
+            for token in scope.tasks.values():
+                if token.is_at_join:
+                    waiting.append(token)
+                elif not self.is_dormant(token):
+                    # an event sub-process that runs, or what it undoes, leads to no join here, but it may end it all
+                    open_ = True
+                    if not (token.task_spec.is_event_subprocess or "undoes" in token.internal_data):
+                        for other in scope.tasks.values():
+                            self.unstick(other)
+                        break
+            if open_:
+                continue
+            known = {token.task_spec for token in waiting if "stuck" in token.internal_data}
+            for token in waiting:
+                if token.task_spec not in known:
+                    known.add(token.task_spec)
+                    token.internal_data["stuck"] = True
+                    self.emit(log.IncidentOpened(
+                        process=scope.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind="stuck",
+                        message=token.task_spec.why_stuck(token)))
+
+    def unstick(self, token: Token, reason: str = "") -> None:
+        """What was said of the join where the token waits holds no longer."""
+        if token.internal_data.pop("stuck", False):
+            self.emit(log.IncidentResolved(
+                process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind="stuck",
+                reason=reason))
+
     def retry(self, token: Token) -> None:
+        if "stuck" in token.internal_data:
+            token.task_spec.go_on(token)
+            return
         kind, phase = token.internal_data.pop("incident")
         self.emit(log.IncidentResolved(
             process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind=kind))
@@ -555,10 +605,30 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             token.task_spec.begin(token)
         elif phase == CLOSING:
             self.scope_completed(token, self.subprocesses[token.id])
+        elif "result" in token.internal_data:
+            self._take_result(token)
         else:
             token._state = READY
             if not token.task_spec.manual:
                 self.agenda.append(token)
+
+    def _take_result(self, token: Token) -> None:
+        """Complete a task with what was given before its output mapping failed."""
+        if (token.id, RUNNING) in self.parked:
+            self.park(token, RUNNING)
+            return
+        self.nesting += 1
+        try:
+            token.task_spec.give_out(token, codec.load(token.internal_data["result"].encode()))
+            del token.internal_data["result"]
+            token.complete()
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(token, RUNNING, exc) from exc
+        finally:
+            self.nesting -= 1
+        self.close_scopes()
 
     def close_scopes(self) -> None:
         """Complete every scope that lost its last token."""
@@ -746,6 +816,27 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
         return found
 
+    def meet_deadlines(self) -> None:
+        """Tell user tasks when the timer on their boundary will stop them: their deadline, unless the diagram names one.
+
+        A task made in this step is born with it; a timer that moves takes the deadline along.
+        """
+        earliest: dict[int, datetime] = {}
+        for token in self.waiting():
+            host, spec = token.internal_data.get("host"), token.task_spec
+            if host is None or not spec.interrupting:
+                continue
+            for wait in token.internal_data["waits"]:
+                if wait.get("timer") and "seen" not in wait:
+                    due = timers.due_at(wait["timer"])
+                    earliest[host] = min(due, earliest.get(host, due))
+        if not earliest:
+            return
+        for token in list(self.tokens()):
+            deadline = earliest.get(token.internal_data.get("owner", token.id))
+            if deadline is not None and token._state == READY and token.task_spec.has_deadline_of_timer:
+                token.task_spec.stopped_at(token, deadline)
+
     def fire_due(self, *, on_time: bool) -> bool:
         """Fire every timer that is due, soonest first, each with its consequences; return True when one did.
 
@@ -768,10 +859,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     # ---------------------------------------------------------------------------------------------------------- suspension
     def is_suspended(self, token: Token) -> bool:
-        if self.suspended_since is not None:
-            return True
-        if not self.definition.suspends:
-            return False
+        return self.suspended_since is not None or (self.definition.suspends and self.is_suspended_by_scope(token))
+
+    def is_suspended_by_scope(self, token: Token) -> bool:
+        """True if an event sub-process suspends a scope around the token, and the token is not inside it."""
         at = token
         while True:
             scope = at.workflow
@@ -781,8 +872,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 return False
             at = scope.host
 
-    def freeze_timers(self) -> None:
+    def freeze(self) -> None:
         """Durations and cycles of what is suspended stand still; those of what is resumed move on by the time they stood."""
+        for token in self.tokens():
+            if token._state == READY and token.task_spec.has_dates:
+                token.task_spec.freeze(token, self.is_suspended(token))
         for token in self.waiting():
             for n, wait in enumerate(token.internal_data["waits"]):
                 plan = wait.get("timer")

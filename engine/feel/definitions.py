@@ -104,7 +104,7 @@ class Element:
         variable: the name under which its value is seen.
         requires: hrefs of what it needs.
         logic: closure of a decision, or of a business knowledge model (which gives its function).
-        reads: free names of its expressions.
+        reads: free names of its expressions; `certain`: those that are read whatever the data and that nothing around gives.
     """
 
     kind: str
@@ -117,6 +117,7 @@ class Element:
     requires: list[str]
     logic: Closure = field(default=lambda scope: None)
     reads: set[str] = field(default_factory=set)
+    certain: set[str] = field(default_factory=set)
 
 
 class Definitions:
@@ -297,6 +298,7 @@ class Definitions:
         if self.current is None:
             return
         self.current.reads |= free.certain.keys() | free.members.keys() | free.called.keys()
+        self.current.certain |= {name for name in free.certain if name not in names and name not in BUILTINS}
         if self.is_open:
             return
         unknown = [name for name in free.certain | free.called if name not in names and name not in BUILTINS]

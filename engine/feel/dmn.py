@@ -26,12 +26,21 @@ _STEPS = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A decision of a model. `inputs`: names of the input data it needs, directly or through others."""
+    """A decision of a model.
+
+    Attributes:
+        inputs: names of the input data it needs, directly or through others.
+        reads: variables that it certainly reads, directly or through others: `inputs`, or what the expressions name in a file
+            that declares no input data.
+        entries: of the context it gives; empty when it gives a single value, None when they cannot be told.
+    """
 
     id: str
     name: str
     inputs: tuple[str, ...]
     is_table: bool
+    reads: frozenset[str] = frozenset()
+    entries: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +92,8 @@ class DecisionModel:
                 name=element.name,
                 inputs=tuple(dict.fromkeys(_inputs_of(element, set()))),
                 is_table=part(element.node, "decisionTable") is not None,
+                reads=frozenset(_reads_of(element, set())),
+                entries=_entries_of(element),
             )
             for element in self._main.elements
             if element.kind == "decision"
@@ -269,6 +280,25 @@ def _inputs_of(element: Element, seen: set[int]) -> list[str]:
             seen.add(id(required))
             found += [required.name] if required.kind == "inputData" else _inputs_of(required, seen)
     return found
+
+
+def _reads_of(element: Element, seen: set[int]) -> set[str]:
+    if not element.file.is_open:
+        return set(_inputs_of(element, seen))
+    found = set(element.certain)
+    for required in _required(element):
+        if id(required) not in seen:
+            seen.add(id(required))
+            found |= _reads_of(required, seen)
+    return found
+
+
+def _entries_of(element: Element) -> frozenset[str] | None:
+    table = part(element.node, "decisionTable")
+    if table is None:
+        return None
+    names = frozenset(normal_name(output.get("name")) for output in parts(table, "output"))
+    return names if len(names) > 1 else frozenset()
 
 
 class _Inputs:

@@ -13,7 +13,7 @@ from engine.feel.compiler import Compiled, CompiledTests, Traced, compile_tests,
 from engine.feel.errors import FeelLimit, Reason
 from engine.feel.parser import is_plain
 from engine.feel.run import HOUSE_ZONE, Run, Scope, Value, weigh
-from engine.feel.syntax import FreeNames, UnaryTests, free_names
+from engine.feel.syntax import FreeNames, UnaryTests, entry_names, free_names
 from engine.feel.values import to_feel, to_native
 
 _STEPS = 200_000
@@ -50,9 +50,10 @@ class Expression:
         names: every variable it may read (its own iterators, entries and parameters excluded).
         certain_names: those it reads whatever the data; the others stand in filters and may be entries of a list's items.
         called_names: functions it calls by name.
+        entries: those of the context it gives; None when they cannot be told before it runs, or it gives no context.
     """
 
-    __slots__ = ("_closure", "_lookups", "_special", "called_names", "certain_names", "names", "text")
+    __slots__ = ("_closure", "_lookups", "_special", "called_names", "certain_names", "entries", "names", "text")
 
     def __init__(self, text: str, compiled: Compiled, special: frozenset[str]) -> None:
         free = compiled.free
@@ -62,6 +63,7 @@ class Expression:
         self.certain_names = frozenset(free.certain) | frozenset(n for n in free.called if n not in BUILTINS)
         self.names = self.certain_names | frozenset(free.members)
         self.called_names = frozenset(free.called)
+        self.entries = entry_names(compiled.tree)
         self._lookups = tuple(self.names | self.called_names)
 
     def evaluate(

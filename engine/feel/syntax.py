@@ -200,6 +200,26 @@ def walk(node: Node) -> Iterator[Node]:
         stack.extend(children(part))
 
 
+def entry_names(node: Node) -> frozenset[str] | None:
+    """Return the entries that the context may have which `node` gives; None when they cannot be told before it runs."""
+    if isinstance(node, Context):
+        return frozenset(key for key, _ in node.entries)
+    if isinstance(node, Literal) and node.value is None:
+        return frozenset()
+    if isinstance(node, If):
+        then, otherwise = entry_names(node.then), entry_names(node.otherwise)
+        return None if then is None or otherwise is None else then | otherwise
+    if isinstance(node, Call) and isinstance(node.function, Name) and node.names is None:
+        match node.function.name, node.arguments:
+            case "context merge", (ListOf(items=parts),):
+                merged = [entry_names(part) for part in parts]
+                return None if None in merged else frozenset[str]().union(*(part for part in merged if part is not None))
+            case "context put", (base, Literal(value=str(key)), _):
+                before = entry_names(base)
+                return None if before is None else before | {key}
+    return None
+
+
 @dataclass(slots=True)
 class FreeNames:
     """The names an expression looks up outside itself, each with its first place ``{name: start}``.

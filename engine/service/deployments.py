@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import PurePath
 
 from engine import access
 from engine.bpmn import describe
-from engine.bpmn.check import CheckContext, check
+from engine.bpmn.check import CheckContext, DecisionNames, FormNames, check, check_decisions
 from engine.bpmn.fields import as_json
 from engine.bpmn.xml import BPMN, read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
-from engine.feel.dmn import DecisionModel, load_decisions
-from engine.forms import Form, InvalidForm, read_form
+from engine.feel.dmn import Decision, DecisionModel, load_decisions
+from engine.forms import Component, Form, InvalidForm, read_form
 from engine.layout import lay_out
 from engine.model import (
     Actor,
@@ -44,8 +44,26 @@ class _Bundle:
 
     diagrams: dict[str, tuple[ProcessInfo, ...]]
     forms: dict[str, tuple[str, Form]]
-    decisions: dict[str, tuple[str, str]]
+    decisions: dict[str, tuple[str, Decision]]
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Deployed:
+    """What was deployed already, for checks: the newest of each.
+
+    Attributes:
+        generation: number of the last deployment.
+        form_ids, decision_ids: all of them, those too that rules of today would refuse and whose names are not known.
+        diagrams: ``{process key: diagram}``.
+    """
+
+    generation: int
+    form_ids: frozenset[str]
+    decision_ids: frozenset[str]
+    forms: Mapping[str, FormNames]
+    decisions: Mapping[str, DecisionNames]
+    diagrams: Mapping[str, bytes]
 
 
 class Deployments:
@@ -54,6 +72,7 @@ class Deployments:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._database = runtime.database
+        self._known: _Deployed | None = None
 
     # -- checking
     def check(self, files: Files) -> tuple[Finding, ...]:
@@ -64,7 +83,7 @@ class Deployments:
     def _read(self, session: Session, files: Files) -> _Bundle:
         findings: list[Finding] = []
         forms: dict[str, tuple[str, Form]] = {}
-        decisions: dict[str, tuple[str, str]] = {}
+        decisions: dict[str, tuple[str, Decision]] = {}
         for name, body in sorted(files.items()):
             suffix = PurePath(name).suffix
             if suffix == ".form":
@@ -77,50 +96,73 @@ class Deployments:
                     findings.append(_twice("form", name, "表单", form.id, forms[form.id][0]))
                 forms[form.id] = name, form
             elif suffix == ".dmn":
-                for ident, title in self._decisions(name, body, findings):
-                    if ident in decisions:
-                        findings.append(_twice("decision", name, "决策", ident, decisions[ident][0]))
-                    decisions[ident] = name, title
+                for decision in self._decisions(name, body, findings):
+                    if decision.id in decisions:
+                        findings.append(_twice("decision", name, "决策", decision.id, decisions[decision.id][0]))
+                    decisions[decision.id] = name, decision
         diagrams = {n: b for n, b in files.items() if PurePath(n).suffix == ".bpmn"}
         context = self._context(session, forms, decisions)
         found = tuple(check(diagrams, context))
         findings += found
         broken = {f.file for f in found if f.severity is Severity.ERROR}
-        described: dict[str, tuple[ProcessInfo, ...]] = {}
-        owners: dict[str, str] = {}
-        for name, body in sorted(diagrams.items()):
-            if name in broken:
-                continue
-            described[name] = tuple(describe(body))
-            for info in described[name]:
-                if info.key in owners:
-                    findings.append(_twice("process", name, "流程", info.key, owners[info.key]))
-                owners[info.key] = name
+        described = {name: tuple(describe(body)) for name, body in sorted(diagrams.items()) if name not in broken}
         order = [Severity.ERROR, Severity.DRAFT, Severity.WARNING]
         findings.sort(key=lambda f: (order.index(f.severity), f.file, f.line))
         return _Bundle(diagrams=described, forms=forms, decisions=decisions, findings=tuple(findings))
 
-    def _decisions(self, name: str, body: bytes, findings: list[Finding]) -> list[tuple[str, str]]:
+    def _decisions(self, name: str, body: bytes, findings: list[Finding]) -> tuple[Decision, ...]:
         try:
             model: DecisionModel = load_decisions(body)
         except ValueError as error:
             findings.append(_finding("decision", name, f"无法读取决策表:{error}", f"the decisions cannot be read: {error}"))
-            return []
-        return [(decision.id, decision.name) for decision in model.decisions]
+            return ()
+        findings += check_decisions(model, name)
+        return model.decisions
 
     def _context(
-        self, session: Session, forms: Mapping[str, tuple[str, Form]], decisions: Mapping[str, tuple[str, str]]
+        self, session: Session, forms: Mapping[str, tuple[str, Form]], decisions: Mapping[str, tuple[str, Decision]]
     ) -> CheckContext:
+        known = self._deployed(session)
+        form_names = {**known.forms, **{id: _form_names(form) for id, (_, form) in forms.items()}}
+        decision_names = {**known.decisions, **{id: _decision_names(decision) for id, (_, decision) in decisions.items()}}
+        handlers = self._runtime.handlers
         return CheckContext(
-            job_types=frozenset(self._runtime.handlers),
+            job_types=frozenset(handlers),
             groups=frozenset(access.GROUPS),
-            forms=frozenset(forms) | frozenset(definitions.artifacts(session, "form")),
-            decisions=frozenset(decisions) | frozenset(definitions.artifacts(session, "decision")),
-            processes=frozenset(d.key for d in definitions.newest(session)),
+            forms=known.form_ids | forms.keys(),
+            decisions=known.decision_ids | decisions.keys(),
+            processes=frozenset(known.diagrams),
+            form_names=form_names,
+            decision_names=decision_names,
+            job_outputs={type: frozenset(handler.gives) for type, handler in handlers.items()},
+            deployed=known.diagrams,
+            takes_files=lambda ident: self._takes_files(session, forms, ident),
         )
 
+    def _deployed(self, session: Session) -> _Deployed:
+        generation = definitions.generation(session)
+        known = self._known
+        if known is None or known.generation != generation:
+            forms, tables = (definitions.newest_artifacts(session, kind) for kind in ("form", "decision"))
+            known = self._known = _Deployed(
+                generation=generation,
+                form_ids=frozenset(forms),
+                decision_ids=frozenset(tables),
+                forms={id: names for id, body in forms.items() if (names := _names_in_form(body)) is not None},
+                decisions={id: reads for id, body in tables.items() if (reads := _names_in_table(body, id)) is not None},
+                diagrams=definitions.newest_diagrams(session),
+            )
+        return known
+
+    def _takes_files(self, session: Session, forms: Mapping[str, tuple[str, Form]], ident: str) -> bool:
+        """True if the form, given or deployed before, has a file field, in a list or not."""
+        if ident in forms:
+            return forms[ident][1].takes_files
+        body = definitions.artifact(session, "form", ident)
+        return body is not None and read_form(body, ident).takes_files
+
     # -- deploying
-    def deploy(self, actor: Actor, files: Files, name: str) -> Deployment:
+    def deploy(self, actor: Actor, files: Files, name: str, *, bases: Mapping[str, str] | None = None) -> Deployment:
         """Make diagrams, forms and decisions available: all of them, or none.
 
         A process gets a new version when its diagram, or a form or decision that it names, has changed; running instances
@@ -128,9 +170,11 @@ class Deployments:
 
         Args:
             files: ``{relative path: bytes}``: ``.bpmn``, ``.form``, ``.dmn``; others are kept beside them.
+            bases: ``{process key: SHA-256 of the draft or version that was opened}``: what must still stand.
 
         Raises:
             AccessDenied
+            StalePage: somebody saved or deployed one of `bases` meanwhile; nothing was changed.
             InvalidDiagram: something cannot be deployed; has every finding, nothing was changed.
         """
         access.require(actor, "deploy")
@@ -143,6 +187,9 @@ class Deployments:
             raise InvalidDiagram(read.findings, len(fatal), where + first.zh, where + first.en)
         at = self._runtime.clock.now()
         with self._database.writing() as tx:
+            posted = {digest(body) for body in files.values()}
+            for key, base in (bases or {}).items():
+                self._require_current(tx, key, base, posted)
             deployed = definitions.deployed_shas(tx)
             deployment_id = DeploymentId(self._database.new_id())
             if all(deployed.get(n) == digest(b) for n, b in files.items()):
@@ -327,16 +374,23 @@ class Deployments:
             raise InvalidDiagram(findings, len(errors), errors[0].zh, errors[0].en)
         at = self._runtime.clock.now()
         with self._database.writing() as tx:
-            saved = definitions.draft(tx, key)
-            newest = definitions.by_key(tx, key)
-            current = saved.sha256 if saved is not None else newest.sha256 if newest is not None else None
-            if current != base_sha256 and current != digest(xml):
-                raise StalePage(what=f"流程图“{newest.name if newest is not None else key}”")
+            saved, newest = self._require_current(tx, key, base_sha256, {digest(xml)})
             based_on = saved.based_on if saved is not None else newest.version if newest is not None else None
             definitions.save_draft(tx, key=key, xml=xml, based_on=based_on, at=micros(at), by=actor.id)
             kept = definitions.draft(tx, key)
         assert kept is not None
         return replace(kept, findings=findings)
+
+    def _require_current(
+        self, tx: Session, key: str, base: str | None, posted: Collection[str]
+    ) -> tuple[Draft | None, ProcessDefinition | None]:
+        """Return draft and newest version of a process; raise `StalePage` unless what was opened, or posted, is what stands."""
+        saved = definitions.draft(tx, key)
+        newest = definitions.by_key(tx, key)
+        current = saved.sha256 if saved is not None else newest.sha256 if newest is not None else None
+        if current != base and current not in posted:
+            raise StalePage(what=f"流程图“{newest.name if newest is not None else key}”")
+        return saved, newest
 
     def catalogue(self, actor: Actor) -> Catalogue:
         """Return what the modeler offers: everything that a diagram may name.
@@ -375,6 +429,47 @@ def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
+def _form_names(form: Form) -> FormNames:
+    fields = tuple(form.inputs())
+    return FormNames(
+        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset()))
+    )
+
+
+def _form_reads(components: Iterable[Component], row: frozenset[str]) -> Iterator[tuple[str, str, frozenset[str]]]:
+    for component in components:
+        name = component.key or component.label
+        for rule in (component.rule, component.required_if):
+            if rule is not None:
+                yield name, rule.text, row
+        if component.type == "table" and component.source:
+            yield name, component.source, row
+        if component.readonly and component.key and component.default is None and not row:
+            yield name, component.key, row
+        inner = row
+        if component.type == "dynamiclist":
+            inner = frozenset(each.key for each in Form(id="", components=component.components).inputs())
+        yield from _form_reads(component.components, inner)
+
+
+def _names_in_form(body: bytes) -> FormNames | None:
+    try:
+        return _form_names(read_form(body))
+    except InvalidForm:
+        return None
+
+
+def _names_in_table(body: bytes, id: str) -> DecisionNames | None:
+    try:
+        return next((_decision_names(each) for each in load_decisions(body).decisions if each.id == id), None)
+    except ValueError:
+        return None
+
+
+def _decision_names(decision: Decision) -> DecisionNames:
+    return DecisionNames(reads=decision.reads, writes=decision.entries)
+
+
 def _new_files(files: Files, read: _Bundle) -> list[NewFile]:
     found: list[NewFile] = []
     for name, body in sorted(files.items()):
@@ -383,7 +478,7 @@ def _new_files(files: Files, read: _Bundle) -> list[NewFile]:
         if kind == "form":
             artifacts = tuple((ident, form.title) for ident, (file, form) in read.forms.items() if file == name)
         elif kind == "decision":
-            artifacts = tuple((ident, title) for ident, (file, title) in read.decisions.items() if file == name)
+            artifacts = tuple((ident, decision.name) for ident, (file, decision) in read.decisions.items() if file == name)
         found.append(NewFile(name=name, kind=kind, body=body, artifacts=artifacts))
     return found
 

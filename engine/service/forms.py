@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -48,14 +49,24 @@ def line(field: str, text: str) -> str:
 
 
 def storable(values: Mapping[str, Any]) -> Values:
-    """Return values that no form has looked at, as they are.
+    """Return values that no form has looked at: numbers exact, no float, and what is written canonically is what it stands for.
 
     Raises:
-        InvalidValues: one of them is none of FEEL's data, or is no readable text.
+        InvalidValues: one of them is none of FEEL's data, is no readable text, or a tag that says nothing.
     """
-    found = dict(values)
     try:
+        found: dict[str, Any] = codec.from_json(_exact(dict(values)))
         codec.dump(found)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidValues({"": ("填写的内容含有无法保存的值。", f"a value cannot be stored: {error}")}) from error
     return found
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {name: _exact(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_exact(part) for part in value]
+    return value

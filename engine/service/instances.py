@@ -193,7 +193,7 @@ class Instances:
         )
 
     def suspend(self, actor: Actor, id: InstanceId, reason: str) -> None:
-        """Let an instance stand still: tasks leave the inboxes, timers and handlers wait.
+        """Let an instance stand still: tasks leave the inboxes, timers and handlers wait, durations do not run.
 
         Raises:
             AccessDenied, NotFound
@@ -229,6 +229,8 @@ class Instances:
             WrongState: it has ended.
         """
         access.require(actor, "mend incidents")
+        values = storable(values)
+        values = storable(values)
 
         def do(turn: Turn) -> None:
             require_status(turn, (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED), "修改变量", "changed")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from engine import access
@@ -31,6 +33,7 @@ from engine.model import (
     Values,
 )
 from engine.service import outside, reminders
+from engine.service.forms import storable
 from engine.service.instances import Instances, require_status
 from engine.service.messages import Messages
 from engine.service.outside import Errands
@@ -47,8 +50,15 @@ from engine.store.people import NewNotice
 KEEP_THROWN = timedelta(days=30)
 _LEASE = timedelta(minutes=1)
 _LATE = timedelta(minutes=1)
+#: So often a worker may die over a job, beyond the attempts that the job has anyway, before a person has to look.
+_DEATHS = 5
+#: A reminder that could not be told is tried again after this.
+_AGAIN = timedelta(minutes=5)
 _QUICK = (JobKind.TIMER.value, JobKind.EVENT.value)
 _SLOW = (JobKind.SERVICE.value, JobKind.NOTIFICATION.value)
+
+
+Answer = TypeVar("Answer")
 
 
 class _Stale(Exception):
@@ -79,7 +89,7 @@ class Jobs:
     def run_quick(self, limit: int = 100) -> int:
         """Run what touches nothing outside: timers, thrown events, kept messages, reminders."""
         self._reap()
-        count = 0
+        count, problems = 0, list[Exception]()
         for _ in range(limit):
             claimed = self._claim(_QUICK, min(limit - count, 50))
             if not claimed:
@@ -89,13 +99,17 @@ class Jobs:
                 j.instance_id for j in claimed if j.kind == JobKind.TIMER.value and j.instance_id is not None
             )
             for instance_id in timers:
-                self._fire(instance_id, [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value])
+                due = [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value]
+                _try(problems, partial(self._fire, instance_id, due))
             for job in claimed:
                 if job.kind == JobKind.EVENT.value:
-                    self._attempt(job, self._route)
+                    _try(problems, partial(self._attempt, job, self._route))
             if count >= limit:
                 break
-        return count + self._messages.deliver_kept() + self._remind(limit)
+        count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
+        if problems:  # one that cannot be done keeps no other waiting, and is told all the same
+            raise problems[0]
+        return count
 
     def run_slow(self, limit: int = 100) -> int:
         """Run handlers and notifications, one after the other; each is claimed just before it runs."""
@@ -151,11 +165,16 @@ class Jobs:
                 due = micros(turn.at + _LEASE)
                 turn.also(lambda tx: jobs.release(tx, instance_id, due_at=due))
 
+        worn = [job for job in claimed if _is_worn_out(job)]
         try:
+            if worn:
+                raise WorkerDied(worn[0])
             self._runtime.command(SYSTEM, instance_id, do)
         except Exception as error:  # noqa: BLE001  whatever it is, the other instances' timers must fire; this one is tried again
-            for job in claimed:
+            for job in worn or claimed:
                 self._failed(job, error)
+            if worn and len(worn) < len(claimed):
+                self._fire(instance_id, [job for job in claimed if job not in worn])
 
     # -- handlers
     def _work(self, job: JobRow) -> None:
@@ -167,7 +186,11 @@ class Jobs:
         errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
         if handler is None:
             message = f"没有注册处理程序 (no handler is registered): {job.type}"
-            self._settle(job, lambda turn: turn.job_failed(job, message, Retries(0, retries.backoff)))
+            self._settle(job, lambda turn: turn.job_failed(job, message, Retries(0, retries.backoff)), errands)
+            return
+        if _is_worn_out(job):
+            message = str(WorkerDied(job))
+            self._settle(job, lambda turn: turn.job_failed(job, message, Retries(0, retries.backoff)), errands)
             return
         given = codec.load(job.body)
         with self._database.reading() as session:
@@ -181,14 +204,14 @@ class Jobs:
             codec.dump(values)
         except BpmnError as error:
             thrown = error
-            self._settle(job, lambda turn: turn.job_threw(job, thrown, errands))
+            self._settle(job, lambda turn: turn.job_threw(job, thrown, errands), errands)
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it is tried again, then a person looks
             message = _said(error)
-            self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands))
+            self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands), errands)
         else:
-            self._settle(job, lambda turn: turn.job_done(job, values, errands))
+            self._settle(job, lambda turn: turn.job_done(job, values, errands), errands)
 
-    def _settle(self, job: JobRow, do: Callable[[Turn], None]) -> None:
+    def _settle(self, job: JobRow, do: Callable[[Turn], None], errands: Errands) -> None:
         """Write how a handler's run ended, if the job still is this worker's."""
 
         def within(turn: Turn) -> None:
@@ -197,7 +220,8 @@ class Jobs:
                 raise _Stale
             if turn.status is not InstanceStatus.ACTIVE:
                 # done or not, the token cannot go on now; the job is offered again, under the same key, on resuming
-                turn.require(lambda tx: jobs.retry_at(tx, job.id, job.fence, due_at=job.due_at, error="suspended"))
+                turn.require(lambda tx: jobs.give_back(tx, job.id, job.fence))
+                turn.take_errands(errands, job)
                 return
             do(turn)
 
@@ -207,57 +231,60 @@ class Jobs:
         except _Stale:
             return  # the fence has refused a late finish; whoever holds the job now settles it
         except Exception as error:  # noqa: BLE001  the diagram cannot go on with what the handler gave: tried again, then a person looks
-            self._failed(job, error)
+            self._failed(job, error, errands)
 
     # -- thrown events and notifications: jobs that no token waits for
     def _attempt(self, job: JobRow, run: Callable[[JobRow], None]) -> None:
         try:
+            if _is_worn_out(job):
+                raise WorkerDied(job)
             run(job)
+        except _Stale:
+            return
         except Exception as error:  # noqa: BLE001  the next attempt comes later; after the last one a person looks
             self._failed(job, error)
-        else:
-            with self._database.writing() as tx:
-                jobs.finish(tx, job.id, job.fence)
 
     def _route(self, job: JobRow) -> None:
         assert job.body is not None
         self._messages.thrown(job.body, job_id=job.id, thrower=job.instance_id, keep_for=KEEP_THROWN)
+        with self._database.writing() as tx:  # dying before this delivers nothing twice: the job's id is the key
+            jobs.finish(tx, job.id, job.fence)
 
     def _notify(self, job: JobRow) -> None:
         assert job.body is not None
         message = codec.load(job.body)
         channel, recipients = message["channel"], tuple(message["recipients"])
+        place: dict[str, Any] = {"process": job.process, "element": job.element or None, "channel": channel}
         try:
             refused = outside.deliver(self._runtime.settings, channel, message, f"{job.id}.{message['once']}", instant(job.due_at))
         except OSError as error:
-            problem = str(error)
-            self._note(job, e.NotificationFailed(
-                process=job.process, element=job.element or None, channel=channel, recipients=recipients, message=problem
-            ))  # fmt: skip
+            self._note(job, [e.NotificationFailed(**place, recipients=recipients, message=str(error))])
             raise
-        facts: list[e.Event] = [e.NotificationSent(
-            process=job.process, element=job.element or None, channel=channel, recipients=recipients, subject=message["subject"]
-        )]  # fmt: skip
-        if refused:
-            facts.append(e.NotificationFailed(
-                process=job.process, element=job.element or None, channel=channel, recipients=(), message=outside.refusal(refused)
-            ))  # fmt: skip
-        self._note(job, *facts, done=True)
+        told = tuple(r for r in recipients if r not in refused)
+        facts: list[e.Event] = [e.NotificationFailed(**place, recipients=(r,), message=why) for r, why in refused.items()]
+        if told or not recipients:
+            facts.insert(0, e.NotificationSent(**place, recipients=told, subject=message["subject"]))
+        self._note(job, facts, done=True)
 
-    def _note(self, job: JobRow, *facts: e.Event, done: bool = False) -> None:
-        """Write facts into the history of the job's instance; `done`: the job goes in the same transaction, never told twice."""
+    def _note(self, job: JobRow, facts: list[e.Event], *, done: bool = False) -> None:
+        """Write into the history what became of a notification, and, when it is done, that its job is."""
         if job.instance_id is None:
+            if done:
+                with self._database.writing() as tx:
+                    jobs.finish(tx, job.id, job.fence)
             return
 
         def do(turn: Turn) -> None:
+            if done:
+                if not jobs.held(turn.session, job.id, job.fence):
+                    raise _Stale
+                turn.require(lambda tx: jobs.finish(tx, job.id, job.fence))
             for fact in facts:
                 turn.record(fact)
-            if done:
-                turn.also(lambda tx: jobs.finish(tx, job.id, job.fence))
 
         self._runtime.command(SYSTEM, job.instance_id, do)
 
-    def _failed(self, job: JobRow, error: Exception) -> None:
+    def _failed(self, job: JobRow, error: Exception, errands: Errands | None = None) -> None:
         """Try again later, or, after the last attempt, open an incident."""
         message = f"{type(error).__name__}: {error}"
         patience = Retries(max(job.retries, 8), timedelta(microseconds=job.backoff or 5_000_000))
@@ -266,6 +293,8 @@ class Jobs:
         if again is not None:
             with self._database.writing() as tx:
                 jobs.retry_at(tx, job.id, job.fence, due_at=micros(again), error=message)
+                for write in () if errands is None else errands.writes():
+                    write(tx)
             return
         if job.instance_id is None:
             with self._database.writing() as tx:
@@ -274,14 +303,17 @@ class Jobs:
 
         def do(turn: Turn) -> None:
             if not jobs.held(turn.session, job.id, job.fence):
-                return  # the lease was over; whoever holds the job now settles it
+                raise _Stale
             turn.require(lambda tx: jobs.fail(tx, job.id, job.fence, message))
             at = TokenId(job.token or 0)
             turn.link_incident(at, job.id)
             kind = "message" if job.kind == JobKind.EVENT.value else job.kind
             turn.record(e.IncidentOpened(process=job.process, element=job.element, token=at, kind=kind, message=message))
+            if errands is not None:
+                turn.take_errands(errands, job)
 
-        self._runtime.command(SYSTEM, job.instance_id, do)
+        with suppress(_Stale):  # somebody else's by now, who settles it
+            self._runtime.command(SYSTEM, job.instance_id, do)
 
     # -- reminders
     def _remind(self, limit: int) -> int:
@@ -289,14 +321,21 @@ class Jobs:
         now = self._runtime.clock.now()
         with self._database.reading() as session:
             due = tasks.due_reminders(session, micros(now), limit)
+        problems: list[Exception] = []
         for task, at in due:
-            self._runtime.command(SYSTEM, task.instance_id, partial(self._remind_of, task.id, at))
+            before = len(problems)
+            _try(problems, partial(self._runtime.command, SYSTEM, task.instance_id, partial(self._remind_of, task.id, at)))
+            if len(problems) > before:
+                with self._database.writing() as tx:
+                    tasks.postpone_reminder(tx, task.id, until=micros(now + _AGAIN), was=at)
+        if problems:
+            raise problems[0]
         return len(due)
 
     def _remind_of(self, task_id: TaskId, was: int, turn: Turn) -> None:
         task = tasks.get(turn.session, task_id)
-        if task is None or task.state is not TaskState.OPEN:
-            return
+        if task is None or task.state is not TaskState.OPEN or tasks.remind_at(turn.session, task_id) != was:
+            return  # done, or told by another process meanwhile
         zone = self._runtime.settings.time_zone
         told = reminders.latest(turn.at, task.created_at, task.due_at, zone)
         following = reminders.after(turn.at, task.created_at, task.due_at, zone)
@@ -319,13 +358,13 @@ class Jobs:
                 link=_page(task), instance_id=task.instance_id, once=f"{task.id}.{told.stage}.{was}",
             )  # fmt: skip
             turn.also(partial(_tell, notice))
-        addresses = [u.mail for u in people.find(turn.session, users=recipients) if u.mail]
+        addresses = {u.id: u.mail for u in people.find(turn.session, users=recipients) if u.mail}
         if self._runtime.settings.smtp and addresses:
             link = f"{self._runtime.settings.base_url}{_page(task)}"
             turn.outbox(
                 JobKind.NOTIFICATION, "mail",
                 codec.dump({
-                    "channel": "mail", "recipients": sorted(recipients), "once": f"{task.id}.{told.stage}.{was}", "to": addresses,
+                    "channel": "mail", "recipients": sorted(addresses), "once": f"{task.id}.{told.stage}.{was}", "to": addresses,
                     "subject": subject, "body": f"{body}\n\n{link}",
                 }),
             )  # fmt: skip
@@ -346,7 +385,7 @@ class Jobs:
         Raises:
             AccessDenied
         """
-        access.require(actor, "mend incidents")
+        access.require(actor, "see incidents")
         with self._database.reading() as session:
             return hide_in_incidents(actor, jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
 
@@ -371,6 +410,7 @@ class Jobs:
             WrongState: resolved already, or the instance is not active.
         """
         access.require(actor, "mend incidents")
+        values = storable(values or {})
         with self._database.reading() as session:
             found = jobs.incident(session, incident_id)
         if found is None:
@@ -388,8 +428,9 @@ class Jobs:
                 turn.step(SetVariables(values=values))
             if incident.job_id is not None:
                 now, job_id = micros(turn.at), incident.job_id
-                turn.require(lambda tx: jobs.make_due(tx, job_id, now))
-                turn.made_work = True
+                if jobs.has_failed(turn.session, job_id):  # else it is tried again already, or is not needed any more
+                    turn.require(lambda tx: jobs.make_due(tx, job_id, now))
+                    turn.made_work = True
                 turn.also(partial(_resolved, incident_id, now, actor.id))
                 turn.record(
                     e.IncidentResolved(
@@ -405,6 +446,26 @@ class Jobs:
         self._runtime.command(actor, found.instance_id, do)
 
 
+class WorkerDied(RuntimeError):
+    """A job that was claimed again and again and never came to an end."""
+
+    def __init__(self, job: JobRow) -> None:
+        super().__init__(f"执行者在此作业上中断了 {job.attempts - 1} 次 (workers died over this job {job.attempts - 1} times)")
+
+
+def _is_worn_out(job: JobRow) -> bool:
+    """True if more workers died over the job than chance explains: claimed far more often than it has attempts."""
+    allowed = job.retries if job.kind == JobKind.SERVICE.value else max(job.retries, 8)
+    return job.attempts > allowed + 1 + _DEATHS
+
+
+def _try(problems: list[Exception], call: Callable[[], Answer]) -> Answer | None:
+    """Do something; what it raises is noted, so that what comes after is done too."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001  raised by the caller once everything was tried
+        problems.append(error)
+        return None
 def _said(error: BaseException) -> str:
     """Return what an exception says, a group's parts one by one: “3 sub-exceptions” helps nobody."""
     if isinstance(error, BaseExceptionGroup):

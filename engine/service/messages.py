@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from engine import access
-from engine.bpmn import visible_variables
+from engine.bpmn import form_of_start, visible_variables
 from engine.errors import AccessDenied, AmbiguousReceiver, Conflict, NoReceiver
 from engine.feel import codec
 from engine.forms import Form
@@ -50,6 +50,7 @@ class Messages:
     def correlate(
         self, actor: Actor, name: str, payload: Values | None = None, *, correlation_key: str | None = None,
         instance_id: InstanceId | None = None, keep_for: timedelta | None = None, idempotency_key: str | None = None,
+        raw: bool = False,
     ) -> InstanceId | None:  # fmt: skip
         """Deliver a message to the one instance that waits for it, or start the process that begins with it.
 
@@ -58,6 +59,9 @@ class Messages:
             instance_id: of the receiver, where the key is not known or not unique.
             keep_for: how long to keep the message when nobody waits; it is delivered when somebody does.
             idempotency_key: a second call of the same actor with the same key delivers nothing more.
+            raw: the payload is plain JSON from outside, as everybody's but the engine's own is: the form of the event that catches
+                it (property `form`) gives it types and accepts or refuses it. Without `raw` what the engine itself sends is typed
+                already and stays as it is. A raw message is not kept, for nobody knows its form yet.
 
         Returns:
             The instance that got it; None when it was kept.
@@ -66,15 +70,18 @@ class Messages:
             NoReceiver: nobody waits, and it was not to be kept.
             AmbiguousReceiver: more than one instance waits, or more than one process starts with it.
             AccessDenied: the actor may not send it.
-            InvalidValues: the form by which people send it refuses `payload`.
+            InvalidValues: the form by which people send it refuses `payload`; every problem is named.
         """
+        if raw and keep_for is not None:
+            raise ValueError("a raw message cannot be kept: its form is not known before somebody waits for it")
         return self._correlate(
-            actor, name, dict(payload or {}), correlation_key, instance_id, keep_for, idempotency_key, f"message:{actor.id}:{name}"
+            actor, name, dict(payload or {}), correlation_key, instance_id, keep_for, idempotency_key, f"message:{actor.id}:{name}",
+            raw or not access.is_system(actor),
         )
 
     def _correlate(
         self, actor: Actor, name: str, payload: dict[str, Any], correlation_key: str | None, instance_id: InstanceId | None,
-        keep_for: timedelta | None, idempotency_key: str | None, scope: str,
+        keep_for: timedelta | None, idempotency_key: str | None, scope: str, raw: bool = False,
     ) -> InstanceId | None:  # fmt: skip
         for _ in range(_ATTEMPTS):
             with self._database.reading() as session:
@@ -96,12 +103,12 @@ class Messages:
             if found:
                 try:
                     return self._deliver(
-                        actor, InstanceId(found[0][0]), TokenId(found[0][1]), name, payload, idempotency_key, scope
+                        actor, InstanceId(found[0][0]), TokenId(found[0][1]), name, payload, idempotency_key, scope, raw
                     )
                 except _Gone:
                     continue
             if starts:
-                return self._start(actor, *starts[0], payload, correlation_key or "", idempotency_key, scope)
+                return self._start(actor, *starts[0], payload, correlation_key or "", idempotency_key, scope, name if raw else None)
             if keep_for is None:
                 raise NoReceiver(name=name, key=correlation_key or "-")
             if not access.is_system(actor):
@@ -112,7 +119,7 @@ class Messages:
 
     def _deliver(
         self, actor: Actor, instance_id: InstanceId, token: TokenId, name: str, payload: dict[str, Any], idempotency_key: str | None,
-        scope: str,
+        scope: str, raw: bool,
     ) -> InstanceId:  # fmt: skip
         def do(turn: Turn) -> InstanceId:
             subscription = self._waiting(turn.session, instance_id, token, name)
@@ -120,11 +127,12 @@ class Messages:
                 raise _Gone
             if not access.may_send(actor, subscription):
                 raise AccessDenied(action=f"发送消息“{name}”", reason="它只能由图中指定的角色发送。")
-            if idempotency_key is not None:
+            values = self._accepted(turn, actor, subscription, payload) if raw else payload
+            turn.step(CorrelateMessage(name=name, token=token, payload=values))
+            # a delivery that came too late is written too, but its key must not: the next try would pass for done
+            if idempotency_key is not None and turn.refused is None:
                 at = micros(turn.at)
                 turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, instance_id, at))
-            accepted = payload if access.is_system(actor) else self._accepted(turn, actor, subscription, payload)
-            turn.step(CorrelateMessage(name=name, token=token, payload=accepted))
             return instance_id
 
         return self._runtime.command(actor, instance_id, do)
@@ -148,8 +156,11 @@ class Messages:
         business_key: str,
         idempotency_key: str | None,
         scope: str,
+        raw_message: str | None = None,
     ) -> InstanceId:
         access.require_start(actor, definition.name, definition.info.starter_groups)
+        if raw_message is not None:
+            payload = self._accepted_at_start(actor, definition, start_event, raw_message, payload)
         return self._instances.begin(
             actor,
             definition.key,
@@ -228,6 +239,9 @@ class Messages:
             return 0
         turn.require(lambda tx: instances.keep_key(tx, scope, once, None, at))
         turn.step(BroadcastSignal(name=name, payload=payload))
+        if turn.refused is not None:  # a timer that was overdue ended it first; the others must get the signal all the same
+            turn.refused = None
+            return 0
         return 1
 
     # -- by a person, from the page of an instance
@@ -279,6 +293,17 @@ class Messages:
         variables = visible_variables(turn.compiled.definition, turn.state, subscription.token)
         return form.accept(raw, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone)
 
+    def _accepted_at_start(
+        self, actor: Actor, definition: ProcessDefinition, start_event: str, name: str, raw: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        with self._database.reading() as session:
+            compiled = self._runtime.definitions.current(session, definition.key, definition.version)
+            asked = form_of_start(compiled.definition, start_event, name)
+            form = shown_to(actor, form_of(session, asked, definition.deployment_id))
+        if form is None:
+            return dict(storable(raw))
+        return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)
+
     def _sendable(self, session: Session, actor: Actor, instance_id: int, token: int) -> Subscription:
         subscription = self._waiting(session, instance_id, token)
         if subscription is None:
@@ -326,7 +351,10 @@ def _hand_over(message_id: int, turn: Turn) -> int:
         return 0
     for s in messages.of_instance(turn.session, turn.row.id):
         if s.kind is SubscriptionKind.MESSAGE and (s.name, s.correlation_key) == (message.name, message.correlation_key):
-            turn.require(lambda tx: messages.take(tx, message_id))
             turn.step(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(message.body)))
+            if turn.refused is not None:  # too late for this one: the message stays for somebody else
+                turn.refused = None
+                return 0
+            turn.require(lambda tx: messages.take(tx, message_id))
             return 1
     return 0

@@ -90,14 +90,16 @@ class Errands:
             NotSent: the mail server refused or did not answer.
         """
         told = tuple(people)
-        recipients = tuple(p.id for p in told)
-        addresses = tuple(p.mail for p in told if p.mail)
+        addresses = {p.id: p.mail for p in told if p.mail}
+        unreachable = tuple(p.id for p in told if not p.mail)
         if not self._runtime.settings.smtp:
-            self._facts.append(("mail", recipients, subject, "没有配置邮件服务器 (no mail server is configured): PSMFLOW_SMTP"))
-        elif not addresses:
-            self._facts.append(("mail", recipients, subject, "收件人没有邮箱地址 (nobody has a mail address)"))
-        else:
-            self._send("mail", recipients, subject, {"to": list(addresses), "subject": subject, "body": body})
+            missing = "没有配置邮件服务器 (no mail server is configured): PSMFLOW_SMTP"
+            self._facts.append(("mail", tuple(p.id for p in told), subject, missing))
+            return
+        if unreachable or not told:
+            self._facts.append(("mail", unreachable, subject, "没有邮箱地址 (no mail address)"))
+        if addresses:
+            self._send("mail", tuple(addresses), subject, {"to": addresses, "subject": subject, "body": body})
 
     def robot(self, subject: str, body: str) -> None:
         """Tell the configured chat robots; without one it is recorded as not sent.
@@ -138,9 +140,10 @@ class Errands:
         except OSError as error:
             self._facts.append((channel, recipients, subject, f"{type(error).__name__}: {error}"))
             raise
-        self._facts.append((channel, recipients, subject, None))
-        if refused:
-            self._facts.append((channel, (), subject, refusal(refused)))
+        reached = tuple(r for r in recipients if r not in refused)
+        if reached or not recipients:
+            self._facts.append((channel, reached, subject, None))
+        self._facts += [(channel, (person,), subject, why) for person, why in refused.items()]
         at = micros(self._at)
         self._writes.append(lambda tx: instances.keep_key(tx, scope, once, None, at))
 
@@ -184,10 +187,11 @@ def deliver(settings: Settings, channel: str, message: Mapping[str, object], key
     """Send a mail or tell the robots, now.
 
     Args:
+        message: ``subject``, ``body``, of a mail ``to``: ``{person: address}``.
         key: makes the Message-ID, the same for every attempt.
 
     Returns:
-        ``{address: why}`` of recipients that the mail server refused while it took the mail for others. To send it once more
+        ``{person: why}`` of recipients that the mail server refused while it took the mail for others. To send it once more
         would bring it to those others twice, so these are told, not tried again.
 
     Raises:
@@ -199,15 +203,11 @@ def deliver(settings: Settings, channel: str, message: Mapping[str, object], key
     return {}
 
 
-def refusal(refused: Mapping[str, str]) -> str:
-    """Return in words which addresses a mail did not reach."""
-    return "邮件服务器拒绝了这些收件人 (refused by the mail server): " + "; ".join(f"{a}: {why}" for a, why in sorted(refused.items()))
-
-
-def _mail(settings: Settings, message: Mapping[str, object], key: str, at: datetime) -> Mapping[str, str]:
+def _mail(settings: Settings, message: Mapping[str, Any], key: str, at: datetime) -> Mapping[str, str]:
+    to: Mapping[str, str] = message["to"]
     mail = EmailMessage()
     mail["From"] = settings.mail_from
-    mail["To"] = ", ".join(str(a) for a in message["to"])  # type: ignore[attr-defined]
+    mail["To"] = ", ".join(to.values())
     mail["Subject"] = " ".join(str(message["subject"]).split())
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = f"<psmflow.{_short(key)}@{settings.mail_from.rpartition('@')[2] or 'localhost'}>"
@@ -240,7 +240,10 @@ def _mail(settings: Settings, message: Mapping[str, object], key: str, at: datet
         raise
     except (smtplib.SMTPException, OSError) as error:
         raise NotSent(f"{host}: {_why(error)}") from error
-    return {to: f"{code} {_text(said)}" for to, (code, said) in refused.items()}
+    return {
+        person: f"邮件服务器拒绝了该收件人 (refused by the mail server): {address}: {refused[address][0]} {_text(refused[address][1])}"
+        for person, address in to.items() if address in refused
+    }  # fmt: skip
 
 
 def _why(error: Exception) -> str:

@@ -96,7 +96,7 @@ def hide_in_text(actor: Actor, text: str | None) -> str | None:
 
 
 def _diagnosis(message: str, kind: str) -> str:
-    return (_LONG_FIGURE if kind in ("handler", "notification", "message", "timer") else _FIGURE).sub(access.HIDDEN, message)
+    return (_LONG_FIGURE if kind in ("handler", "notification", "message", "timer", "stuck") else _FIGURE).sub(access.HIDDEN, message)
 
 
 def _event(event: Event, names: frozenset[str]) -> Event:

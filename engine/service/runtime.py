@@ -11,7 +11,7 @@ from engine import clock as house_clock
 from engine.bpmn import Definition, compile_definition
 from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
-from engine.errors import Conflict, NotFound
+from engine.errors import Conflict, EngineError, NotFound
 from engine.handler import HandlerRegistry
 from engine.model import Actor, ProcessDefinition, Source
 from engine.service.prices import Prices
@@ -167,7 +167,13 @@ class Runtime:
                         raise NotFound(what="流程实例 (process instance)", id=instance_id)
                     compiled = self.definitions.compiled(session, row.bundle_id)
                     turn = Turn(self, session, compiled, row, actor, self.clock.now())
-                    answer = do(turn)
+                    try:
+                        answer = do(turn)
+                    except EngineError:
+                        # refused by what is no longer so? then the new state has to refuse it too
+                        if instances.version(session, instance_id) == row.version:
+                            raise
+                        continue
                     turn.prepare()
                 try:
                     self._write(turn)

@@ -291,19 +291,18 @@ class Tasks:
 
     def _separated(self, turn: Turn, actor: Actor, task: UserTask, properties: Mapping[str, str]) -> bool:
         """True if a two-person rule bars the actor: then the turn records it, and the caller is told once it is written."""
-        elements = [w.strip() for w in properties.get("separateFrom", "").split(",") if w.strip()]
-        if not elements or access.is_system(actor):
+        words = [w.strip() for w in properties.get("separateFrom", "").split(",") if w.strip()]
+        if not words:
             return False
-        who = {actor.id, actor.acting_for or actor.id}
-        performers = tasks.performers(turn.session, task.instance_id)
-        barred = next((element for element in elements if performers.get(element, set()) & who), None)
+        elements = [word if "." in word else f"{task.process}.{word}" for word in words]
+        barred = access.separated_from(actor, tasks.performers(turn.session, task.instance_id), elements)
         if barred is None:
             return False
         rule = properties.get("separationRule", "")
         turn.record(
             e.SeparationOfDutiesDenied(process=task.process, element=task.element, token=task.token, rule=rule or barred)
         )
-        name = turn.element_name(task.process, barred)
+        name = turn.element_name(*barred.split(".", 1))
         turn.refused = SeparationOfDuties(
             action=f"办理任务“{task.name}”", reason=f"职责分离{' ' + rule if rule else ''}:此人已办理“{name}”,须由他人办理。"
         )
@@ -379,10 +378,10 @@ class Tasks:
         form = shown_to(actor, self._form(turn.session, task))
         files = tasks.documents(turn.session, instance_id=task.instance_id, task_id=task.id)
         if form is None:
-            values = dict(raw)
+            values = {**storable(raw)}
             for file in files:
                 values[file.field] = [_file_value(f) for f in files if f.field == file.field]
-            return storable(values)
+            return values
         compiled, state = turn.compiled, turn.state
         assert state is not None
         variables = visible_variables(compiled.definition, state, task.token)

@@ -89,6 +89,7 @@ class Turn:
         self._failed_jobs: list[tuple[JobRow, str]] = []
         self._timers: tuple[Timer, ...] | None = None
         self._subscriptions: tuple[Subscription, ...] | None = None
+        self._suspended: frozenset[int] = frozenset()
         self._waiting: set[tuple[int, str, str]] | None = None
         self._checks: list[Callable[[Session], bool]] = []
         self._writes: list[Callable[[Session], object]] = []
@@ -154,15 +155,19 @@ class Turn:
         step = advance(self.compiled.definition, self._state, command, self.at)
         actor = SYSTEM if step.refused is not None else self.actor
         self._events += [(event, actor) for event in step.events if isinstance(event, Event)]
-        for cancelled in [event for event in step.events if isinstance(event, e.JobCancelled)]:
-            # the core does not know of a handler's incident: it goes with its job
-            if jobs.has_incident(self.session, self.row.id, cancelled.token):
-                place: dict[str, Any] = {"process": cancelled.process, "element": cancelled.element, "token": cancelled.token}
-                self.record(e.IncidentResolved(**place, kind="handler", reason="cancelled"), actor)
+        for gone in {g.token: g for g in step.events if isinstance(g, e.JobCancelled | e.TimerCancelled | e.TimerFired)}.values():
+            # the core does not know of the incident of a job: it goes with its job
+            if jobs.has_incident(self.session, self.row.id, gone.token):
+                place: dict[str, Any] = {"process": gone.process, "element": gone.element, "token": gone.token}
+                kind = "handler" if isinstance(gone, e.JobCancelled) else "timer"
+                self.record(
+                    e.IncidentResolved(**place, kind=kind, reason="" if isinstance(gone, e.TimerFired) else "cancelled"), actor
+                )
         reason = next((event.reason for event in step.events if isinstance(event, e.InstanceCancelled)), None)
         self._status, self._outcome = step.status, step.outcome if reason is None else reason
         self._state = None if step.status in _ENDED else step.state
         self._timers, self._subscriptions = tuple(step.timers), tuple(step.subscriptions)
+        self._suspended = frozenset(step.suspended)
         self.refused = self.refused or step.refused
         for thrown in step.thrown:
             body = codec.dump(
@@ -202,22 +207,23 @@ class Turn:
         errands = Errands(self._runtime, self.session, key=str(row.id), instance_id=self.row.id, inside=True)
         job = self.job_for(row, new.values, new.properties, attempt=1, errands=errands)
         try:
-            values = handler.run(job) or {}
+            values = dict(handler.run(job) or {})
+            codec.dump(values)
         except BpmnError as error:
-            self._take_errands(errands, row)
+            self.take_errands(errands, row)
             self._advance(ThrowBpmnError(token=new.token, code=error.code, message=error.message))
             return
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it becomes a job, tried again
             self.job_failed(replace(row, attempts=1), f"{type(error).__name__}: {error}", retries)
             return
-        self._take_errands(errands, row)
+        self.take_errands(errands, row)
         self.record(
             e.JobCompleted(
-                process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=dict(values)
+                process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=values
             ),
             SYSTEM,
         )
-        self._advance(CompleteJob(token=new.token, values=dict(values)))
+        self._advance(CompleteJob(token=new.token, values=values))
 
     def job_for(self, row: JobRow, values: Any, properties: Any, *, attempt: int, errands: Errands) -> Job:
         """Return what a handler sees of a job."""
@@ -241,7 +247,8 @@ class Turn:
         """Return the label of an element as drawn, or its id."""
         return self.compiled.names.get((process, element)) or element
 
-    def _take_errands(self, errands: Errands, row: JobRow) -> None:
+    def take_errands(self, errands: Errands, row: JobRow) -> None:
+        """Write what a handler sent, whatever becomes of its job: what is remembered is not sent again."""
         for event in errands.events(row.process, row.element):
             self.record(event, SYSTEM)
         for write in errands.writes():
@@ -251,7 +258,7 @@ class Turn:
         """A worker finished a job that it holds: the token goes on, and the row goes."""
         assert row.token is not None
         self.require(lambda tx: jobs.finish(tx, row.id, row.fence))
-        self._take_errands(errands, row)
+        self.take_errands(errands, row)
         self.record(
             e.JobCompleted(
                 process=row.process,
@@ -268,14 +275,14 @@ class Turn:
         """A handler raised a BPMN error: the diagram catches it, or an incident opens."""
         assert row.token is not None
         self.require(lambda tx: jobs.finish(tx, row.id, row.fence))
-        self._take_errands(errands, row)
+        self.take_errands(errands, row)
         self.step(ThrowBpmnError(token=TokenId(row.token), code=error.code, message=error.message))
 
     def job_failed(self, row: JobRow, message: str, retries: Retries, errands: Errands | None = None) -> None:
         """A handler raised anything else: it is tried again later, or becomes an incident. `row.attempts` counts this one."""
         assert row.token is not None
         if errands is not None:
-            self._take_errands(errands, row)
+            self.take_errands(errands, row)
         again = retries.next_at(self.at, row.attempts, key=str(row.id))
         place: dict[str, Any] = {"process": row.process, "element": row.element, "token": TokenId(row.token)}
         self.record(e.JobFailed(**place, job_type=row.type, attempt=row.attempts, message=message, retry_at=again), SYSTEM)
@@ -316,6 +323,7 @@ class Turn:
 
     def _deliver_kept(self) -> None:
         """Give the tokens that wait for a message since this turn what was kept for them."""
+        given: dict[tuple[str, str], int] = {}  # the last one of a name and key; it is deleted only when this turn is written
         while self._subscriptions and self._status is InstanceStatus.ACTIVE:
             if self._waiting is None:
                 before = (
@@ -331,13 +339,18 @@ class Turn:
                 return
             s = fresh[0]
             self._waiting.add((s.token, s.name, s.correlation_key))
-            found = messages.kept(self.session, s.name, s.correlation_key, micros(self.at))
+            after = given.get((s.name, s.correlation_key), 0)
+            found = messages.kept(self.session, s.name, s.correlation_key, micros(self.at), after=after)
             if found is None:
                 # one that arrives before this turn is written must not be missed
-                self.require(partial(_none_kept, s, micros(self.at)))
+                self.require(partial(_none_kept, s, micros(self.at), after))
                 continue
-            self.require(partial(_taken, found.id))
+            given[s.name, s.correlation_key] = found.id
+            refused, self.refused = self.refused, None
             self._advance(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(found.body)))
+            if self.refused is None:
+                self.require(partial(_taken, found.id))
+            self.refused = refused  # a message that comes too late is no matter of the caller's, and stays kept
 
     # -- writing
     def prepare(self) -> None:
@@ -418,6 +431,7 @@ class Turn:
             messages.replace(tx, row.id, waiting, [self._runtime.database.new_id() for _ in waiting])
         if self._status is not InstanceStatus(self.row.status):
             self._status_changed(tx)
+        self._suspend_tasks(tx)
         for write in self._writes:
             write(tx)
 
@@ -435,6 +449,19 @@ class Turn:
                 tasks.end(tx, task_id, state=TaskState.CANCELLED, at=now, by=None)
             jobs.cancel_all(tx, id)
             jobs.resolve_incidents(tx, id, None, at=now, by=self.actor.id)
+
+    def _suspend_tasks(self, tx: Session) -> None:
+        """Let the tasks of suspended scopes stand still, those that came to be there in this turn among them."""
+        if self._status in _ENDED:
+            return
+        made = any(isinstance(event, e.UserTaskCreated) for event, _ in self._events)
+        if self._status is InstanceStatus.SUSPENDED:
+            if made:
+                tasks.suspend(tx, self.row.id)
+            return
+        changed = any(isinstance(event, e.ScopeSuspended | e.ScopeResumed | e.InstanceResumed) for event, _ in self._events)
+        if changed or (made and self._suspended):
+            tasks.set_suspended(tx, self.row.id, self._suspended)
 
     # -- rows that follow from one event
     def _task_created(self, tx: Session, event: e.UserTaskCreated, actor: Actor) -> None:
@@ -545,8 +572,8 @@ _APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
 }
 
 
-def _none_kept(s: Subscription, now: int, tx: Session) -> bool:
-    return messages.kept(tx, s.name, s.correlation_key, now) is None
+def _none_kept(s: Subscription, now: int, after: int, tx: Session) -> bool:
+    return messages.kept(tx, s.name, s.correlation_key, now, after=after) is None
 
 
 def _taken(message_id: int, tx: Session) -> bool:

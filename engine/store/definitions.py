@@ -190,6 +190,21 @@ def artifacts(tx: Session, kind: str) -> dict[str, str]:
     return dict(tx.rows("select ident, title from artifact where kind = ? order by ident, deployment_id", (kind,)))
 
 
+def newest_artifacts(tx: Session, kind: str) -> dict[str, bytes]:
+    """Return ``{id: file}`` of the newest form or decision file of each id."""
+    return dict(tx.rows(
+        "select a.ident, b.body from artifact a join resource r on r.deployment_id = a.deployment_id and r.name = a.name"
+        " join resource_body b on b.sha256 = r.sha256 where a.kind = ? and a.deployment_id ="
+        " (select max(n.deployment_id) from artifact n where n.kind = a.kind and n.ident = a.ident)",
+        (kind,),
+    ))  # fmt: skip
+
+
+def newest_diagrams(tx: Session) -> dict[str, bytes]:
+    """Return ``{process key: diagram}`` of the newest version of every process."""
+    return dict(tx.rows("select d.key, b.body from process_definition d join resource_body b on b.sha256 = d.sha256" + _NEWEST))
+
+
 def form_bodies(tx: Session) -> list[bytes]:
     """Return every form file that was ever deployed, each once."""
     sql = (

@@ -54,6 +54,11 @@ def load(tx: Session, instance_id: int) -> InstanceRow | None:
     return _row(row)
 
 
+def version(tx: Session, instance_id: int) -> int | None:
+    found: int | None = tx.value("select version from instance where id = ?", (instance_id,))
+    return found
+
+
 def _row(row: Sequence[Any]) -> InstanceRow:
     (
         id,
@@ -167,9 +172,16 @@ def find(
         where.append(
             "(i.started_by = ? or i.id in (select instance_id from user_task where ended_by = ?)"
             " or i.id in (select instance_id from user_task where assignee = ? and state = 'open')"
-            f" or i.id in (select t.instance_id from user_task_candidate c join user_task t on t.id = c.task_id where c.principal in ({marks})))"
+            f" or i.id in (select t.instance_id from user_task_candidate c join user_task t on t.id = c.task_id where c.principal in ({marks}))"
         )
         values += [user, user, user, *principals]
+        groups = [p.removeprefix("g:") for p in principals if p.startswith("g:")]
+        if groups:
+            # what waits for a message is a small table; only these people's list reads it
+            offered = " or ".join(["',' || s.candidate_groups || ',' like ? escape '\\'"] * len(groups))
+            where[-1] += f" or i.id in (select s.instance_id from subscription s where {offered})"
+            values += [like(f",{group},") for group in groups]
+        where[-1] += ")"
     sql = f"{_LIST} where {' and '.join(where)} order by i.id desc limit ?"
     return [_instance(row) for row in tx.rows(sql, (*values, limit))]
 
@@ -181,12 +193,14 @@ def like(search: str) -> str:
 
 
 def participants(tx: Session, instance_id: int) -> tuple[set[str], set[str]]:
-    """Return who worked in the instance, and the candidate groups of its user tasks."""
+    """Return who worked in the instance, and the candidate groups of its user tasks and of the messages it waits for."""
     people, groups = set[str](), set[str]()
     for assignee, ended_by, offered in tx.rows(
         "select assignee, ended_by, candidate_groups from user_task where instance_id = ?", (instance_id,)
     ):
         people.update(p for p in (assignee, ended_by) if p)
+        groups.update(g for g in offered.split(",") if g)
+    for (offered,) in tx.rows("select candidate_groups from subscription where instance_id = ?", (instance_id,)):
         groups.update(g for g in offered.split(",") if g)
     return people, groups
 
@@ -211,7 +225,7 @@ def active_count(tx: Session) -> int:
 def counts(tx: Session) -> list[tuple[str, int, int, int]]:
     """Return ``(process key, running, ended, with open incidents)`` of every process that was ever started."""
     sql = (
-        'select i."key", sum(case when i.status in (\'active\', \'suspended\') then 1 else 0 end), '
+        "select i.\"key\", sum(case when i.status in ('active', 'suspended') then 1 else 0 end), "
         "sum(case when i.status in ('completed', 'cancelled') then 1 else 0 end), "
         "(select count(distinct c.instance_id) from incident c join instance o on o.id = c.instance_id "
         'where c.resolved_at is null and o."key" = i."key") from instance i group by i."key"'

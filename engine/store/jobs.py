@@ -52,9 +52,10 @@ def _job(row: Sequence[Any]) -> JobRow:
 def insert(
     tx: Session, jobs: Iterable[JobRow], *, held: bool, state: JobState = JobState.WAITING, error: str | None = None
 ) -> None:
+    """Write new jobs. `held`: the instance is suspended; its handlers wait, what it threw or tells people goes out."""
     for j in jobs:
         tx.run(_INSERT, (
-            j.id, j.kind, state.value, int(held), j.instance_id, j.token, j.process, j.element, j.type, j.due_at, j.attempts, j.retries,
+            j.id, j.kind, state.value, int(held and j.kind == JobKind.SERVICE.value), j.instance_id, j.token, j.process, j.element, j.type, j.due_at, j.attempts, j.retries,
             j.backoff, j.body, error,
         ))  # fmt: skip
 
@@ -111,12 +112,25 @@ def retry_at(tx: Session, job_id: int, fence: int, *, due_at: int, error: str) -
     ))  # fmt: skip
 
 
+def give_back(tx: Session, job_id: int, fence: int) -> bool:
+    """Return a job as if it had not been claimed: this attempt does not count. False: as in `finish`."""
+    return bool(tx.run(
+        "update job set state = 'waiting', lease_until = null, attempts = attempts - 1 where id = ? and fence = ? and state = 'running'",
+        (job_id, fence),
+    ))  # fmt: skip
+
+
 def fail(tx: Session, job_id: int, fence: int, error: str) -> bool:
     """No attempts are left: a person has to look. False: as in `finish`."""
     return bool(tx.run(
         "update job set state = 'failed', lease_until = null, error = ? where id = ? and fence = ? and state = 'running'",
         (error, job_id, fence),
     ))  # fmt: skip
+
+
+def has_failed(tx: Session, job_id: int) -> bool:
+    """True if the job waits for a person."""
+    return tx.value("select 1 from job where id = ? and state = 'failed'", (job_id,)) is not None
 
 
 def make_due(tx: Session, job_id: int, now: int) -> bool:
@@ -147,11 +161,6 @@ def cancel_all(tx: Session, instance_id: int) -> None:
 
 def hold(tx: Session, instance_id: int, held: bool) -> None:
     tx.run("update job set held = ? where instance_id = ? and kind in ('timer', 'service')", (int(held), instance_id))
-
-
-def set_held(tx: Session, instance_id: int, token: int, held: bool) -> None:
-    sql = "update job set held = ? where instance_id = ? and token = ? and kind = 'service'"
-    tx.run(sql, (int(held), instance_id, token))
 
 
 def replace_timers(

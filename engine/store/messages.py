@@ -83,12 +83,15 @@ def keep(tx: Session, m: KeptMessage) -> None:
     )
 
 
-def kept(tx: Session, name: str, correlation_key: str, now: int) -> KeptMessage | None:
-    """Return the oldest message kept for this name and key (`ix_message_match`), or None."""
+def kept(tx: Session, name: str, correlation_key: str, now: int, *, after: int = 0) -> KeptMessage | None:
+    """Return the oldest message kept for this name and key that is younger than the one with the id `after`, or None.
+
+    Served by `ix_message_match`.
+    """
     return _kept(
         tx.row(
-            f"{_KEPT} where name = ? and correlation_key = ? and expires_at > ? order by id limit 1",
-            (name, correlation_key, now),
+            f"{_KEPT} where name = ? and correlation_key = ? and expires_at > ? and id > ? order by id limit 1",
+            (name, correlation_key, now, after),
         )
     )
 

@@ -8,7 +8,7 @@ every task of every group first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,11 +84,11 @@ def of_instance(tx: Session, instance_id: int) -> list[UserTask]:
 
 
 def performers(tx: Session, instance_id: int) -> dict[str, set[str]]:
-    """Return ``{element: everybody who completed its user task}`` in an instance."""
+    """Return ``{"process.element": everybody who completed its user task}`` in an instance (`ix_user_task_instance`)."""
     found: dict[str, set[str]] = {}
-    sql = "select element, ended_by from user_task where instance_id = ? and state = 'completed'"
-    for element, person in tx.rows(sql, (instance_id,)):
-        found.setdefault(element, set()).add(person)
+    sql = "select process, element, ended_by from user_task where instance_id = ? and state = 'completed'"
+    for process, element, person in tx.rows(sql, (instance_id,)):
+        found.setdefault(f"{process}.{element}", set()).add(person)
     return found
 
 
@@ -209,14 +209,17 @@ def resume(tx: Session, instance_id: int) -> None:
     _offer_again(tx, "t.instance_id = ?", instance_id)
 
 
-def set_suspended(tx: Session, task_id: int, suspended: bool) -> None:
-    """One task alone: its scope is suspended by an event sub-process, or goes on."""
-    if suspended:
-        tx.run("update user_task set state = 'suspended', version = version + 1 where id = ? and state = 'open'", (task_id,))
-        tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
-    else:
-        tx.run("update user_task set state = 'open', version = version + 1 where id = ? and state = 'suspended'", (task_id,))
-        _offer_again(tx, "t.id = ?", task_id)
+def set_suspended(tx: Session, instance_id: int, tokens: Collection[int]) -> None:
+    """Let exactly the open tasks at `tokens` stand still: an event sub-process suspends their scope; all others are open."""
+    rows = tx.rows("select id, token, state from user_task where instance_id = ? and ended_at is null", (instance_id,))
+    for id, token, state in rows:
+        wanted = "suspended" if token in tokens else "open"
+        if state != wanted:
+            tx.run("update user_task set state = ?, version = version + 1 where id = ?", (wanted, id))
+            if wanted == "suspended":
+                tx.run("delete from user_task_candidate where task_id = ?", (id,))
+            else:
+                _offer_again(tx, "t.id = ?", id)
 
 
 def _offer_again(tx: Session, where: str, value: int) -> None:
@@ -308,6 +311,16 @@ def due_reminders(tx: Session, now: int, limit: int) -> list[tuple[UserTask, int
 def next_reminder(tx: Session) -> int | None:
     found: int | None = tx.value("select min(remind_at) from user_task where state = 'open' and remind_at is not null")
     return found
+
+
+def remind_at(tx: Session, task_id: int) -> int | None:
+    found: int | None = tx.value("select remind_at from user_task where id = ?", (task_id,))
+    return found
+
+
+def postpone_reminder(tx: Session, task_id: int, *, until: int, was: int) -> None:
+    """Try again later what could not be told."""
+    tx.run("update user_task set remind_at = ? where id = ? and remind_at = ?", (until, task_id, was))
 
 
 def set_reminder(tx: Session, task_id: int, *, remind_at: int | None, remind_stage: str | None, was: int) -> bool:

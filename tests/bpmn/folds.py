@@ -20,6 +20,7 @@ class Folded:
     jobs: dict[int, str] = field(default_factory=dict)
     timers: dict[int, list[object]] = field(default_factory=dict)
     incidents: dict[int, str] = field(default_factory=dict)
+    suspenders: dict[int, int | None] = field(default_factory=dict)
     variables: dict[int | None, dict[str, object]] = field(default_factory=dict)
 
     def apply(self, event: log.Event) -> None:
@@ -66,6 +67,12 @@ class Folded:
                 self.incidents[event.token] = event.kind
             case log.IncidentResolved():
                 del self.incidents[event.token]
+            case log.ScopeSuspended():
+                assert self.at[event.token] == event.element
+                assert event.token not in self.suspenders
+                self.suspenders[event.token] = event.scope
+            case log.ScopeResumed():
+                assert self.suspenders.pop(event.token) == event.scope
             case log.VariablesChanged():
                 self.variables.setdefault(event.scope, {}).update(event.values)
 
@@ -85,4 +92,4 @@ def check_against(folded: Folded, definition: Definition, state: bytes) -> None:
     known = {**folded.at, **{token: tokens.get(token, "?") for token in folded.on_flow}}
     assert {t: e for t, e in known.items() if t not in parked} == tokens
     assert folded.tasks == {e.token: e.element for e in live if e.kind == "userTask" and e.state == "ready"}
-    assert set(folded.incidents) == parked
+    assert set(folded.incidents) == parked | {e.token for e in live if e.state == "stuck"}

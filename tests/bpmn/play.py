@@ -204,7 +204,7 @@ class Play:
     def retry(self, element: str) -> Play:
         instance, found = next(
             (i, e) for i in self.active() for e in open_elements(i.definition, i.state or b"")
-            if e.element == element and e.state == "parked")
+            if e.element == element and e.state in ("parked", "stuck"))
         self.send(instance, RetryElement(token=found.token))
         return self
 

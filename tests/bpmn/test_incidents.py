@@ -16,9 +16,11 @@ from tests.bpmn.build import (
     exclusive,
     inclusive,
     many,
+    mapping,
     parallel,
     process,
     properties,
+    receive,
     script,
     service,
     start,
@@ -26,6 +28,7 @@ from tests.bpmn.build import (
     timer,
     user,
 )
+from tests.bpmn.folds import fold
 from tests.bpmn.play import Play
 
 
@@ -204,3 +207,54 @@ def test_several_failures_of_one_command_are_all_parked() -> None:
 
     assert sorted(p.incidents) == [("a", "expression"), ("b", "expression"), ("c", "expression")]
     assert p.open == "d"
+
+
+#: An output mapping that cannot be computed until `limit` is small.
+BAD_OUTPUT = mapping(outputs={"n": "count(for i in 1..limit return i) + given"})
+
+
+def test_values_of_a_completion_whose_output_mapping_fails_are_kept_and_used_by_the_retry() -> None:
+    p = play(process(start(), user("a", BAD_OUTPUT), user("z"), "s>a", "a>z"), limit=1_000_000).do("a", given=5)
+
+    [(element, _)] = p.incidents
+    assert element == "a"
+    assert [e.values for e in p.seen(log.UserTaskCompleted)] == [{"given": 5}]
+    assert p.open == ""
+    p.retry("a")
+    assert len(p.incidents) == 1
+    p.set(limit=10).retry("a").check("z", n=15)
+    assert len(p.seen(log.UserTaskCompleted)) == 1
+    assert [e.element for e in p.seen(log.ActivityCompleted)] == ["s", "a"]
+    fold(p.first.events)
+
+
+def test_a_completed_task_that_is_parked_and_interrupted_is_not_cancelled_as_a_task() -> None:
+    p = play(
+        process(start(), user("a", BAD_OUTPUT), boundary("b", "a", event("message", "mA")), end(), "s>a", "a>e", "b>e"), limit=1_000_000)
+    p.do("a", given=5).message("mA").check("", True)
+
+    assert not p.seen(log.UserTaskCancelled)
+
+
+def test_a_handlers_result_whose_output_mapping_fails_is_kept_and_the_handler_does_not_run_again() -> None:
+    p = play(process(start(), service("a", inner=BAD_OUTPUT), user("z"), "s>a", "a>z"), limit=1_000_000).work("a", given=5)
+
+    assert [element for element, _ in p.incidents] == ["a"]
+    p.set(limit=1).retry("a").check("z", n=6)
+    assert not p.first.jobs
+    assert len(p.seen(log.JobCreated)) == 1
+
+
+def test_a_message_whose_output_mapping_fails_is_kept() -> None:
+    p = play(process(start(), receive("a", "mA", BAD_OUTPUT), user("z"), "s>a", "a>z"), limit=1_000_000).message("mA", given=5)
+
+    assert [element for element, _ in p.incidents] == ["a"]
+    p.set(limit=1).retry("a").check("z", n=6)
+
+
+def test_a_loop_whose_instance_cannot_take_over_its_result_goes_on_after_the_retry() -> None:
+    p = play(process(start(), sub("sp", start("s2"), user("a", BAD_OUTPUT + many("2")), "s2>a"), user("z"), "s>sp", "sp>z"), limit=1_000_000)
+
+    p.do("a", given=5).do("a", given=6)
+    assert [element for element, _ in p.incidents] == ["a", "a"]
+    p.set(limit=1).retry("a").retry("a").check("z")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 
+from engine.model import InstanceStatus
 from tests.bpmn.build import (
     CANCEL,
     COMPENSATE,
@@ -68,9 +69,12 @@ def test_parallel_join_keeps_excess_tokens_for_the_next_time() -> None:
 
 
 def test_a_stuck_parallel_join_does_not_complete_the_instance() -> None:
-    play(process(
+    p = play(process(
         start(), exclusive("g"), parallel("j"), end(), script("a"), script("b"), "s>g", "g>a: true", "g>b: false", "a>j", "b>j",
-        "j>e")).check("", False)
+        "j>e"))
+
+    assert p.first.status is InstanceStatus.ACTIVE
+    assert p.incidents == [("j", "stuck")]
 
 
 def test_inclusive_join_waits_only_for_what_can_reach_it() -> None:

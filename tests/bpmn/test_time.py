@@ -15,6 +15,7 @@ from engine.errors import TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
 from engine.model import CompleteUserTask, InstanceStatus, ResumeInstance, SuspendInstance, TokenId
 from tests.bpmn.build import (
     boundary,
+    call,
     catch,
     diagram,
     end,
@@ -23,10 +24,13 @@ from tests.bpmn.build import (
     parallel,
     process,
     properties,
+    service,
     start,
+    sub,
     timer,
     user,
 )
+from tests.bpmn.folds import fold
 from tests.bpmn.play import MONDAY, Play
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -276,3 +280,134 @@ def test_dates_of_user_tasks_follow_their_variables() -> None:
     assert (moved.due_at, moved.deadline_at) == (MONDAY + timedelta(days=18), MONDAY + timedelta(days=19))
     p.do("a")
     assert p.seen(log.UserTaskCompleted)[-1].due_at == MONDAY + timedelta(days=18)
+
+
+def held(p: Play) -> list[str]:
+    """Elements of the user tasks that stand still."""
+    assert p.first.step
+    tasks = dict((token, element) for element, token in p.first.user_tasks())
+    return [tasks[token] for token in p.first.step.suspended]
+
+
+HOLD = event_sub(
+    "hold", start("s1", event("message", "mA"), isInterrupting="false"), user("clarify"), end("e1"), "s1>clarify", "clarify>e1",
+    inner=properties(suspends="true"))
+
+
+def test_what_runs_inside_a_suspended_scope_stands_still_and_what_suspends_it_does_not() -> None:
+    p = play(
+        process(
+            start(), parallel("f"), user("a"), sub("sp", start("s2"), user("b"), "s2>b", HOLD.replace("mA", "mB").replace("hold", "inner")
+            .replace("clarify", "ask").replace("s1", "s3").replace("e1", "e3")), call("k", "called"), end(), "s>f", "f>a", "f>sp", "f>k",
+            HOLD),
+        process(start("cs"), user("c"), "cs>c", id="called"))
+
+    p.message("mB")
+    assert held(p) == ["b"]
+    assert [(e.element, e.scope is None) for e in p.seen(log.ScopeSuspended)] == [("inner", False)]
+    p.message("mA")
+    assert sorted(held(p)) == ["a", "ask", "b", "c"]
+    for element in ("a", "ask", "b", "c"):
+        with pytest.raises(TaskSuspended):
+            p.do(element)
+
+    p.do("clarify")
+    assert held(p) == ["b"]
+    p.do("a", "ask")
+    assert held(p) == []
+    assert [e.element for e in p.seen(log.ScopeResumed)] == ["hold", "inner"]
+    fold(p.first.events)
+
+
+def test_a_task_that_comes_to_be_in_a_suspended_scope_stands_still_from_the_start() -> None:
+    p = play(process(start(), service("w"), user("a", camunda_dueDate='= duration("PT10H")'), "s>w", "w>a", HOLD)).message("mA")
+
+    p.wait(HOUR).work("w")
+    assert held(p) == ["a"]
+    p.wait(2 * HOUR).do("clarify")
+
+    assert held(p) == []
+    [moved] = p.seen(log.UserTaskRescheduled)
+    assert moved.due_at == MONDAY + timedelta(hours=13)
+
+
+def test_due_dates_counted_from_the_beginning_move_by_the_suspension_and_dates_do_not() -> None:
+    p = play(
+        process(
+            start(), parallel("f"), user("hours", camunda_dueDate='= duration("PT30H")'), user("days", properties(workingDue="2")),
+            user("usual"), user("dated", camunda_dueDate="= closing_at"),
+            user("hard", properties(deadline="= closing_at"), camunda_dueDate='= "P1D"'), "s>f", "f>hours", "f>days", "f>usual",
+            "f>dated", "f>hard", HOLD),
+        closing_at=MONDAY + timedelta(days=3))
+    before = {e.element: (e.due_at, e.deadline_at) for e in p.seen(log.UserTaskCreated)}
+    p.wait(HOUR).message("mA").wait(24 * HOUR).do("clarify")
+
+    moved = {e.element: (e.due_at, e.deadline_at) for e in p.seen(log.UserTaskRescheduled)}
+    assert {name: due - before[name][0] for name, (due, _) in moved.items()} == {
+        name: timedelta(days=1) for name in ("hours", "days", "usual", "hard")}
+    assert moved["hard"][1] == before["hard"][1] == MONDAY + timedelta(days=3)
+
+    p.send(p.first, SuspendInstance(reason="")) and p.wait(24 * HOUR)
+    p.send(p.first, ResumeInstance())
+    assert p.seen(log.UserTaskRescheduled)[-4].due_at == before["hours"][0] + timedelta(days=2)
+    p.set(closing_at=MONDAY + timedelta(days=9))
+    assert p.seen(log.UserTaskRescheduled)[-1].due_at == moved["hard"][0] + timedelta(days=1)
+
+
+def test_working_days_move_to_a_working_day() -> None:
+    p = play(process(start(), user("a", properties(workingDue="2")), "s>a", HOLD))
+    p.wait(4 * 24 * HOUR).message("mA").wait(24 * HOUR).do("clarify")  # Friday to Saturday
+
+    [moved] = p.seen(log.UserTaskRescheduled)
+    assert moved.due_at == MONDAY + timedelta(days=3)  # two working days from Tuesday
+
+
+def test_a_scope_that_is_interrupted_while_it_is_suspended_is_resumed_in_the_log() -> None:
+    stop = event_sub("stop", start("s9", event("message", "mC")), user("wind_up"), "s9>wind_up")
+    p = play(process(start(), user("a"), "s>a", HOLD, stop)).message("mA").message("mC").check("wind_up")
+
+    assert held(p) == []
+    assert [type(e) for e in p.first.events if isinstance(e, log.ScopeSuspended | log.ScopeResumed)] == [
+        log.ScopeSuspended, log.ScopeResumed]
+
+
+def test_a_timer_that_interrupts_a_task_is_its_deadline_and_takes_it_along() -> None:
+    p = play(DEADLINE, closing_at=MONDAY + timedelta(hours=2))
+    [created] = p.seen(log.UserTaskCreated)
+    assert created.deadline_at == MONDAY + timedelta(hours=2)
+    assert p.seen(log.UserTaskRescheduled) == []
+
+    p.set(closing_at=MONDAY + timedelta(hours=5))
+    [moved] = p.seen(log.UserTaskRescheduled)
+    assert (moved.due_at, moved.deadline_at) == (created.due_at, MONDAY + timedelta(hours=5))
+
+
+def test_a_deadline_follows_its_timer_through_a_suspension() -> None:
+    p = play(process(start(), user("a"), boundary("b", "a", timer("timeDuration", "PT4H")), user("late"), end(), "s>a", "a>e", "b>late"))
+
+    p.send(p.first, SuspendInstance(reason="?"))
+    p.wait(HOUR)
+    p.send(p.first, ResumeInstance())
+
+    assert p.seen(log.UserTaskRescheduled)[-1].deadline_at == MONDAY + timedelta(hours=5)
+
+
+def test_the_earliest_timer_that_interrupts_counts_and_a_named_deadline_stands() -> None:
+    timers_of_a = (
+        boundary("b", "a", timer("timeDuration", "PT4H")), boundary("c", "a", timer("timeDuration", "PT3H")),
+        boundary("d", "a", timer("timeDuration", "PT1H"), cancelActivity="false"), user("late"), end(), "s>a", "a>e", "b>late", "c>late",
+        "d>late",
+    )
+
+    plain = play(process(start(), user("a"), *timers_of_a))
+    named = play(process(start(), user("a", properties(deadline="= closing_at")), *timers_of_a), closing_at=MONDAY + timedelta(hours=9))
+
+    assert [e.deadline_at for e in plain.seen(log.UserTaskCreated)] == [MONDAY + timedelta(hours=3)]
+    assert [e.deadline_at for e in named.seen(log.UserTaskCreated)] == [MONDAY + timedelta(hours=9)]
+
+
+def test_the_timer_of_several_instances_is_the_deadline_of_each() -> None:
+    several = '<multiInstanceLoopCharacteristics><loopCardinality>3</loopCardinality></multiInstanceLoopCharacteristics>'
+    p = play(process(start(), user("a", several), boundary("b", "a", timer("timeDuration", "PT4H")), user("late"), end(), "s>a", "a>e", "b>late"))
+
+    assert [e.deadline_at for e in p.seen(log.UserTaskCreated)] == [MONDAY + timedelta(hours=4)] * 3

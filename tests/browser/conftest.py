@@ -30,7 +30,7 @@ class House:
     engine: Engine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """The product as `make run` starts it, on a free port."""
     settings = read_settings({}, data=tmp_path_factory.mktemp("house"), demo=True, synchronous="NORMAL")
@@ -45,7 +45,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     engine.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         if os.environ.get("CI"):
@@ -86,7 +86,7 @@ class Desk:
         self.open("/login")
         self.page.fill("#user", user)
         self.page.fill("#password", "demo")
-        self.page.get_by_role("button", name="登录").click()
+        self.page.get_by_role("button", name="登录", exact=True).click()
         self.page.wait_for_url(self.house.url + "/")
 
     def submit(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -141,7 +142,8 @@ def test_a_task_is_done_without_javascript(house, chromium) -> None:
     desk = Desk(house, context.new_page())
     step = next(s for s in WON["steps"] if "complete" in s)
     desk.log_in(WON["start"]["by"])
-    instance = start(desk, "psm_presale", "无脚本", WON["start"]["values"])
+    soon = (house.engine.clock.now() + timedelta(days=90)).date().isoformat()
+    instance = start(desk, "psm_presale", "无脚本", {**WON["start"]["values"], "expected_sign_date": soon})
     desk.log_in(step["by"])
     (task,) = [t for t in house.engine.tasks.of_instance(SYSTEM, instance) if t.state == "open"]
 

@@ -62,6 +62,11 @@ def knowing(case: Case, **context: object) -> Case:
     return Case(case.xml, CheckContext(**context), case.beside)
 
 
+def closed(case: Case, **context: object) -> Case:
+    """A world without forms, decisions and handlers other than those given: all that is written is known."""
+    return knowing(case, **{"form_names": {}, "decision_names": {}, "job_outputs": {}, **context})
+
+
 def raw(text: str) -> Case:
     return Case(text.encode())
 
@@ -447,6 +452,10 @@ CASES: dict[str, tuple[Case, Case]] = {
     "EXPR-JUEL": (fork(a=": ${bean.call(1)}"), fork(a=": x = 1")),
     "NAME-RESERVED": (line(script("x", "1", camunda_resultVariable="then")), line(script("x", "1", camunda_resultVariable="a"))),
     "NAME-FORM": (line(script("x", "1", camunda_resultVariable="a-b")), line(script("x", "1", camunda_resultVariable="a_b"))),
+    "NAME-UNKNOWN": (
+        closed(line(script("x", "a + 1", camunda_resultVariable="b"))),
+        closed(line(script("x", "a + 1", camunda_resultVariable="b"),
+                    script("y", "1", camunda_resultVariable="a")))),
     # ----------------------------------------------------------------------------------------------------------- extensions
     "USER-ASSIGN": (line(user("x")), line(user("x", camunda_candidateGroups="g"))),
     "USER-FORM": (line(user("x")), line(user("x", camunda_formKey="f"))),
@@ -454,6 +463,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "FORM-UNKNOWN": (
         knowing(line(user("x", camunda_formKey="p.y")), forms=frozenset({"p.x"})),
         knowing(line(user("x", camunda_formKey="p.x")), forms=frozenset({"p.x"}))),
+    "FORM-FILE": (
+        knowing(one(start(camunda_formKey="p.y"), end(), "s>e"), takes_files=lambda form: form == "p.y"),
+        knowing(one(start(camunda_formKey="p.x"), user("x", camunda_formKey="p.y"), end(), "s>x", "x>e"), takes_files=lambda form: form == "p.y")),
     "GROUP-UNKNOWN": (
         knowing(line(user("x", camunda_candidateGroups="bid_manager, bid_manger")), groups=frozenset({"bid_manager"})),
         knowing(line(user("x", camunda_candidateGroups="bid_manager")), groups=frozenset({"bid_manager"}))),

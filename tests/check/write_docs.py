@@ -14,6 +14,10 @@ Every diagram is checked as it was drawn, when it is saved and when it is deploy
 as a draft, not deployed; `warning`: may be deployed. The page is written by `python -m tests.check.write_docs` from the rules in
 `engine/bpmn/check/`. Rules about formalities (`EXPR-FORMAL`, `EV-OPERATION`, `DATA-OPERATION-IO`) speak in the strict report only.
 
+Decision tables are looked through when their file is deployed: `DECISION-OVERLAP` (rows match together where the hit policy allows
+one: `draft` under UNIQUE, else `warning`), `DECISION-GAP` (a case without a row), `DECISION-MASKED` (a row that never decides),
+`DECISION-NOT-ANALYSED` (cells that compute, or too many combinations) and `DECISION-NAME` (a name that nothing gives) are warnings.
+
 """
 
 

@@ -14,8 +14,10 @@ import pytest
 from engine.clock import SystemClock
 from engine.errors import AccessDenied, EngineError, NoReceiver, TaskNotOpen, WrongState
 from engine.handler import Job
-from engine.model import SYSTEM, FireTimers
+from engine.model import SYSTEM, CorrelateMessage, FireTimers
 from engine.service.turn import Turn
+from engine.store import instances
+from engine.store.database import Session
 from tests.bpmn.build import boundary, diagram, end, parallel, process, properties, receive, service, start, timer, user
 from tests.service.house import ANN, BOB, FOR_ENGINEERS, OWNER, House
 
@@ -244,6 +246,30 @@ def test_a_message_races_a_cancel(two: tuple[House, House], monkeypatch: pytest.
     assert one.status(started.id) == "cancelled"
     assert one.open_tasks(started.id) == {}
     assert one.rows("select count(*) from subscription") == [(0,)]
+    intact(one)
+
+
+def test_a_refusal_by_a_state_that_is_old_by_now_is_looked_at_again(
+    two: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two
+    one.deploy(diagram(process(start(), user("a"), receive("r", "mA"), end(), "s>a", "a>r", "r>e")))
+    twin, started = one.start(), one.start()
+    one.complete(twin.id, "a")
+    ((token,),) = one.rows("select token from subscription where instance_id = ?", twin.id)
+    load, done = instances.load, []
+
+    def let_the_other_go_on(session: Session, id: int) -> instances.InstanceRow | None:
+        row = load(session, id)
+        if not done:
+            done.append(True)
+            other.complete(started.id, "a")
+        return row
+
+    monkeypatch.setattr(instances, "load", let_the_other_go_on)
+    one.engine._runtime.command(SYSTEM, started.id, lambda turn: turn.step(CorrelateMessage(name="mA", token=token)))
+
+    assert one.status(started.id) == "completed"
     intact(one)
 
 

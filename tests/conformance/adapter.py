@@ -103,7 +103,7 @@ class Instance:
 
     @property
     def detail(self) -> str | None:
-        found = [f"{i.element}: {i.kind}: {i.message}" for i in self.incidents.values() if i.kind != "bpmn_error"]
+        found = [f"{i.element}: {i.kind}: {i.message}" for i in self.incidents.values() if i.kind not in ("bpmn_error", "stuck")]
         return "; ".join(found) or None
 
     @property

@@ -49,7 +49,7 @@ def test_a_database_that_takes_nothing_is_told_clearly_and_loses_nothing(tmp_pat
 
     with suffering(house, pragma):
         for _ in range(3):
-            with pytest.raises(StorageFailed, match=".") as refused:
+            with pytest.raises(StorageFailed) as refused:
                 house.engine.tasks.complete(SYSTEM, task.id, big)
             assert said in refused.value.text("zh")
         with pytest.raises(StorageFailed):

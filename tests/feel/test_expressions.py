@@ -34,6 +34,17 @@ def reasons(text: str, **variables: Any) -> tuple[str, ...]:
     return result.reasons
 
 
+# ---------------------------------------------------------------------------------------------------------------- entries
+@pytest.mark.parametrize(("text", "entries"), [
+    ("{a: 1, b: {c: 2}}", {"a", "b"}), ("if x then {a: 1} else {b: 2}", {"a", "b"}), ("if x then {a: 1} else null", {"a"}),
+    ('context put({a: 1}, "b", 2)', {"a", "b"}), ("context merge([{a: 1}, {b: 2}])", {"a", "b"}), ("null", set()),
+    ("x", None), ("if x then {a: 1} else y", None), ("context put(x, \"b\", 2)", None), ("context put({a: 1}, k, 2)", None),
+    ("context merge(xs)", None), ("context merge([{a: 1}, x])", None), ("[{a: 1}]", None), ("1", None),
+])  # fmt: skip
+def test_entries_of_a_context_are_told_where_they_are_certain(text: str, entries: set[str] | None) -> None:
+    assert compile_expression(text).entries == (None if entries is None else frozenset(entries))
+
+
 # ------------------------------------------------------------------------------------------------------------------ names
 @pytest.mark.parametrize(
     ("text", "variables", "value"),

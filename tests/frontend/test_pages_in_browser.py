@@ -114,7 +114,7 @@ def test_the_diagram_tells_how_much_stands_where(page: Page, desk: Desk) -> None
     open_viewer(page, desk)
 
     assert page.locator(".djs-overlays .on-diagram.token").all_inner_texts() == ["2", "1"]
-    assert page.locator(".djs-overlays .on-diagram.incident").get_attribute("title") == "1 个故障"
+    assert page.locator(".djs-overlays .on-diagram.incident").get_attribute("title") == "1 个异常"
     assert page.locator(".djs-overlays .on-diagram.done").all_inner_texts() == ["×3"]
     expect(page.locator("#tab-bid .count").first).to_have_text("3")
 
@@ -136,7 +136,7 @@ def test_the_list_says_the_same_for_those_who_cannot_point(page: Page, desk: Des
     told = page.locator("#diagram-bid .element-states > li").all_inner_texts()
     page.click("#diagram-bid .element-states >> text=打开流程图“投标报价”")
 
-    assert told[0].startswith("自动扫描 服务任务 · 1 个故障")
+    assert told[0].startswith("自动扫描 服务任务 · 1 个异常")
     assert any(t.startswith("编制标书 用户任务 · 2 处进行中、完成 3 次") for t in told)
     expect(page.locator("#tab-pricing")).to_have_attribute("aria-selected", "true")
 

@@ -137,6 +137,13 @@ def test_a_job_type_is_registered_once():
         handler("a.b", registry=registry)(lambda job: None)
 
 
+@pytest.mark.parametrize("type", sorted(REGISTRY))
+def test_a_handler_gives_what_it_declares(type):
+    answer = run(type, groups="bid_manager", due_at="2026-03-03T09:00:00+08:00")
+
+    assert tuple(answer) == REGISTRY[type].gives
+
+
 def test_every_handler_has_a_chinese_title_for_the_modeler():
     assert all(any("\u4e00" <= c <= "\u9fff" for c in entry.title) for entry in REGISTRY.values() if isinstance(entry, Handler))
 

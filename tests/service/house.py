@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -36,11 +37,14 @@ PEOPLE = (OWNER, MANAGER, ANN, BOB, EVE)
 FOR_ENGINEERS = {"camunda_candidateGroups": "presale_engineer"}
 
 
+_scratch = tempfile.TemporaryDirectory(prefix="psmflow-tests-")
+atexit.register(_scratch.cleanup)
+
+
 @cache
 def _empty_database() -> Path:
     """Migrate once in this run of the tests; every house begins with a copy."""
-    folder = Path(tempfile.mkdtemp(prefix="psmflow-tests-"))
-    settings = read_settings({}, data=folder, synchronous="NORMAL")
+    settings = read_settings({}, data=Path(_scratch.name), synchronous="NORMAL")
     Database(settings, SystemClock()).close()
     return settings.database
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import AccessDenied, InvalidDiagram, NotFound, StalePage
 from engine.model import SYSTEM, Severity
-from tests.bpmn.build import call, diagram, end, process, service, start, user
+from tests.bpmn.build import call, catch, diagram, end, process, properties, receive, service, start, timer, user
 from tests.service.house import ANN, OWNER, House
 
 ONE = diagram(process(start(), user("a"), end(), "s>a", "a>e"))
@@ -71,9 +71,49 @@ def test_a_deployment_may_refer_to_what_an_earlier_one_brought(house: House) -> 
     assert set(house.open_tasks(house.start().id)) == {"a"}
 
 
-def test_the_same_process_in_two_files_is_refused(house: House) -> None:
-    with pytest.raises(InvalidDiagram):
+def test_the_same_process_in_two_files_is_refused_and_told_once_for_each(house: House) -> None:
+    with pytest.raises(InvalidDiagram) as refused:
         house.deploy(ONE, ONE.replace(b"<process", b"<process name='twice'"))
+
+    told = [(f.rule, f.file) for f in refused.value.findings if f.severity is not Severity.WARNING]
+    assert told == [("PROCESS-TWICE", "0.bpmn"), ("PROCESS-TWICE", "1.bpmn")]
+
+
+DEADLINE = properties(deadline="submision_deadline")
+ASKS = json.dumps({"id": "p.a", "components": [{"type": "datetime", "key": "submission_deadline", "label": "截止"}]}).encode()
+
+
+def test_a_deadline_over_a_misspelt_variable_is_not_deployed(house: House) -> None:
+    parts = start(), user("a", camunda_formKey="p.a"), user("b", DEADLINE, camunda_formKey="p.a"), end(), "s>a", "a>b", "b>e"
+    misspelt = diagram(process(*parts))
+    with pytest.raises(InvalidDiagram) as refused:
+        house.deploy(misspelt, files={"a.form": ASKS})
+
+    (found,) = [f for f in refused.value.findings if f.severity is Severity.DRAFT]
+    assert (found.rule, found.element) == ("NAME-UNKNOWN", "b")
+    assert "submission_deadline" in found.zh
+    house.deploy(misspelt.replace(b"submision", b"submission"), files={"a.form": ASKS})
+
+
+def test_a_name_is_known_by_forms_handlers_and_callers_of_earlier_deployments(house: House) -> None:
+    @house.handler("count.bids", effect="none", gives=("bid_count",))
+    def count(job: object) -> dict[str, int]:
+        """Count."""
+        return {"bid_count": 1}
+
+    caller = diagram(process(start(), service("w", "count.bids"), user("a", camunda_formKey="p.a"), call("c", "q"), end(),
+                             "s>w", "w>a", "a>c", "c>e"))
+    called = diagram(process(start(), catch("t", timer("timeDate", "= {0}")), end(), "s>t", "t>e", id="q"))
+    house.deploy(called.replace(b"{0}", b"now()"), caller, files={"a.form": ASKS})
+
+    def told(name: bytes) -> list[str]:
+        return [f.rule for f in house.engine.deployments.check({"q.bpmn": called.replace(b"{0}", name)})]
+
+    assert told(b"submission_deadline + duration(string(bid_count))") == []
+    assert told(b"bid_deadline") == ["NAME-UNKNOWN"]
+    house.deploy(files={"a.form": ASKS.replace(b"submission_deadline", b"bid_deadline")})
+    assert told(b"bid_deadline") == []
+    assert told(b"submission_deadline") == ["NAME-UNKNOWN"]
 
 
 def test_only_process_owners_deploy_and_draw(house: House) -> None:
@@ -131,3 +171,39 @@ def test_the_catalogue_lists_what_a_diagram_may_name(house: House) -> None:
     assert [c.id for c in catalogue.processes] == ["p"]
     assert "presale_manager" in [c.id for c in catalogue.groups]
     assert "ann" in [c.id for c in catalogue.users]
+
+
+FILE_FORM = json.dumps({"id": "p.files", "components": [
+    {"type": "group", "label": "G", "components": [{"type": "filepicker", "key": "paper", "label": "文件"}]},
+]}).encode()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        diagram(process(start(camunda_formKey="p.files"), user("a"), end(), "s>a", "a>e")),
+        diagram(process(start(), receive("a", "mA", properties(form="p.files", correlationKey="1")), end(), "s>a", "a>e")),
+    ],
+    ids=["start", "event"],
+)
+def test_a_file_field_where_no_task_keeps_the_file_is_refused(house: House, xml: bytes) -> None:
+    for files in ({"a.form": FILE_FORM}, {}):  # given with the diagram, then deployed before it
+        with pytest.raises(InvalidDiagram) as refused:
+            house.deploy(xml, files=files)
+        assert "FORM-FILE" in [f.rule for f in refused.value.findings]
+        house.deploy(diagram(process(start(), user("a", camunda_formKey="p.files"), end(), "s>a", "a>e", id="q")), files={"a.form": FILE_FORM})
+
+
+def test_a_diagram_that_somebody_else_changed_meanwhile_is_not_deployed_over_it(house: House) -> None:
+    house.deploy(ONE)
+    opened = house.engine.deployments.draft(OWNER, "p").sha256
+    mine, theirs = ONE.replace(b'"s_a"', b'"s_to_a"'), ONE.replace(b'"s_a"', b'"from_s"')
+    saved = house.engine.deployments.save_draft(SYSTEM, "p", theirs, opened)
+
+    with pytest.raises(StalePage):
+        house.engine.deployments.deploy(OWNER, {"p.bpmn": mine}, "mine", bases={"p": opened})
+
+    assert [d.version for d in house.engine.deployments.versions(OWNER, "p")] == [1]
+    assert house.engine.deployments.draft(OWNER, "p").xml == theirs
+    house.engine.deployments.deploy(OWNER, {"p.bpmn": mine}, "mine", bases={"p": saved.sha256})
+    assert [d.version for d in house.engine.deployments.versions(OWNER, "p")] == [2, 1]

@@ -20,6 +20,7 @@ from tests.bpmn.build import (
     diagram,
     end,
     event,
+    event_sub,
     parallel,
     process,
     properties,
@@ -34,6 +35,11 @@ from tests.bpmn.build import (
 from tests.service.house import ANN, BOB, FOR_ENGINEERS, OWNER, House
 from tests.service.laws import require_agreement
 
+#: While it runs, the rest of the instance stands still.
+HOLD = event_sub(
+    "hold", start("held", event("message", "mC"), isInterrupting="false"), user("release", **FOR_ENGINEERS), end("released"), "held>release",
+    "release>released", inner=properties(suspends="true"),
+)  # fmt: skip
 #: Branches with a loop, a timer, a deadline that reads a variable, a message, machine work that fails at times, a called
 #: process and a condition that may find no way.
 MAIN = diagram(
@@ -44,7 +50,7 @@ MAIN = diagram(
         boundary("late", "price", timer("timeDate", "= due")), user("chase", **FOR_ENGINEERS), "f>price", "price>j", "late>chase", "chase>j",
         boundary("tick", "draft", timer("timeCycle", "R2/PT5H"), cancelActivity="false"), script("note"), end("noted"), "tick>note", "note>noted",
         receive("reply", "mA", properties(correlationKey='= "K"')), "f>reply", "reply>j",
-        service("w", "work"), boundary("oops", "w", event("error", "eA")), call("c", "inner"), "f>w", "w>c", "c>j", "oops>j",
+        HOLD, service("w", "work"), boundary("oops", "w", event("error", "eA")), call("c", "inner"), "f>w", "w>c", "c>j", "oops>j",
     )
 )  # fmt: skip
 INNER = diagram(
@@ -67,6 +73,7 @@ moves = st.lists(
                 "suspend",
                 "resume",
                 "message",
+                "hold",
                 "due",
                 "retry",
                 "cancel",
@@ -128,6 +135,8 @@ def take(house: House, id: InstanceId, move: str, n: int) -> None:
             house.engine.instances.resume(OWNER, id)
         case "message":
             house.engine.messages.correlate(SYSTEM, "mA", {"n": n}, correlation_key="K")
+        case "hold":
+            house.engine.messages.correlate(SYSTEM, "mC", instance_id=id)
         case "due":
             house.engine.instances.set_variables(OWNER, id, {"due": house.clock.now(), "result": 2}, "moved")
         case "retry":

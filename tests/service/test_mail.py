@@ -15,7 +15,7 @@ from email.parser import BytesParser
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -306,8 +306,8 @@ class _Robots(BaseHTTPRequestHandler):
 @pytest.mark.filterwarnings("ignore:'imghdr'")
 def test_every_chat_robot_is_told_once_although_one_of_them_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Handler(_Robots):
-        posts: list[tuple[str, dict[str, Any]]] = []
-        failing = {"wecom"}
+        posts: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+        failing: ClassVar[set[str]] = {"wecom"}
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)

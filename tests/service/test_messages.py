@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from engine.errors import AccessDenied, AmbiguousReceiver, InvalidValues, NoReceiver, TaskTooLate
 from engine.model import SYSTEM, InstanceId
-from tests.bpmn.build import boundary, catch, diagram, end, event, process, properties, receive, start, throw, timer, user
+from tests.bpmn.build import (
+    boundary,
+    catch,
+    diagram,
+    end,
+    event,
+    event_sub,
+    process,
+    properties,
+    receive,
+    start,
+    throw,
+    timer,
+    user,
+)
 from tests.service.house import ANN, EVE, FOR_ENGINEERS, OWNER, House
 
 WAITS = diagram(
@@ -86,6 +101,41 @@ def test_kept_messages_are_delivered_one_to_each(house: House) -> None:
         house.complete(started.id, "first")
 
     assert [house.engine.instances.variables(SYSTEM, i.id)["n"] for i in two] == [1, 2]
+
+
+#: Waits twice for the same message, one wait after the other.
+TWICE = diagram(
+    process(
+        start(), user("first"), receive("r", "mA", properties(correlationKey="= number")),
+        receive("r2", "mA", properties(correlationKey="= number")), user("after"), end(), "s>first", "first>r", "r>r2", "r2>after", "after>e"
+    )
+)  # fmt: skip
+
+
+def test_one_command_takes_each_kept_message_once_and_in_order(house: House) -> None:
+    """A message taken in a command is deleted when it commits: until then it must not be given again, let alone endlessly."""
+    house.deploy(TWICE)
+    for n in (1, 2, 3):
+        house.engine.messages.correlate(SYSTEM, "mA", {"n": n, f"had_{n}": True}, correlation_key="N", keep_for=timedelta(days=1))
+    started = house.start(variables={"number": "N"})
+
+    house.complete(started.id, "first", by=SYSTEM)
+
+    assert arrived(house, started.id)
+    found = house.engine.instances.variables(SYSTEM, started.id)
+    assert (found["n"], found["had_1"], found["had_2"], "had_3" in found) == (2, True, True, False)
+    assert house.rows("select count(*) from message") == [(1,)]
+
+
+def test_one_kept_message_does_not_serve_two_waits(house: House) -> None:
+    house.deploy(TWICE)
+    house.engine.messages.correlate(SYSTEM, "mA", {"n": 1}, correlation_key="N", keep_for=timedelta(days=1))
+    started = house.start(variables={"number": "N"})
+
+    house.complete(started.id, "first", by=SYSTEM)
+
+    assert not arrived(house, started.id)
+    assert house.rows("select count(*) from message") == [(0,)]
 
 
 def test_the_same_message_sent_twice_is_delivered_once(house: House) -> None:
@@ -271,3 +321,160 @@ def test_what_only_machines_send_is_not_offered_to_people(house: House) -> None:
     assert [s.name for s in house.engine.messages.expected(SYSTEM, started.id)] == ["mA"]
     with pytest.raises(AccessDenied):
         house.engine.messages.correlate(OWNER, "mA", correlation_key="N")
+
+
+# ----------------------------------------------------------------------------------------------------------------- from outside, as JSON
+ASKED = json.dumps({
+    "id": "p.reply",
+    "components": [
+        {"type": "datetime", "subtype": "datetime", "key": "closes_at", "label": "截标", "validate": {"required": True}},
+        {"type": "number", "key": "amount", "label": "金额", "properties": {"rule": "amount > floor", "ruleMessage": "太低", "ruleMessageEn": "too low"}},
+    ],
+}).encode()  # fmt: skip
+BY_FORM = properties(form="p.reply", correlationKey='= "K"')
+
+
+def test_a_raw_payload_passes_the_form_of_the_event_that_catches_it(house: House) -> None:
+    house.deploy(diagram(process(start(), receive("r", "mA", BY_FORM), user("after"), "s>r", "r>after")), files={"reply.form": ASKED})
+    id = house.start(variables={"floor": 10}).id
+
+    with pytest.raises(InvalidValues) as refused:
+        house.engine.messages.correlate(SYSTEM, "mA", {"closes_at": "soon", "amount": 5, "other": 1}, correlation_key="K", raw=True)
+    assert set(refused.value.problems) == {"closes_at", "amount", "other"}
+    assert not arrived(house, id)
+
+    raw = {"closes_at": "2026-12-01 09:30", "amount": 12.50}
+    assert house.engine.messages.correlate(SYSTEM, "mA", raw, correlation_key="K", raw=True, idempotency_key="k") == id
+    values = house.engine.instances.variables(SYSTEM, id)
+    assert (values["closes_at"].isoformat(), values["amount"]) == ("2026-12-01T09:30:00+08:00", Decimal("12.5"))
+    assert house.engine.messages.correlate(SYSTEM, "mA", {"wrong": 1}, correlation_key="K", raw=True, idempotency_key="k") == id
+
+
+def test_a_typed_payload_stays_as_it_is(house: House) -> None:
+    house.deploy(diagram(process(start(), receive("r", "mA", BY_FORM), user("after"), "s>r", "r>after")), files={"reply.form": ASKED})
+    id = house.start(variables={"floor": 10}).id
+
+    house.engine.messages.correlate(SYSTEM, "mA", {"closes_at": "soon", "other": 1}, correlation_key="K")
+
+    assert house.engine.instances.variables(SYSTEM, id)["closes_at"] == "soon"
+
+
+def test_a_raw_payload_that_starts_an_instance_passes_the_form_of_the_start_event(house: House) -> None:
+    begins = process(
+        start("other", properties(form="p.none") + event("message", "mC")), start("s", properties(form="p.reply") + event("message", "mB")),
+        user("after"), end(), "s>after", "other>after", "after>e",
+    )  # fmt: skip
+    house.deploy(diagram(begins), files={"reply.form": ASKED, "none.form": b'{"id": "p.none", "components": []}'})
+
+    with pytest.raises(InvalidValues) as refused:
+        house.engine.messages.correlate(SYSTEM, "mB", {"amount": "x"}, raw=True)
+    assert set(refused.value.problems) == {"closes_at", "amount"}
+    assert house.engine.instances.list(SYSTEM).items == ()
+
+    id = house.engine.messages.correlate(SYSTEM, "mB", {"closes_at": "2026-12-01T01:30:00Z"}, raw=True)
+    assert id is not None
+    assert house.engine.instances.variables(SYSTEM, id)["closes_at"] == datetime(2026, 12, 1, 1, 30, tzinfo=UTC)
+
+
+def test_raw_values_without_a_form_are_exact_and_canonical_or_refused(house: House) -> None:
+    house.deploy(WAITS)
+    id = house.start(variables={"number": "N"}).id
+    with pytest.raises(InvalidValues):
+        house.engine.messages.correlate(SYSTEM, "mA", {"n": float("nan")}, correlation_key="N", raw=True)
+    with pytest.raises(InvalidValues):
+        house.engine.messages.correlate(SYSTEM, "mA", {"n": {"@": "nonsense"}}, correlation_key="N", raw=True)
+
+    house.engine.messages.correlate(SYSTEM, "mA", {"n": 0.1, "at": {"@": "2026-12-01"}}, correlation_key="N", raw=True)
+
+    values = house.engine.instances.variables(SYSTEM, id)
+    assert (values["n"], values["at"]) == (Decimal("0.1"), date(2026, 12, 1))
+
+
+def test_a_raw_message_cannot_be_kept(house: House) -> None:
+    with pytest.raises(ValueError, match="form"):
+        house.engine.messages.correlate(SYSTEM, "mA", {}, correlation_key="N", keep_for=timedelta(days=1), raw=True)
+
+
+# ------------------------------------------------------------------------------------------------------------------- nothing is lost
+def test_the_key_of_a_delivery_that_came_too_late_is_free_for_the_next_try(house: House) -> None:
+    late = boundary("late", "r", timer("timeDuration", "PT1H"))
+    again = receive("again", "mA")
+    house.deploy(diagram(process(start(), receive("r", "mA"), late, again, user("after"), end(), "s>r", "r>e", "late>again", "again>after")))
+    id = house.start(business_key="N").id
+    house.moved.advance(hours=2)
+    with pytest.raises(TaskTooLate):
+        house.engine.messages.correlate(SYSTEM, "mA", correlation_key="N", idempotency_key="k")
+
+    assert house.engine.messages.correlate(SYSTEM, "mA", correlation_key="N", idempotency_key="k") == id
+    assert arrived(house, id)
+
+
+def test_a_thrown_message_that_comes_too_late_for_one_reaches_the_next(house: House) -> None:
+    late = boundary("late", "r", timer("timeDuration", "PT1H"))
+    house.deploy(
+        diagram(process(start(), receive("r", "mA"), late, receive("again", "mA"), user("after"), "s>r", "r>after", "late>again", "again>after")),
+        diagram(process(start(), throw("t", event("message", "mA")), end(), "s>t", "t>e", id="q")),
+    )
+    id = house.start(business_key="N").id
+    house.start("q", business_key="N")
+    house.change("update job set held = 1 where kind = 'timer'")  # the deadline is found by the delivery, not by its own job
+    house.moved.advance(hours=2)
+
+    house.engine.jobs.run_due()
+    house.moved.advance(minutes=5)
+    house.engine.jobs.run_due()
+
+    assert arrived(house, id)
+    assert house.rows("select count(*) from job") == [(0,)]
+
+
+def test_a_kept_message_that_comes_too_late_for_one_stays_for_the_next(house: House) -> None:
+    late = boundary("late", "r", timer("timeDuration", "PT1H"))
+    house.deploy(diagram(process(start(), receive("r", "mA"), late, user("chase"), end(), "s>r", "r>e", "late>chase")), LATER.replace(b'id="p"', b'id="q"'))
+    first = house.start(business_key="N")
+    house.change("insert into message (id, name, correlation_key, body, at, \"by\", expires_at) values (1, 'mA', 'N', ?, 0, 'x', ?)", b"{}", 1 << 60)
+    house.change("update job set held = 1")
+    house.moved.advance(hours=2)
+
+    house.engine.jobs.run_due()
+
+    assert set(house.open_tasks(first.id)) == {"chase"}
+    assert house.rows("select count(*) from message") == [(1,)]
+    second = house.start("q", variables={"number": "N"})
+    house.complete(second.id, "first")
+    assert arrived(house, second.id)
+
+
+def test_a_signal_reaches_the_others_when_one_ends_by_its_overdue_timer(house: House) -> None:
+    stop = boundary("stop", "c", timer("timeDuration", "PT1H"))
+    waits = process(start(), receive("c", "mC"), stop, end("gone"), "s>c", "stop>gone", event_sub("es", start("on", event("signal", "sA")), user("after"), "on>after"))
+    house.deploy(diagram(waits))
+    ending = house.start()
+    house.moved.advance(hours=2)
+    fresh = house.start()
+
+    assert house.engine.messages.broadcast(OWNER, "sA") == 1
+    assert house.status(ending.id) == "completed"
+    assert arrived(house, fresh.id)
+
+
+OFFERED = diagram(
+    process(
+        start(), receive("r", "mA", properties(correlationKey="= number", candidateGroups="warehouse_keeper, shipper")), end(), "s>r",
+        "r>e",
+    )
+)  # fmt: skip
+
+
+def test_who_may_send_a_message_sees_the_instance_that_waits_for_it(house: House) -> None:
+    house.deploy(OFFERED)
+    id = house.start(variables={"number": "N-1"}).id
+
+    assert house.engine.instances.get(EVE, id).id == id
+    assert [i.id for i in house.engine.instances.list(EVE).items] == [id]
+    with pytest.raises(AccessDenied):
+        house.engine.instances.get(ANN, id)
+    assert house.engine.instances.list(ANN).items == ()
+    (expected,) = house.engine.messages.expected(EVE, id)
+    house.engine.messages.send(EVE, id, expected.token, {})
+    assert house.status(id) == "completed"

@@ -88,7 +88,8 @@ def everything(house: House, actor: Actor, id: Any) -> dict[str, Any]:
         try:
             found[name] = query()
         except EngineError as error:
-            assert error.status == 403
+            if error.status != 403:
+                raise
     return found
 
 

@@ -21,8 +21,9 @@ from engine.errors import (
 )
 from engine.model import SYSTEM, Actor, TaskId
 from engine.service.tasks import SeparationOfDuties
-from tests.bpmn.build import boundary, diagram, end, event, parallel, process, properties, start, timer, user
+from tests.bpmn.build import boundary, call, diagram, end, event, mapping, parallel, process, properties, start, timer, user
 from tests.service.house import ANN, BOB, EVE, FOR_ENGINEERS, MANAGER, OWNER, House
+from tests.service.laws import require_agreement
 
 TWO = diagram(process(start(), user("a", **FOR_ENGINEERS), user("b", **FOR_ENGINEERS), end(), "s>a", "a>b", "b>e"))
 
@@ -196,6 +197,35 @@ def test_who_did_one_half_is_kept_from_the_other_and_the_attempt_is_recorded(hou
     assert (denied.element, denied.rule) == ("b", "SOD-04")
     assert house.task(started.id, "b").assignee is None
     house.complete(started.id, "b", by=BOB)
+    assert house.status(started.id) == "completed"
+
+
+def test_who_did_one_half_is_kept_from_the_other_in_a_called_process(house: House) -> None:
+    apart = properties(separateFrom="p.a", separationRule="SOD-07")
+    checking = process(start("s2"), user("a2", **FOR_ENGINEERS), user("check", apart, **FOR_ENGINEERS), end("e2"), "s2>a2", "a2>check", "check>e2", id="checking")
+    house.deploy(diagram(process(start(), user("a", **FOR_ENGINEERS), call("c", "checking"), end(), "s>a", "a>c", "c>e"), checking))
+    started = house.start()
+    house.complete(started.id, "a", by=ANN)
+    house.complete(started.id, "a2", by=ANN)
+
+    with pytest.raises(SeparationOfDuties, match="SOD-07"):
+        house.engine.tasks.complete(ANN, house.task(started.id, "check").id)
+
+    house.complete(started.id, "check", by=BOB)
+    assert house.status(started.id) == "completed"
+
+
+def test_an_element_of_the_same_name_in_another_process_bars_nobody(house: House) -> None:
+    apart = properties(separateFrom="a")
+    checking = process(start("s2"), user("a", **FOR_ENGINEERS), user("check", apart, **FOR_ENGINEERS), end("e2"), "s2>a", "a>check", "check>e2", id="checking")
+    first = process(start(), user("a", **FOR_ENGINEERS), call("c", "checking"), end(), "s>a", "a>c", "c>e")
+    house.engine.deployments.deploy(SYSTEM, {"p.bpmn": diagram(first), "c.bpmn": diagram(checking)}, "two")
+    started = house.start()
+    house.complete(started.id, "a", by=ANN)
+    house.complete(started.id, "a", by=BOB)
+
+    house.complete(started.id, "check", by=ANN)
+
     assert house.status(started.id) == "completed"
 
 
@@ -435,3 +465,20 @@ def test_terminating_cancels_the_tasks_of_the_other_branches(house: House) -> No
     with pytest.raises(TaskNotOpen):
         house.engine.tasks.complete(SYSTEM, other.id)
     assert isinstance(house.engine.tasks.get(SYSTEM, other.id).ended_at, datetime)
+
+
+def test_a_completion_whose_output_mapping_fails_counts_and_its_values_are_used_by_the_retry(house: House) -> None:
+    bad = mapping(outputs={"n": "count(for i in 1..limit return i) + given"})
+    house.deploy(diagram(process(start(), user("a", bad, **FOR_ENGINEERS), user("after"), end(), "s>a", "a>after", "after>e")))
+    id = house.start(variables={"limit": 1_000_000}).id
+    task = house.task(id).id
+    house.engine.tasks.complete(ANN, task, {"given": 5})
+
+    assert (house.engine.tasks.get(ANN, task).state.value, house.engine.tasks.get(ANN, task).ended_by) == ("completed", "ann")
+    (incident,) = house.engine.jobs.incidents(OWNER)
+    require_agreement(house)
+    house.engine.jobs.retry(OWNER, incident.id, {"limit": 1}, "typo in the diagram's data")
+
+    assert set(house.open_tasks(id)) == {"after"}
+    assert house.engine.instances.variables(SYSTEM, id)["n"] == 6
+    require_agreement(house)

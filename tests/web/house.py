@@ -125,12 +125,14 @@ class House:
     clock: MovableClock
     app: Flask
 
-    def browser(self, user: str | None = None) -> Browser:
-        """Return a browser, logged in as `user` if given."""
+    def browser(self, user: str | None = None, *, language: str | None = None) -> Browser:
+        """Return a browser, logged in as `user` if given, reading `language` if given."""
         browser = Browser(self.app.test_client())
         if user:
             with browser.client.session_transaction() as session:
                 session["_user_id"], session["_fresh"] = f"{user}~{self.engine.people.stamp(user)}", True
+                if language is not None:
+                    session["language"] = language
         return browser
 
     def actor(self, user: str) -> Actor:

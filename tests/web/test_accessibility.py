@@ -14,11 +14,11 @@ from tests.web.house import GOOD, Browser, House
 DRAWN = ("replay", "modeler/", "diff/")
 
 
-def pages(house: House) -> dict[str, str]:
+def pages(house: House, language: str = "zh") -> dict[str, str]:
     """Return ``{name: HTML}`` of every kind of page, forms with errors among them."""
     house.task("甲")
     task = house.task("乙")
-    owner, li = house.browser("owner"), house.browser("li")
+    owner, li, admin = (house.browser(who, language=language) for who in ("owner", "li", "admin"))
     done = house.task("丙")
     path = f"/task/{done.id}"
     li.post(path, {**li.fields(path), **GOOD})
@@ -35,8 +35,8 @@ def pages(house: House) -> dict[str, str]:
     found["task errors"] = _wrong(li, f"/task/{task.id}")
     found["task closed"] = li.post(path, {**GOOD, "_once": "x"}).text
     found["assign"] = owner.get(f"/task/{task.id}/assign").text
-    found["people"] = house.browser("admin").get("/people").text
-    found["person"] = house.browser("admin").get("/people/li").text
+    found["people"] = admin.get("/people").text
+    found["person"] = admin.get("/people/li").text
     return found
 
 
@@ -53,8 +53,16 @@ def documents(house: House) -> dict[str, html.HtmlElement]:
 def test_every_page_keeps_the_rules_that_html_shows(documents: dict[str, html.HtmlElement]) -> None:
     problems: list[str] = []
     for name, page in documents.items():
-        for rule in (_language, _title, _one_heading, _headings_in_order, _ids_once, _references, _labels, _names, _tables, _skip_link, _errors):
+        for rule in (_language, _title, _one_heading, _headings_in_order, _ids_once, _references, _labels, _names, _spoken_as_written, _tables, _skip_link, _errors):
             problems += [f"{name}: {p}" for p in rule(name, page)]
+
+    assert problems == []
+
+
+def test_in_english_too_a_control_is_called_what_is_written_on_it(house: House) -> None:
+    problems: list[str] = []
+    for name, text in pages(house, language="en").items():
+        problems += [f"{name}: {p}" for p in _spoken_as_written(name, html.document_fromstring(text))]
 
     assert problems == []
 
@@ -115,6 +123,15 @@ def _names(name: str, page: html.HtmlElement) -> list[str]:
     wrong += ["a region without a name" for e in page.xpath("//*[@role='region']|//nav|//aside") if not e.get("aria-label") and not e.get("aria-labelledby")]
     wrong += ["a fieldset without a legend" for e in page.xpath("//fieldset") if e.find("legend") is None]
     return wrong
+
+
+def _spoken_as_written(name: str, page: html.HtmlElement) -> list[str]:
+    """Who says aloud what they see reaches the control: its name contains its words."""
+    return [
+        f"{_text(e)!r} is called {e.get('aria-label')!r}"
+        for e in page.xpath("//button[@aria-label]|//a[@aria-label]")
+        if _text(e) and not _text(e).isdecimal() and _text(e) not in (e.get("aria-label") or "")
+    ]
 
 
 def _tables(name: str, page: html.HtmlElement) -> list[str]:

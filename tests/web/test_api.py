@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from engine.model import SYSTEM
 from tests.web.house import PASSWORD, House
 
 GOOD = {"bid_no": "ZFCG-2026", "pages": 12, "lines": [{"item": "服务器", "qty": 3}]}
@@ -145,3 +146,17 @@ def test_an_unknown_address_is_told_in_json(house: House) -> None:
     answer = house.app.test_client().get("/api/v1/nothing", auth=("li", PASSWORD))
 
     assert (answer.status_code, answer.get_json()["code"]) == (404, "http_404")
+
+
+def test_the_payload_of_a_message_passes_the_form_of_the_event_that_catches_it(house: House) -> None:
+    task = house.task()
+    assert call(house, "li", "POST", f"/tasks/{task.id}/complete", {"values": GOOD}).status_code == 200
+    house.run_jobs()
+    target = {"instance_id": str(task.instance_id)}
+
+    refused = call(house, "owner", "POST", "/messages/bid.clarified", {**target, "payload": {"answer": "", "other": 1}})
+    taken = call(house, "owner", "POST", "/messages/bid.clarified", {**target, "payload": {"answer": "  同意  "}})
+
+    assert (refused.status_code, refused.get_json()["code"]) == (422, "invalid_values")
+    assert taken.get_json() == target
+    assert house.engine.instances.variables(SYSTEM, task.instance_id)["answer"] == "同意"

@@ -7,7 +7,10 @@ import hashlib
 import pytest
 
 from engine import SYSTEM
-from tests.web.house import Browser, House, config, diagram
+from engine.events import ActivityCompleted, ActivityStarted, Event, Recorded
+from engine.model import InstanceId, TokenId
+from tests.web.house import MONDAY, Browser, House, config, diagram
+from web.diagrams import Standing, standing
 
 XML = "application/xml; charset=utf-8"
 
@@ -183,3 +186,34 @@ def test_a_script_without_the_token_is_refused(house: House) -> None:
 
     assert answer.status_code == 400
     assert answer.get_json()["code"] == "csrf"
+
+
+def _at(element: str, token: int, host: int | None = None) -> ActivityStarted:
+    return ActivityStarted(process="p", element=element, token=TokenId(token), kind="userTask", host=None if host is None else TokenId(host))
+
+
+def test_several_instances_are_counted_without_the_token_that_holds_them() -> None:
+    started = [_at("review", 2), _at("review", 3, 2), _at("review", 4, 2), _at("other", 5)]
+    one_done = ActivityCompleted(process="p", element="review", token=TokenId(3))
+    all_done = [one_done, *(ActivityCompleted(process="p", element="review", token=TokenId(n)) for n in (4, 2))]
+
+    def stands(*happened: Event) -> Standing:
+        return standing(Recorded(instance_id=InstanceId(1), seq=n, at=MONDAY, actor="x", acting_for=None, event=e) for n, e in enumerate(happened, 1))
+
+    assert stands(*started).tokens == {("p", "review"): 2, ("p", "other"): 1}
+    assert stands(*started, one_done).tokens == {("p", "review"): 1, ("p", "other"): 1}
+    assert stands(*started, *all_done).tokens == {("p", "other"): 1}
+    assert stands(*started, *all_done).done == {("p", "review"): 2}
+
+
+def test_deploying_over_what_somebody_else_saved_is_refused_as_stale(house: House) -> None:
+    browser = house.browser("owner")
+    base = sha(browser.get("/api/draft/bid").data)
+    put(browser, diagram("甲"), base)
+
+    answer = browser.send("POST", "/api/deploy/bid", diagram("乙"), Content_Type=XML, If_Match=f'"{base}"')
+
+    assert answer.status_code == 412
+    assert answer.get_json()["code"] == "stale_page"
+    assert len(house.engine.deployments.versions(SYSTEM, "bid")) == 1
+    assert browser.send("POST", "/api/deploy/bid", diagram("乙"), Content_Type=XML, If_Match=f'"{sha(diagram("甲"))}"').get_json()["version"] == 2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 
-from tests.web.house import PASSWORD, House
+from engine import SYSTEM
+from tests.web.house import PASSWORD, Browser, House
 from web import create_app
 
 
@@ -280,3 +282,17 @@ def test_every_post_needs_its_token(house: House) -> None:
         method = "PUT" if rule == "/api/draft/<key>" else "POST"
         answer = browser.client.open(path, method=method, data={"reason": "x"})
         assert answer.status_code == 400, path
+
+
+def test_demo_users_are_grouped_in_the_order_of_their_roles_and_shown_in_demo_mode_alone(house: House) -> None:
+    for role in ("auditor", "bid_manager", "presale_engineer", "warehouse_keeper"):
+        house.engine.people.add_user(SYSTEM, f"demo_{role}", role, PASSWORD, {role})
+    demo = Browser(create_app(house.engine, replace(house.engine.settings, demo=True)).test_client())
+
+    page = demo.get("/login").text
+
+    headings = [h for h in re.findall(r"<(?:h3|summary)>([^<]+?) *<", page)]
+    assert headings == ["业务", "平台", "暂时没有任务的角色"]
+    order = re.findall(r'name="user" value="(demo_\w+)"', page)
+    assert order == ["demo_presale_engineer", "demo_bid_manager", "demo_auditor", "demo_warehouse_keeper"]
+    assert "demo_auditor" not in house.browser().get("/login").text

@@ -6,7 +6,7 @@ import json
 import re
 
 from engine import SYSTEM
-from tests.web.house import House, config
+from tests.web.house import GOOD, PASSWORD, House, config, diagram
 
 
 def finish(house: House, **values: object) -> int:
@@ -235,3 +235,91 @@ def test_a_price_in_a_history_is_not_told_in_the_timeline(house: House) -> None:
         text = browser.get(path).text
         assert "987654" not in text, path
         assert "987,654" not in text, path
+
+
+def _process(key: str, name: str) -> bytes:
+    """Return a process that ends at once, with the outcome ``won``, and that “wang” may start."""
+    return diagram().replace(b'<process id="bid" name="\xe6\x8a\x95\xe6\xa0\x87"', f'<process id="{key}" name="{name}"'.encode()).replace(
+        b'<endEvent id="done"', f'<endEvent id="won_{key}"'.encode()
+    ).replace(b'targetRef="done"', f'targetRef="won_{key}"'.encode())
+
+
+def test_the_stages_of_presales_stand_in_their_order_with_their_codes(house: House) -> None:
+    keys = {"psm050_bidding": "商务招投标", "psm_presale": "售前管理流程", "psm010_onsite": "PSM010 现场交流", "other": "别的"}
+    house.engine.deployments.deploy(SYSTEM, {f"{key}.bpmn": _process(key, name) for key, name in keys.items()}, "stages")
+
+    page = house.browser("wang").get("/start").text
+
+    names = re.findall(r"<h3>(.*?)</h3>", page)
+    assert names == ["售前管理流程", "PSM010 现场交流", "PSM050 商务招投标", "投标", "别的"]
+    listed = re.findall(r'<a href="/definitions/(\w+)">', house.browser("wang").get("/definitions").text)
+    assert listed == ["psm_presale", "psm010_onsite", "psm050_bidding", "bid", "other"]
+
+
+def test_without_a_title_the_first_line_that_must_be_filled_in_names_the_instance(house: House) -> None:
+    wang = house.browser("wang")
+    assert "不填就用“项目名称”" in wang.get("/start/bid").text
+
+    wang.post("/start/bid", {**wang.fields("/start/bid"), "project": "江北大桥", "closes_at": "2026-12-01T09:30"}, from_page="/start/bid")
+
+    assert [i.title for i in house.engine.instances.list(SYSTEM).items] == ["江北大桥"]
+
+
+def test_how_an_instance_ended_is_told_by_the_label_of_its_end(house: House) -> None:
+    ended = diagram().replace(
+        b'<endEvent id="too_late" name="\xe9\x94\x99\xe8\xbf\x87\xe6\x88\xaa\xe6\xa0\x87"/>',
+        '<endEvent id="too_late" name="错过截标"><extensionElements><camunda:properties><camunda:property name="outcome" value="missed"/>'
+        "</camunda:properties></extensionElements></endEvent>".encode(),
+    )
+    house.engine.deployments.deploy(SYSTEM, {"bid/bid.bpmn": ended}, "outcomes")
+    id = house.start(hours=1).id
+    house.clock.advance(hours=2)
+    house.run_jobs()
+    assert house.engine.instances.get(SYSTEM, id).outcome == "missed"
+
+    boss = house.browser("boss")
+
+    for path in ("/instances", f"/instance/{id}", f"/instance/{id}/report"):
+        page = boss.get(path).text
+        assert "错过截标" in page, path
+        assert "missed" not in page, path
+    assert "流程结束：错过截标" in boss.get(f"/instance/{id}").text
+
+
+def test_taking_and_completing_at_once_is_one_line_of_the_timeline_and_two_of_the_report(house: House) -> None:
+    task = house.task()
+    li = house.browser("li")
+    li.post(f"/task/{task.id}", {**li.fields(f"/task/{task.id}"), **GOOD})
+
+    page, report = (house.browser("owner").get(f"/instance/{task.instance_id}{more}").text for more in ("", "/report"))
+
+    assert "完成“编制标书”" in page
+    assert "领取“编制标书”" not in page
+    assert "领取“编制标书”" in report
+
+
+def test_the_page_of_an_instance_says_whose_turn_it_is_and_leads_there(house: House) -> None:
+    task = house.task()
+
+    mine, theirs = (house.browser(who).get(f"/instance/{task.instance_id}").text for who in ("wang", "boss"))
+
+    assert "现在该谁办" in mine
+    assert 'aria-label="办理 编制标书"' in mine
+    assert 'aria-label="办理' not in theirs
+
+
+def test_an_incident_is_told_in_words_to_those_who_may_only_look(house: House) -> None:
+    id = finish(house, remark="boom")
+    while not house.engine.jobs.of_instance(SYSTEM, id):
+        house.clock.advance(minutes=2)
+        house.run_jobs()
+    house.engine.people.add_user(SYSTEM, "auditor", "审计员", PASSWORD, {"auditor"})
+
+    auditor, admin = house.browser("auditor").get("/incidents"), house.browser("admin").get("/incidents")
+
+    for page in (auditor, admin):
+        assert page.status_code == 200
+        assert "系统任务多次失败。排除原因后重试。" in page.text
+        assert "更正并重试" not in page.text
+    assert f"/instance/{id}" in auditor.text
+    assert f"/instance/{id}" not in admin.text  # who may not open it is not led there

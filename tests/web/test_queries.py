@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,11 +15,16 @@ from tests.web.house import House
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """Collect every statement that any SQLite connection runs from now on."""
+    """Collect every statement that this thread runs on SQLite; dispatchers of other engines may be at work beside it."""
     statements: list[str] = []
+    here = threading.get_ident()
+
+    def note(statement: str) -> None:
+        if threading.get_ident() == here:
+            statements.append(statement)
 
     def listen(connection: object, record: object, proxy: object) -> None:
-        connection.set_trace_callback(statements.append)  # type: ignore[attr-defined]
+        connection.set_trace_callback(note)  # type: ignore[attr-defined]
 
     event.listen(QueuePool, "checkout", listen)
     try:

@@ -19,21 +19,27 @@ from engine.bpmn.check import (
     flows,
     gateways,
     law,
+    names,
     references,
     schema,
     soundness,
     support,
 )
-from engine.bpmn.check.document import CheckContext, Document
+from engine.bpmn.check.decisions import check_decisions
+from engine.bpmn.check.document import CheckContext, DecisionNames, Document, FormNames
 from engine.bpmn.check.rule import RULES, Rule
 from engine.bpmn.xml import read_or_say_why
 from engine.model import Finding, Severity
 
-__all__ = ["FORMALITIES", "RULES", "STRICT", "CheckContext", "Rule", "as_markdown", "check", "is_diagram", "line_of"]
+__all__ = [
+    "FORMALITIES", "RULES", "STRICT", "CheckContext", "DecisionNames", "FormNames", "Rule", "as_markdown", "check",
+    "check_decisions", "is_diagram", "line_of",
+]
 
 #: The modules whose rules are registered.
 MODULES = (
-    schema, references, flows, soundness, events, gateways, activities, collaboration, data, expressions, extensions, support, law,
+    schema, references, flows, soundness, events, gateways, activities, collaboration, data, expressions, extensions, names, support,
+    law,
 )
 
 #: Rules about formalities on which nothing depends; told only where a policy names them.

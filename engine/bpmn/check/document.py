@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from engine.bpmn.xml import BPMN, CAMUNDA, MODEL, source_line
 from engine.model import Severity
+
+if TYPE_CHECKING:
+    from engine.bpmn.check.names import World
 
 TASKS = frozenset({
     "task", "userTask", "serviceTask", "scriptTask", "sendTask", "receiveTask", "manualTask", "businessRuleTask",
@@ -33,12 +37,38 @@ Element = etree._Element
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormNames:
+    """What a form does with variables.
+
+    Attributes:
+        writes: keys of the fields that a person fills in.
+        reads: ``((field, FEEL, names that the row around it has), …)`` of rules and of what is only shown.
+    """
+
+    writes: frozenset[str] = frozenset()
+    reads: tuple[tuple[str, str, frozenset[str]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionNames:
+    """What a decision does with variables. `writes`: entries of the context it gives; None when they cannot be told."""
+
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
     """What a diagram may refer to, of this deployment and of what is deployed already. None: do not check.
 
     Attributes:
         forms: form ids. job_types: registered handlers. decisions: DMN decision ids. groups: role ids.
+        takes_files: True for the id of a form that has a file field.
         processes: keys of processes; those of the files that are checked together are known anyway.
+        form_names, decision_names: ``{id: what it does with variables}``. job_outputs: ``{job type: variables it gives}``.
+            Where one of the three is None, no name is reported as unknown.
+        deployed: ``{process key: diagram}`` as deployed already; read for the variables that they write, not checked. The files
+            that are checked together come before them.
         policy: ``{rule: severity}`` in place of the rule's own; None silences the rule.
         limit: bytes of one file.
     """
@@ -47,7 +77,12 @@ class CheckContext:
     job_types: frozenset[str] | None = None
     decisions: frozenset[str] | None = None
     processes: frozenset[str] | None = None
+    takes_files: Callable[[str], bool] | None = None
     groups: frozenset[str] | None = None
+    form_names: Mapping[str, FormNames] | None = None
+    decision_names: Mapping[str, DecisionNames] | None = None
+    job_outputs: Mapping[str, frozenset[str]] | None = None
+    deployed: Mapping[str, bytes] = field(default_factory=dict)
     policy: Mapping[str, Severity | None] = field(default_factory=dict)
     limit: int = 4 * 1024 * 1024
 
@@ -57,6 +92,7 @@ class Document:
 
     Attributes:
         together: every document that is checked in the same call, by file; this one is among them.
+        world: the variables of all of them, once a rule has asked.
         duplicates: elements whose id was seen before.
         incoming, outgoing: ``{node: its sequence flows}``, by sourceRef and targetRef alone.
         definitions: ``{event: its event definitions}``, own and referred ones.
@@ -70,6 +106,7 @@ class Document:
         self.file = file
         self.context = context
         self.together: dict[str, Document] = {file: self}
+        self.world: World | None = None
         self.all: list[Element] = []
         self.duplicates: list[Element] = []
         self._kind: dict[Element, str] = {}

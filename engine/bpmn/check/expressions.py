@@ -137,7 +137,7 @@ def _variables(document: Document) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def _compiled(document: Document) -> Iterator[tuple[Written, Expression | FeelSyntaxError]]:
+def compiled(document: Document) -> Iterator[tuple[Written, Expression | FeelSyntaxError]]:
     names = _variables(document)
     for each in written(document):
         if not each.is_expression:
@@ -150,7 +150,7 @@ def _compiled(document: Document) -> Iterator[tuple[Written, Expression | FeelSy
             continue  # no FEEL meaning: EXPR-JUEL tells it
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= 80 else f"{text[:77]}…"
 
@@ -162,10 +162,10 @@ def _short(text: str) -> str:
     mend_en="Correct it; texts stand in double quotes, equality is a single =, write and/or",
 )
 def syntax(document: Document) -> Hits:
-    for each, found in _compiled(document):
+    for each, found in compiled(document):
         if isinstance(found, FeelSyntaxError):
             facts = {
-                "text": _short(each.text), "line": found.line, "column": found.column, "why": found.message, "why_zh": found.zh,
+                "text": short(each.text), "line": found.line, "column": found.column, "why": found.message, "why_zh": found.zh,
             }
             yield Hit(each.element, None, facts, each.line + found.line - 1)
 
@@ -177,11 +177,11 @@ def syntax(document: Document) -> Hits:
     mend_zh="请改用 FEEL 的函数", mend_en="Use a function of FEEL",
 )
 def unknown_function(document: Document) -> Hits:
-    for each, found in _compiled(document):
+    for each, found in compiled(document):
         if isinstance(found, FeelSyntaxError):
             continue
         for name in sorted(found.called_names - BUILTINS.keys()):
-            yield Hit(each.element, None, {"text": _short(each.text), "function": name}, each.line)
+            yield Hit(each.element, None, {"text": short(each.text), "function": name}, each.line)
 
 
 @rule(
@@ -196,14 +196,14 @@ def juel(document: Document) -> Hits:
         feel = _feel_of(each.text)
         if feel:
             facts = {"why": "it is translated", "why_zh": "已自动翻译", "feel": f"= {feel}"}
-            yield Hit(each.element, WARNING, {"text": _short(each.text), **facts}, each.line)
+            yield Hit(each.element, WARNING, {"text": short(each.text), **facts}, each.line)
         else:
             facts = {
                 "why": "it has no meaning in FEEL, for it calls Java or uses its own operators",
                 "why_zh": "在 FEEL 中没有对应(调用 Java 或用了专有运算符)",
                 "feel": 'amount > 1000000 and result = "pass"',
             }
-            yield Hit(each.element, None, {"text": _short(each.text), **facts}, each.line)
+            yield Hit(each.element, None, {"text": short(each.text), **facts}, each.line)
 
 
 def _feel_of(text: str) -> str:
@@ -235,7 +235,7 @@ def timer_value(document: Document) -> Hits:
         try:
             timers.check_bare(kind, each.text.strip(), ZONE)
         except (timers.BadTime, OverflowError, ValueError):
-            yield hit(each.element, text=_short(each.text), what=kind)
+            yield hit(each.element, text=short(each.text), what=kind)
 
 
 @rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
@@ -17,13 +18,13 @@ from engine.bpmn.xml import CAMUNDA
 _RELATED = ("{http://activiti.org/bpmn}", "{http://flowable.org/bpmn}", "{http://camunda.org/schema/zeebe/1.0}")
 
 
-def _nearest(name: str, known: Iterable[str]) -> tuple[str, str]:
+def nearest(name: str, known: Iterable[str]) -> tuple[str, str]:
     """Return advice (zh, en) that names the nearest known name."""
     near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
     return (f";是否想写“{near[0]}”?", f'; did you mean "{near[0]}"?') if near else ("", "")
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     """Return the ids of a comma list; none for an expression."""
     if text.startswith("=") or "${" in text or "#{" in text:
         return []
@@ -65,8 +66,24 @@ def form_unknown(document: Document) -> Hits:
         key = document.camunda(node, "formKey") if document.kind(node) in ("userTask", "startEvent") else ""
         for form in (key, document.property(node, "form")):
             if form and form not in forms and not form.startswith("=") and "${" not in form:
-                zh, en = _nearest(form, forms)
+                zh, en = nearest(form, forms)
                 yield hit(node, form=form, near_zh=zh, near=en)
+
+
+@rule(
+    "FORM-FILE", DRAFT,
+    zh="“{name}”的表单“{form}”有文件字段,但发起和登记事件时没有任务可以保存文件",
+    en='The form "{form}" of "{name}" has a file field, but there is no task yet that could keep the file',
+    mend_zh="请从该表单删去文件字段,改放在后面的用户任务上", mend_en="Take the file field out of this form; ask for the file in a user task that follows",
+)
+def file_before_task(document: Document) -> Hits:
+    takes_files = document.context.takes_files
+    if takes_files is None:
+        return
+    for node in document.each("startEvent", "intermediateCatchEvent", "boundaryEvent", "receiveTask"):
+        for form in (document.camunda(node, "formKey") if document.kind(node) == "startEvent" else "", document.property(node, "form")):
+            if form and takes_files(form):
+                yield hit(node, form=form)
 
 
 @rule(
@@ -82,9 +99,9 @@ def group_unknown(document: Document) -> Hits:
         kind = document.kind(element)
         text = {"process": "candidateStarterGroups", "userTask": "candidateGroups"}.get(kind)
         given = document.camunda(element, text) if text else document.property(element, "candidateGroups")
-        for group in _words(given):
+        for group in words(given):
             if group not in groups:
-                zh, en = _nearest(group, groups)
+                zh, en = nearest(group, groups)
                 yield hit(element, group=group, near_zh=zh, near=en)
 
 
@@ -139,7 +156,7 @@ def job_type_unknown(document: Document) -> Hits:
     for task in document.each("serviceTask", "sendTask", "businessRuleTask"):
         topic = document.camunda(task, "topic")
         if topic and topic not in known and not topic.startswith("=") and "${" not in topic:
-            zh, en = _nearest(topic, known)
+            zh, en = nearest(topic, known)
             yield hit(task, topic=topic, near_zh=zh, near=en)
 
 
@@ -166,7 +183,7 @@ def decision_unknown(document: Document) -> Hits:
     for task in document.each("businessRuleTask"):
         decision = document.camunda(task, "decisionRef")
         if decision and decision not in known:
-            zh, en = _nearest(decision, known)
+            zh, en = nearest(decision, known)
             yield hit(task, decision=decision, near_zh=zh, near=en)
 
 
@@ -189,7 +206,7 @@ def call_unknown(document: Document) -> Hits:
         key = (activity.get("calledElement") or "").strip()
         if not key or key in known or key in here or document.find(key) is not None:
             continue
-        zh, en = _nearest(key, known | here)
+        zh, en = nearest(key, known | here)
         yield hit(activity, process=key, near_zh=zh, near=en)
 
 
@@ -235,11 +252,13 @@ def _is_retries(text: str) -> bool:
 @rule(
     "FIELD-SEPARATION", DRAFT,
     zh="“{name}”的 separateFrom 指向“{other}”,{why_zh}", en='separateFrom of "{name}" points at "{other}", which {why}',
-    mend_zh="请填写本文件中用户任务的标识,逗号分隔", mend_en="Write ids of user tasks of this file, comma separated",
+    mend_zh="请填写本文件中用户任务的标识,或 流程.元素,逗号分隔", mend_en="Write ids of user tasks of this file, or process.element, comma separated",
 )
 def separation(document: Document) -> Hits:
     for task in document.each("userTask"):
-        for other in _words(document.property(task, "separateFrom")):
+        for other in words(document.property(task, "separateFrom")):
+            if re.fullmatch(r"[\w-]+\.[\w-]+", other):
+                continue  # a user task of another process of the same case, maybe of one that is not deployed yet
             target = document.find(other)
             if target is None:
                 yield hit(task, other=other, why="does not exist", why_zh="它不存在")
@@ -350,7 +369,7 @@ def unknown_name(document: Document) -> Hits:
     for element, name, is_attribute in _camunda_names(document):
         known = _ATTRIBUTES if is_attribute else _ELEMENTS | CHILDREN.keys()
         if name not in known | WITHOUT_EFFECT | FOREIGN_CODE:
-            zh, en = _nearest(name, known)
+            zh, en = nearest(name, known)
             yield hit(element, field=name, near_zh=zh, near=en)
 
 
@@ -364,7 +383,7 @@ def unknown_property(document: Document) -> Hits:
         for name in document.properties(element):
             if name in _PROPERTIES or document.camunda(element, "topic"):  # a handler is given every property
                 continue
-            zh, en = _nearest(name, _PROPERTIES)
+            zh, en = nearest(name, _PROPERTIES)
             yield hit(element, field=name, near_zh=zh, near=en)
 
 

@@ -75,6 +75,24 @@ export function typeName(element) {
   );
 }
 
+/** Show an element in the middle, near enough to read; nothing beyond the diagram's edge where the diagram is larger than the view. */
+export function closeUp(viewer, id, scale) {
+  const canvas = viewer.get('canvas');
+  const element = viewer.get('elementRegistry').get(id);
+  const { inner, outer } = canvas.viewbox();
+  if (!element || !outer.width) return;
+  const along = (middle, start, length, view) =>
+    length < view ? start - (view - length) / 2 : Math.min(Math.max(middle - view / 2, start), start + length - view);
+  const width = outer.width / scale;
+  const height = outer.height / scale;
+  canvas.viewbox({
+    x: along(element.x + element.width / 2, inner.x - 24, inner.width + 48, width),
+    y: along(element.y + element.height / 2, inner.y - 24, inner.height + 48, height),
+    width,
+    height,
+  });
+}
+
 /** Bring an element into view, on its own plane when it is inside a collapsed sub-process. */
 export function reveal(viewer, id, { select = true } = {}) {
   const element = viewer.get('elementRegistry').get(id);

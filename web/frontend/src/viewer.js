@@ -3,7 +3,7 @@
  *
  * Draws into `#viewer`. Config: {diagrams: [{key, name, version, xmlUrl}], tokens, incidents, done: {key: {element: count}}}.
  */
-import { calledKey, createViewer, Decoration, elementName, fit, reveal, typeName, zoomButtons } from './canvas.js';
+import { calledKey, closeUp, createViewer, Decoration, elementName, fit, reveal, typeName, zoomButtons } from './canvas.js';
 import { h } from './dom.js';
 import { config, fetchText, run } from './page.js';
 import { say } from './words/index.js';
@@ -12,14 +12,22 @@ import './viewer.css';
 const root = document.getElementById('viewer');
 const views = new Map(); // key -> {viewer, decoration, panel, list, tab, loaded}
 let current = null;
+const READABLE = 0.75; // below this zoom labels cannot be read
 
 const counts = (kind, key) => Object.entries(config[kind]?.[key] ?? {}).filter(([, n]) => n > 0);
 const total = (kind, key) => counts(kind, key).reduce((sum, [, n]) => sum + n, 0);
 const diagramOf = key => config.diagrams.find(d => d.key === key);
 
+/** The diagrams as their tabs stand: the instance's own, then those where something goes on, then the others. */
+const inOrder = () => {
+  const [own, ...called] = config.diagrams;
+  const busy = called.filter(d => total('tokens', d.key) + total('incidents', d.key) > 0);
+  return [own, ...busy, ...called.filter(d => !busy.includes(d))];
+};
+
 function build() {
   const many = config.diagrams.length > 1;
-  const tabs = config.diagrams.map(({ key, name, version }) => {
+  const tabs = inOrder().map(({ key, name, version }) => {
     const active = total('tokens', key);
     const broken = total('incidents', key);
     const tab = h(
@@ -32,9 +40,10 @@ function build() {
         'aria-selected': 'false',
         tabIndex: -1,
         onclick: () => show(key),
+        title: say('version', { n: version }),
       },
       name || key,
-      h('span', { class: 'sub' }, say('version', { n: version })),
+      !many && h('span', { class: 'sub' }, say('version', { n: version })),
       active > 0 && h('span', { class: 'count', title: say('tokens.count', { n: active }) }, active),
       broken > 0 && h('span', { class: 'count bad', title: say('incidents.count', { n: broken }) }, broken),
     );
@@ -57,8 +66,9 @@ function build() {
   tablist.addEventListener('keydown', event => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step || !many) return;
-    const index = config.diagrams.findIndex(d => d.key === current) + step;
-    const next = config.diagrams[(index + config.diagrams.length) % config.diagrams.length].key;
+    const order = inOrder();
+    const index = order.findIndex(d => d.key === current) + step;
+    const next = order[(index + order.length) % order.length].key;
     show(next);
     views.get(next).tab.focus();
   });
@@ -117,7 +127,7 @@ async function load(key, view) {
   view.viewer = createViewer(view.canvas, { embedded: true });
   const { viewer } = view;
   await viewer.importXML(await fetchText(diagramOf(key).xmlUrl));
-  fit(viewer);
+  begin(viewer, key);
   view.decoration = new Decoration(viewer);
   decorate(key, view);
   viewer.on('element.click', ({ element }) => {
@@ -127,15 +137,40 @@ async function load(key, view) {
   fillList(key, view);
 }
 
+/** Show all of a diagram; of one too large to be read that way, the place where something goes on. */
+function begin(viewer, key) {
+  const canvas = viewer.get('canvas');
+  fit(viewer);
+  const place = placesOf(viewer, key)[0];
+  if (canvas.zoom() < READABLE && place) closeUp(viewer, place, READABLE);
+}
+
+// A phone that is turned, a window that is pulled: begin anew, unless the reader has gone somewhere in the drawing.
+let moved = false;
+const hand = () => {
+  moved = true;
+};
+root.addEventListener('pointerdown', hand);
+root.addEventListener('wheel', hand, { passive: true });
+root.addEventListener('keydown', hand);
+new ResizeObserver(() => {
+  const view = views.get(current);
+  if (!view?.decoration || !view.canvas.clientWidth) return;
+  view.viewer.get('canvas').resized();
+  if (!moved) begin(view.viewer, current);
+}).observe(root);
+
 /** How often a gateway was passed tells nobody anything. */
 const countable = (viewer, id) => !/Gateway$/.test(viewer.get('elementRegistry').get(id)?.type ?? 'Gateway');
+
+/** Elements where something goes on, those that are stuck first. */
+const placesOf = (viewer, key) =>
+  [...counts('incidents', key), ...counts('tokens', key)].map(([id]) => id).filter(id => viewer.get('elementRegistry').get(id));
 
 /** Go to the next place where something is going on, near enough to read. */
 function locate() {
   const { viewer } = views.get(current);
-  const places = [...counts('incidents', current), ...counts('tokens', current)]
-    .map(([id]) => id)
-    .filter(id => viewer.get('elementRegistry').get(id));
+  const places = placesOf(viewer, current);
   if (!places.length) return;
   const next = places[(places.indexOf(viewer.get('selection').get()[0]?.id) + 1) % places.length];
   if (viewer.get('canvas').zoom() < 0.8) viewer.get('canvas').zoom(0.9);

@@ -51,7 +51,7 @@ export function fold(events, index) {
     }
     const incidents = `${event.token} ${event.element}`;
     if (open.delete(incidents)) close(event);
-    if (word !== 'joined') add(at(event.process)[word], event.element, 1);
+    if (word !== 'joined' && !instances.has(event.token)) add(at(event.process)[word], event.element, 1);
   };
   const close = event => {
     const { incidents } = at(event.process);

@@ -1,1 +1,0 @@
-import("./shared-b5bb7b6bdd.js");import("./viewer-part-32a6324ac0.js");
