@@ -190,6 +190,9 @@ class DecisionEvaluated(ElementEvent):
 # ------------------------------------------------------------------------------------------------------------- user tasks
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserTaskCreated(ElementEvent):
+    """`properties` may quote variables and stand behind the commitment; logs of before have them in the open part."""
+
+    payload: ClassVar[tuple[str, ...]] = ("properties",)
     name: str
     form: str | None
     assignee: str | None

@@ -404,12 +404,15 @@ def read_form(data: bytes, name: str = "") -> Form:
     problems = _Problems()
     try:
         raw = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number of thousands of digits, endless nesting
         raise InvalidForm(name, ((f"不是有效的 JSON:{error}", f"not valid JSON: {error}"),)) from error
     if not isinstance(raw, dict) or not isinstance(raw.get("components"), list):
         raise InvalidForm(name, (("缺少 components 列表。", "there is no list “components”."),))
     keys: set[str] = set()
-    components = _components(raw["components"], problems, keys, "")
+    try:
+        components = _components(raw["components"], problems, keys, "")
+    except RecursionError:
+        raise InvalidForm(name, (("组件嵌套过深。", "components are nested too deep."),)) from None
     identifier = raw.get("id")
     if not isinstance(identifier, str) or not identifier:
         problems.add("缺少表单编号 id。", "the form has no id.")
@@ -424,7 +427,7 @@ def _components(raw: list[Any], problems: _Problems, keys: set[str], prefix: str
 
 
 def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Component | None:
-    if not isinstance(raw, dict) or raw.get("type") not in TYPES:
+    if not isinstance(raw, dict) or not isinstance(raw.get("type"), str) or raw["type"] not in TYPES:
         kind = raw.get("type") if isinstance(raw, dict) else raw
         problems.add(f"不支持的组件类型“{kind}”。可用:{'、'.join(sorted(TYPES))}。", f"component type “{kind}” is not supported; use one of {', '.join(sorted(TYPES))}.")
         return None
@@ -451,17 +454,14 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
         problems.add(f"“{shown}”:subtype 须为 date、time 或 datetime。", f"“{shown}”: subtype must be date, time or datetime.")
     options = tuple(
         Option(value=str(_dict(v).get("value", "")), label=str(_dict(v).get("label") or _dict(v).get("value", "")))
-        for v in raw.get("values") or ()
+        for v in _list(raw.get("values"))
     )
     if kind in ("select", "radio", "checklist") and not options:
         problems.add(f"“{shown}”没有可选值 values。", f"“{shown}” has no values to choose from.")
     pattern = validate.get("pattern")
-    if pattern is not None:
-        try:
-            regex.compile(str(pattern))
-        except regex.error as error:
-            problems.add(f"“{shown}”:pattern 有误:{error}", f"“{shown}”: bad pattern: {error}")
-    nested = _components(raw.get("components") or [], problems, keys, prefix if kind == "group" else f"{prefix}{key}.")
+    if pattern is not None and (why := _bad_pattern(str(pattern))) is not None:
+        problems.add(f"“{shown}”:pattern 有误:{why}", f"“{shown}”: bad pattern: {why}")
+    nested = _components(_list(raw.get("components")), problems, keys, prefix if kind == "group" else f"{prefix}{key}.")
     if kind in ("group", "dynamiclist") and not nested:
         problems.add(f"“{shown}”没有内容。", f"“{shown}” is empty.")
     return Component(
@@ -470,14 +470,14 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
         required=validate.get("required") is True, required_if=_expression(properties.get("requiredIf"), shown, problems),
         readonly=raw.get("readonly") is True or raw.get("disabled") is True, default=raw.get("defaultValue"),
         minimum=_decimal(validate.get("min"), shown, problems), maximum=_decimal(validate.get("max"), shown, problems),
-        min_length=validate.get("minLength"), max_length=validate.get("maxLength"),
+        min_length=_count(validate.get("minLength"), shown, problems), max_length=_count(validate.get("maxLength"), shown, problems),
         pattern=None if pattern is None else str(pattern), pattern_message=str(validate.get("patternErrorMessage") or ""),
-        decimal_digits=raw.get("decimalDigits"), subtype=subtype, options=options, multiple=raw.get("multiple", True) is not False,
+        decimal_digits=_count(raw.get("decimalDigits"), shown, problems), subtype=subtype, options=options, multiple=raw.get("multiple", True) is not False,
         accept=tuple(a.strip().lower() for a in str(raw.get("accept") or "").split(",") if a.strip()),
         rule=_expression(properties.get("rule"), shown, problems), rule_message=str(properties.get("ruleMessage") or ""),
         rule_message_en=str(properties.get("ruleMessageEn") or ""), price_field=str(properties.get("priceField")).lower() == "true",
         source=str(raw.get("dataSource") or "").removeprefix("=").strip(),
-        columns=tuple(Option(value=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", ""))) for c in raw.get("columns") or ()),
+        columns=tuple(Option(value=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", ""))) for c in _list(raw.get("columns"))),
         components=nested,
     )
 
@@ -486,14 +486,48 @@ def _dict(raw: Any) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
+def _list(raw: Any) -> list[Any]:
+    return raw if isinstance(raw, list) else []
+
+
+def _count(raw: Any, shown: str, problems: _Problems) -> int | None:
+    if raw is None or (isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw <= _LIMIT_TEXT):
+        return raw
+    said = _shown(raw)
+    problems.add(f"“{shown}”:“{said}”须为 0 至 {_LIMIT_TEXT} 的整数。", f"“{shown}”: “{said}” must be a whole number from 0 to {_LIMIT_TEXT}.")
+    return None
+
+
+def _bad_pattern(pattern: str) -> str | None:
+    """Return why a pattern cannot be used, or None. Compiling one with huge counts takes for ever, and no limit of time helps."""
+    weight = 1
+    for count in _COUNTS.findall(pattern):
+        weight *= max(int(count[:9]), 1)
+    if len(pattern) > _LIMIT_PATTERN or weight > _LIMIT_COUNTS:
+        return f"at most {_LIMIT_PATTERN} characters, and counts such as {{1000}} below {_LIMIT_COUNTS} when multiplied"
+    try:
+        regex.compile(pattern)
+    except (regex.error, RecursionError, OverflowError, MemoryError) as error:
+        return str(error)
+    return None
+
+
+_LIMIT_PATTERN, _LIMIT_COUNTS = 500, 100_000
+_COUNTS = regex.compile(r"(?<=\{\s*|\{\s*\d*\s*,\s*)\d+")
+
+
 def _decimal(raw: Any, shown: str, problems: _Problems) -> Decimal | None:
     if raw is None:
         return None
     try:
-        return Decimal(str(raw))
+        bound = Decimal(_digits(raw))
+        if not bound.is_finite() or abs(bound.adjusted()) > 34:
+            raise InvalidOperation
     except InvalidOperation:
-        problems.add(f"“{shown}”:界限“{raw}”不是数字。", f"“{shown}”: the bound “{raw}” is not a number.")
+        said = _shown(raw)
+        problems.add(f"“{shown}”:界限“{said}”不是数字。", f"“{shown}”: the bound “{said}” is not a number.")
         return None
+    return bound
 
 
 def _expression(text: Any, shown: str, problems: _Problems) -> Expression | None:

@@ -14,6 +14,7 @@ from engine.feel.errors import FeelLimit
 from engine.feel.run import Run
 
 _MAX_PATTERN = 2000
+_MAX_COUNTS = 100_000  # multiplied: they may stand within each other
 _MAX_GROUPS = 30  # within each other; `regex` recurses
 _ESCAPED = frozenset("nrtsSdDwWiIcCpP\\|.?*+(){}[]^$-123456789")
 _CLASSES = {"i": r"[\p{L}_:]", "I": r"[^\p{L}_:]", "c": r"[\w.:\-]", "C": r"[^\w.:\-]"}
@@ -27,6 +28,11 @@ def compile_pattern(pattern: str, flags: str) -> Any:
     """
     if not set(flags) <= set("smixq") or len(pattern) > _MAX_PATTERN:
         return None
+    weight = 1
+    for count in re.findall(r"(?<=[{,])\d+(?=[,}])", pattern):
+        weight *= max(int(count[:9]), 1)
+    if weight > _MAX_COUNTS and "q" not in flags:
+        return None  # `regex` writes counted parts out when it compiles, and no limit of time helps against that
     mode = regex.V1
     for letter, bit in (("s", regex.S), ("m", regex.M), ("i", regex.I)):
         if letter in flags:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from engine.feel import FeelLimit, FeelSyntaxError, compile_expression, compile_unary_tests
 from engine.feel.parser import KEYWORDS
+from engine.feel.patterns import compile_pattern
 
 NOW = datetime(2026, 12, 1, 1, 30, tzinfo=UTC)
 
@@ -191,3 +192,9 @@ def test_any_operation_on_any_types_has_a_value(a: str, first: str, b: str, seco
     outcome(f"{a} {first} {b} {second} {c}")
     outcome(f"({a} {first} {b})[{c}]")
     outcome(f"for x in {a} return x {first} {b}")
+
+
+@pytest.mark.parametrize("pattern", ["(a{9999}){9999}", "((a{999}){999}){999}", "((a|b){99,9999}){99}"])
+def test_a_pattern_that_would_compile_for_ever_is_no_pattern(pattern: str) -> None:
+    assert compile_pattern(pattern, "") is None
+    assert compile_pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}", "") is not None
