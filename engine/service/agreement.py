@@ -88,7 +88,7 @@ def _break(instance_id: int, what: str, one: Any, other: Any) -> Break:
         names = _differing(one, other)
         one, other = names, "—"
     return Break(
-        instance_id=InstanceId(instance_id), seq=0, kind="agreement", zh=f"{zh}不符:{_told(one)};历史为 {_told(other)}。",
+        instance_id=InstanceId(instance_id), seq=0, kind="agreement", zh=f"{zh}不符：{_told(one)}；历史为 {_told(other)}。",
         en=f"{en}: {_told(one)}, but by the history {_told(other)}.",
     )  # fmt: skip
 
