@@ -265,4 +265,4 @@ def test_what_is_no_safe_bpmn_file_is_refused_in_both_languages(
         function(xml)
 
     assert isinstance(refused.value, EngineError)
-    assert refused.value.text("zh").startswith("无法读取流程图文件:")
+    assert refused.value.text("zh").startswith("无法读取流程图文件：")
