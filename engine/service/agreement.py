@@ -9,7 +9,8 @@ from engine.bpmn import open_elements, visible_variables
 from engine.history import InstanceView, Sealed, fold, unseal
 from engine.model import Break, InstanceId, InstanceStatus
 from engine.service.runtime import Runtime
-from engine.store import chain, instances
+from engine.service.turn import mark_of
+from engine.store import chain, instances, messages
 from engine.store.database import Session, micros_or_none
 
 
@@ -29,16 +30,18 @@ def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple
         ("有无执行状态 state present", row.state is not None, not ended),
         ("停留位置 positions", {t for t, e in live.items() if not e.is_subscription}, {*view.positions, *view.arrivals}),
         ("待办任务 open tasks of the state", {t for t, e in live.items() if e.kind == "userTask" and e.state == "ready"}, set(view.tasks)),
-        *_tasks(session, instance_id, view, suspended=suspended),
+        *_tasks(session, instance_id, view),
         *_work(session, instance_id, view, set(live), suspended=suspended),
     ]
+    subscriptions = mark_of(messages.of_instance(session, instance_id))
+    found.append(("订阅 subscriptions", subscriptions, row.subscriptions_mark))
     if row.state is not None and None in view.variables:
         found.append(("变量 variables", visible_variables(definition, row.state), view.variables[None]))
     # amounts must not stand in a report: of variables only the names are told
     return tuple(_break(instance_id, what, one, other) for what, one, other in found if one != other)
 
 
-def _tasks(session: Session, instance_id: int, view: InstanceView, *, suspended: bool) -> Iterator[tuple[str, Any, Any]]:
+def _tasks(session: Session, instance_id: int, view: InstanceView) -> Iterator[tuple[str, Any, Any]]:
     rows = session.rows(
         "select id, token, element, name, assignee, due_at, deadline_at, state, candidate_groups, candidate_users from user_task"
         " where instance_id = ? and ended_at is null",
@@ -52,11 +55,11 @@ def _tasks(session: Session, instance_id: int, view: InstanceView, *, suspended:
             for t in view.tasks.values()
         },
     )
-    state = "suspended" if suspended else "open"
-    yield "任务状态 state of user_task", {r[1]: r[7] for r in rows}, {r[1]: state for r in rows}
+    still = {r[1]: view.is_suspended(r[1]) for r in rows}
+    yield "任务状态 state of user_task", {r[1]: r[7] for r in rows}, {t: "suspended" if s else "open" for t, s in still.items()}
     for id, token, _element, _name, assignee, _due, _deadline, _state, groups, users in rows:
         offered = {p for (p,) in session.rows("select principal from user_task_candidate where task_id = ?", (id,))}
-        free = assignee is None and not suspended
+        free = assignee is None and not still[token]
         wanted = {f"g:{g}" for g in groups.split(",") if g} | {f"u:{u}" for u in users.split(",") if u}
         yield f"任务 {token} 的候选 user_task_candidate", offered, wanted if free else set()
     ended = session.value(
@@ -70,14 +73,16 @@ def _tasks(session: Session, instance_id: int, view: InstanceView, *, suspended:
 
 
 def _work(session: Session, instance_id: int, view: InstanceView, live: set[int], *, suspended: bool) -> Iterator[tuple[str, Any, Any]]:
-    timers = {t: due for t, due in session.rows("select token, due_at from job where instance_id = ? and kind = 'timer'", (instance_id,))}
-    yield "定时 timers", set(timers), set(map(int, view.timers))
+    timers = {t for (t,) in session.rows("select token from job where instance_id = ? and kind = 'timer'", (instance_id,))}
+    rows, known = timers, set(map(int, view.timers))
+    stands_still = suspended or bool(view.suspenders)  # durations that stand still have no row
+    yield "定时 timers", rows, rows & known if stands_still else known
     services = {t for (t,) in session.rows("select token from job where instance_id = ? and kind = 'service'", (instance_id,))}
     yield "没有位置的机器任务 jobs without a position", services - set(map(int, view.positions)), set()
     held = {bool(h) for (h,) in session.rows("select distinct held from job where instance_id = ? and kind in ('timer', 'service')", (instance_id,))}
     yield "挂起标记 held jobs", held - {suspended}, set()
-    waiting = {t for (t,) in session.rows("select token from subscription where instance_id = ?", (instance_id,))}
-    yield "没有位置的订阅 subscriptions without a token", waiting - live, set()
+    waiting = messages.of_instance(session, instance_id)
+    yield "没有位置的订阅 subscriptions without a token", {int(s.token) for s in waiting} - live, set()
     incidents = session.rows("select coalesce(token, 0) from incident where instance_id = ? and resolved_at is null", (instance_id,))
     yield "异常 incidents", {t for (t,) in incidents}, set(map(int, view.incidents))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.model import SYSTEM, InstanceId
-from tests.bpmn.build import boundary, catch, diagram, end, event, parallel, process, service, start, timer, user
+from tests.bpmn.build import boundary, catch, diagram, end, event, exclusive, parallel, process, service, start, timer, user
 from tests.faults.work import REGISTRY
 from tests.service.house import House
 
@@ -19,7 +19,7 @@ from tests.service.house import House
 DIAGRAM = diagram(
     process(
         start(), parallel("f"), user("a"), boundary("late", "a", timer("timeDuration", "PT1H")), service("w"), catch("heard", event("message", "mA")),
-        parallel("j"), user("b"), end(), "s>f", "f>a", "f>w", "f>heard", "heard>j", "a>j", "late>j", "w>j", "j>b", "b>e",
+        exclusive("or"), parallel("j"), user("b"), end(), "s>f", "f>a", "f>w", "f>heard", "a>or", "late>or", "or>j", "heard>j", "w>j", "j>b", "b>e",
     )
 )  # fmt: skip
 ROUNDS = 4
