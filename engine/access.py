@@ -118,7 +118,7 @@ def require(actor: Actor, action: Platform) -> None:
     """Raise `AccessDenied` unless `may`."""
     if not may(actor, action):
         allowed = "、".join(sorted(GROUPS[g].zh for g in _PLATFORM[action]))
-        raise AccessDenied(action=_PLATFORM_ZH[action], reason=f"需要角色:{allowed}")
+        raise AccessDenied(action=_PLATFORM_ZH[action], reason=f"需要角色：{allowed}")
 
 
 def is_candidate(actor: Actor, task: UserTask) -> bool:
@@ -146,9 +146,9 @@ def require_work_on(actor: Actor, task: UserTask) -> None:
     if may_work_on(actor, task):
         return
     if task.assignee is not None:
-        raise AccessDenied(action=f"办理任务“{task.name}”", reason="它已由他人领取。请联系领取人退回,或由主管转派。")
+        raise AccessDenied(action=f"办理任务“{task.name}”", reason="它已由他人领取。请联系领取人退回，或由主管转派。")
     groups = "、".join(sorted(GROUPS[g].zh if g in GROUPS else g for g in task.candidate_groups)) or "指定人员"
-    raise AccessDenied(action=f"办理任务“{task.name}”", reason=f"它分配给:{groups}。")
+    raise AccessDenied(action=f"办理任务“{task.name}”", reason=f"它分配给：{groups}。")
 
 
 def require_release(actor: Actor, task: UserTask) -> None:
@@ -178,7 +178,7 @@ def require_start(actor: Actor, name: str, starter_groups: Iterable[str]) -> Non
     groups = tuple(starter_groups)
     if not may_start(actor, groups):
         allowed = "、".join(sorted(GROUPS[g].zh if g in GROUPS else g for g in {*groups, "process_owner"}))
-        raise AccessDenied(action=f"发起“{name}”", reason=f"可以发起的角色:{allowed}")
+        raise AccessDenied(action=f"发起“{name}”", reason=f"可以发起的角色：{allowed}")
 
 
 def may_see_instance(actor: Actor, *, started_by: str, participants: Iterable[str], groups: Iterable[str]) -> bool:
@@ -196,7 +196,7 @@ def may_see_instance(actor: Actor, *, started_by: str, participants: Iterable[st
 
 def require_cancel(actor: Actor) -> None:
     if not (is_system(actor) or actor.groups & CANCELLERS):
-        raise AccessDenied(action="取消、挂起或恢复流程", reason="需要角色:" + "、".join(sorted(GROUPS[g].zh for g in CANCELLERS)))
+        raise AccessDenied(action="取消、挂起或恢复流程", reason="需要角色：" + "、".join(sorted(GROUPS[g].zh for g in CANCELLERS)))
 
 
 def may_send(actor: Actor, subscription: Subscription) -> bool:

@@ -20,7 +20,7 @@ class CalendarTooShort(EngineError):
     """The holidays of a year are not announced or not installed yet."""
 
     code = "calendar_too_short"
-    zh = "{year} 年的节假日安排尚未公布或尚未更新,无法计算工作日。公布后请更新日历数据。"
+    zh = "{year} 年的节假日安排尚未公布或尚未更新，无法计算工作日。公布后请更新日历数据。"
     en = "The holidays of {year} are not announced yet, so working days cannot be counted. Update the calendar data once they are."
 
 

@@ -135,7 +135,7 @@ def worker(data: Path | None) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
     with _engine(dispatching=True, **({"data": data} if data else {})) as engine:
-        click.echo("worker 已启动,按 Ctrl-C 停止 (running; Ctrl-C stops it)")
+        click.echo("worker 已启动，按 Ctrl-C 停止 (running; Ctrl-C stops it)")
         while not stop.wait(30):
             health = engine.audit.health()
             if not health.ok:
@@ -154,7 +154,7 @@ def deploy(paths: tuple[Path, ...], name: str, data: Path | None) -> None:
     for definition in made.definitions:
         click.echo(f"{definition.key} 第 {definition.version} 版 {definition.name} (version {definition.version})")
     if not made.definitions:
-        click.echo("没有变化,未产生新版本 (nothing changed, no new version)")
+        click.echo("没有变化，未产生新版本 (nothing changed, no new version)")
 
 
 @main.command(epilog="psmflow check processes/psm050_bidding/psm050_bidding.bpmn\npsmflow check processes --json")
@@ -182,7 +182,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
     else:
         _tell_findings(found)
         diagrams = sum(name.endswith(".bpmn") for name in given)
-        click.echo(f"{diagrams} 个流程图:{refused} 个必须更正的问题,{len(found) - refused} 个提示 "
+        click.echo(f"{diagrams} 个流程图：{refused} 个必须更正的问题，{len(found) - refused} 个提示 "
                    f"({diagrams} diagrams: {refused} problems, {len(found) - refused} hints)")
     sys.exit(1 if refused else 0)
 
@@ -226,7 +226,7 @@ def rehearse(path: Path, scenario_file: Path | None, as_json: bool, timeline: bo
         click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
     else:
         c = report.coverage
-        click.echo(f"覆盖:节点 {c.nodes_covered}/{c.nodes},连线 {c.flows_covered}/{c.flows} (coverage of nodes and flows)")
+        click.echo(f"覆盖：节点 {c.nodes_covered}/{c.nodes},连线 {c.flows_covered}/{c.flows} (coverage of nodes and flows)")
         for name in c.missing:
             click.echo(f"  未覆盖 {name}")
     sys.exit(0 if report.passed else 1)
@@ -264,8 +264,8 @@ def verify(instance: int | None, data: Path | None) -> None:
         broken = engine.audit.verify(InstanceId(instance) if instance is not None else None)
         checked = engine.audit.last_checked
     for b in broken:
-        click.echo(f"实例 {b.instance_id} 第 {b.seq} 条:{b.zh} ({b.en})")
-    click.echo(f"{checked.instances} 个实例、{checked.events} 条记录,{len(broken)} 处不符,用时 {time.monotonic() - started:.1f} 秒 "
+        click.echo(f"实例 {b.instance_id} 第 {b.seq} 条：{b.zh} ({b.en})")
+    click.echo(f"{checked.instances} 个实例、{checked.events} 条记录，{len(broken)} 处不符，用时 {time.monotonic() - started:.1f} 秒 "
                f"({checked.instances} instances, {checked.events} events, {len(broken)} breaks)")
     sys.exit(1 if broken else 0)
 
@@ -296,7 +296,7 @@ def incidents(as_json: bool, data: Path | None) -> None:
         return
     for i in found:
         click.echo(f"{i.id}  {i.opened_at:%Y-%m-%d %H:%M}Z  {i.process}.{i.element}  {i.title}\n    {i.kind}: {i.message}")
-    click.echo(f"{len(found)} 个未处理的异常;修正原因后用 psmflow retry ID 重试 ({len(found)} open incidents)")
+    click.echo(f"{len(found)} 个未处理的异常；修正原因后用 psmflow retry ID 重试 ({len(found)} open incidents)")
 
 
 @main.command(epilog="psmflow retry 123456789 --reason 邮件服务器已恢复")
@@ -327,7 +327,7 @@ def add_user(user_id: str, name: str, groups: tuple[str, ...], mail: str, passwo
     """Add a person with roles."""
     with _engine(**({"data": data} if data else {})) as engine:
         engine.people.add_user(SYSTEM, user_id, name, password, frozenset(groups), mail)
-    click.echo(f"已添加 {user_id} {name}:{'、'.join(GROUPS[g].zh for g in groups)} (added)")
+    click.echo(f"已添加 {user_id} {name}：{'、'.join(GROUPS[g].zh for g in groups)} (added)")
 
 
 @main.command(epilog="psmflow backup /srv/backup/psmflow-2026-11-21.db")

@@ -35,14 +35,14 @@ class EngineError(Exception):
 class NotFound(EngineError, LookupError):
     code = "not_found"
     status = 404
-    zh = "找不到{what} {id}。请检查编号,或从列表中重新打开。"
+    zh = "找不到{what} {id}。请检查编号，或从列表中重新打开。"
     en = "There is no {what} {id}. Check the number, or open it again from the list."
 
 
 class AccessDenied(EngineError, PermissionError):
     code = "access_denied"
     status = 403
-    zh = "您没有权限{action}:{reason}"
+    zh = "您没有权限{action}：{reason}"
     en = "You may not {action}: {reason}"
 
 
@@ -51,7 +51,7 @@ class TaskNotOpen(EngineError):
 
     code = "task_not_open"
     status = 409
-    zh = "任务“{name}”已不再开放({state})。请回到待办查看当前任务,您填写的内容没有提交。"
+    zh = "任务“{name}”已不再开放({state})。请回到待办查看当前任务，您填写的内容没有提交。"
     en = "The task “{name}” is no longer open ({state}). See your inbox for what is open now; your values were not submitted."
 
 
@@ -59,13 +59,13 @@ class TaskTooLate(TaskNotOpen):
     """A deadline passed before the completion arrived."""
 
     code = "task_too_late"
-    zh = "任务“{name}”的期限已过,系统已按图中的到期路径处理。您填写的内容没有提交;请联系流程负责人。"
+    zh = "任务“{name}”的期限已过，系统已按图中的到期路径处理。您填写的内容没有提交；请联系流程负责人。"
     en = "The deadline of “{name}” has passed and the diagram's overdue path was taken. Your values were not submitted; ask the process owner."
 
 
 class TaskSuspended(TaskNotOpen):
     code = "task_suspended"
-    zh = "任务“{name}”所在的流程已挂起,恢复后才能办理。"
+    zh = "任务“{name}”所在的流程已挂起，恢复后才能办理。"
     en = "The process of “{name}” is suspended; the task can be completed once it is resumed."
 
 
@@ -74,7 +74,7 @@ class StalePage(EngineError):
 
     code = "stale_page"
     status = 409
-    zh = "页面打开之后{what}已被更改。请刷新页面核对后再提交;您填写的内容仍保留在此页。"
+    zh = "页面打开之后{what}已被更改。请刷新页面核对后再提交；您填写的内容仍保留在此页。"
     en = "{what} was changed after this page was loaded. Reload, compare, and submit again; what you typed is still on this page."
 
 
@@ -83,7 +83,7 @@ class InvalidValues(EngineError):
 
     code = "invalid_values"
     status = 422
-    zh = "有 {count} 处填写不符合要求,请按提示更正。"
+    zh = "有 {count} 处填写不符合要求，请按提示更正。"
     en = "{count} values are not acceptable; correct them as marked."
 
     def __init__(self, problems: dict[str, tuple[str, str]]) -> None:
@@ -94,7 +94,7 @@ class InvalidValues(EngineError):
 class FileRefused(EngineError):
     code = "file_refused"
     status = 422
-    zh = "文件“{name}”未被接受:{reason}"
+    zh = "文件“{name}”未被接受：{reason}"
     en = "The file “{name}” was not accepted: {reason_en}"
 
 
@@ -103,7 +103,7 @@ class InvalidDiagram(EngineError):
 
     code = "invalid_diagram"
     status = 422
-    zh = "部署被拒绝:发现 {count} 个必须更正的问题。第一个:{first}"
+    zh = "部署被拒绝：发现 {count} 个必须更正的问题。第一个：{first}"
     en = "The deployment was refused: {count} problems must be mended. The first: {first_en}"
 
     def __init__(self, findings: tuple[object, ...], count: int, first: str, first_en: str) -> None:
@@ -116,14 +116,14 @@ class NoReceiver(EngineError):
 
     code = "no_receiver"
     status = 404
-    zh = "没有流程实例在等待消息“{name}”(关联键:{key})。请检查消息名和关联键,或等实例到达该步骤后再发。"
+    zh = "没有流程实例在等待消息“{name}”(关联键：{key})。请检查消息名和关联键，或等实例到达该步骤后再发。"
     en = "No process instance waits for the message “{name}” (correlation key: {key}). Check both, or send it again once the instance has arrived there."
 
 
 class AmbiguousReceiver(EngineError):
     code = "ambiguous_receiver"
     status = 409
-    zh = "有 {count} 个实例在等待消息“{name}”(关联键:{key}),消息只能送达一个。请给出实例编号。"
+    zh = "有 {count} 个实例在等待消息“{name}”(关联键：{key}),消息只能送达一个。请给出实例编号。"
     en = "{count} instances wait for the message “{name}” (correlation key: {key}); a message reaches exactly one. Name the instance."
 
 
@@ -132,7 +132,7 @@ class WrongState(EngineError):
 
     code = "wrong_state"
     status = 409
-    zh = "{what} {id} 当前为“{state}”,不能{action}。"
+    zh = "{what} {id} 当前为“{state}”，不能{action}。"
     en = "{what} {id} is {state}; it cannot be {action_en}."
 
 
@@ -141,7 +141,7 @@ class Conflict(EngineError):
 
     code = "conflict"
     status = 409
-    zh = "同时有多人在操作,请稍后重试。"
+    zh = "同时有多人在操作，请稍后重试。"
     en = "Several people are changing this at once; try again in a moment."
 
 
@@ -150,13 +150,13 @@ class StorageFailed(EngineError):
 
     code = "storage_failed"
     status = 503
-    zh = "数据库无法{action_zh}:{reason}。您的操作没有生效,已保存的数据不受影响;请联系系统管理员。"
+    zh = "数据库无法{action_zh}：{reason}。您的操作没有生效，已保存的数据不受影响；请联系系统管理员。"
     en = "The database cannot be {action}: {reason_en}. Nothing of this command was kept, and nothing saved before is lost; tell the administrator."
 
 
 class SettingsError(EngineError):
     code = "settings"
-    zh = "配置 {name} 不正确:{reason}"
+    zh = "配置 {name} 不正确：{reason}"
     en = "The setting {name} is wrong: {reason}"
 
 

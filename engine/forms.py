@@ -38,7 +38,7 @@ _WIDE = Context(prec=40)
 
 
 #: Said of a text that cannot be shown, searched or stored everywhere.
-UNREADABLE = ("含有不可见的控制字符或无效字符,请删除后重填。", "It holds control characters or broken letters; remove them.")
+UNREADABLE = ("含有不可见的控制字符或无效字符，请删除后重填。", "It holds control characters or broken letters; remove them.")
 
 
 def is_readable(text: str) -> bool:
@@ -54,7 +54,7 @@ class InvalidForm(EngineError):
 
     code = "invalid_form"
     status = 422
-    zh = "表单 {name} 有 {count} 个问题:{first}"
+    zh = "表单 {name} 有 {count} 个问题：{first}"
     en = "The form {name} has {count} problems: {first_en}"
 
     def __init__(self, name: str, problems: tuple[tuple[str, str], ...]) -> None:
@@ -251,7 +251,7 @@ class _Reading:
             elif required:
                 self.problem(path, "请填写。", "Fill this in.")
         if component.rule is not None and not (blank and component.type != "checkbox") and not self.holds(component.rule, seen):
-            self.problem(path, component.rule_message or f"不符合规则:{component.rule.text}",
+            self.problem(path, component.rule_message or f"不符合规则：{component.rule.text}",
                          component.rule_message_en or f"Breaks the rule: {component.rule.text}")
 
     def holds(self, rule: Expression, seen: dict[str, Any]) -> bool:
@@ -294,7 +294,7 @@ class _Reading:
             return self.problem(path, *UNREADABLE)
         longest = component.max_length or _LIMIT_TEXT
         if len(text) > longest:
-            return self.problem(path, f"最多 {longest} 个字,现有 {len(text)} 个。", f"At most {longest} characters; there are {len(text)}.")
+            return self.problem(path, f"最多 {longest} 个字，现有 {len(text)} 个。", f"At most {longest} characters; there are {len(text)}.")
         if component.min_length and len(text) < component.min_length:
             return self.problem(path, f"至少 {component.min_length} 个字。", f"At least {component.min_length} characters.")
         if component.pattern is not None and not _matches(component.pattern, text):
@@ -309,7 +309,7 @@ class _Reading:
             if not number.is_finite() or len(number.as_tuple().digits) > 34 or abs(number.adjusted()) > 34:
                 raise InvalidOperation
         except InvalidOperation:
-            return self.problem(path, "请填写数字,例如 1200 或 12.5。", "Give a number such as 1200 or 12.5.")
+            return self.problem(path, "请填写数字，例如 1200 或 12.5。", "Give a number such as 1200 or 12.5.")
         digits = component.decimal_digits
         if digits is not None and -number.normalize(_WIDE).as_tuple().exponent > digits:  # type: ignore[operator]
             return self.problem(path, f"最多 {digits} 位小数。" if digits else "请填写整数。",
@@ -330,7 +330,7 @@ class _Reading:
                 return raw if isinstance(raw, time) else time.fromisoformat(_text(raw))
             at = raw if isinstance(raw, datetime) else datetime.fromisoformat(_text(raw))
         except ValueError:
-            return self.problem(path, f"请填写日期时间,例如 {example}。", f"Give it like {example}.")
+            return self.problem(path, f"请填写日期时间，例如 {example}。", f"Give it like {example}.")
         at = at if at.tzinfo is not None else at.replace(tzinfo=self.zone)
         # years that no calendar, time zone or timer reaches are slips of the finger
         return at if _FIRST_YEAR <= at.year <= _LAST_YEAR else self.problem(path, *_FAR)
@@ -346,7 +346,7 @@ class _Reading:
         if wrong := [c for c in chosen if c not in known]:
             listed = "、".join(label if label == value else f"{label}({value})" for value, label in known.items())
             said = _shown(wrong[0])
-            return self.problem(path, f"“{said}”不是可选项。可选:{listed}。", f"“{said}” is not offered. Choose from: {listed}.")
+            return self.problem(path, f"“{said}”不是可选项。可选：{listed}。", f"“{said}” is not offered. Choose from: {listed}.")
         return chosen[0] if one else chosen
 
     def rows(self, component: Component, raw: Any, path: str, around: dict[str, Any]) -> list[Any]:
@@ -429,26 +429,26 @@ def _components(raw: list[Any], problems: _Problems, keys: set[str], prefix: str
 def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Component | None:
     if not isinstance(raw, dict) or not isinstance(raw.get("type"), str) or raw["type"] not in TYPES:
         kind = raw.get("type") if isinstance(raw, dict) else raw
-        problems.add(f"不支持的组件类型“{kind}”。可用:{'、'.join(sorted(TYPES))}。", f"component type “{kind}” is not supported; use one of {', '.join(sorted(TYPES))}.")
+        problems.add(f"不支持的组件类型“{kind}”。可用：{'、'.join(sorted(TYPES))}。", f"component type “{kind}” is not supported; use one of {', '.join(sorted(TYPES))}.")
         return None
     kind = str(raw["type"])
     key = str((raw.get("path") if kind in ("dynamiclist",) else raw.get("key")) or "")
     shown = key or str(raw.get("label") or kind)
     if raw.get("conditional"):
-        problems.add(f"“{shown}”:不支持 conditional,请用 properties.requiredIf 或拆分任务。",
+        problems.add(f"“{shown}”：不支持 conditional,请用 properties.requiredIf 或拆分任务。",
                      f"“{shown}”: “conditional” is not supported; use properties.requiredIf or split the task.")
     if kind in INPUTS:
         if not key:
             problems.add(f"“{shown}”没有 key。", f"“{shown}” has no key.")
         elif not regex.fullmatch(r"[^\W\d]\w*", key):
-            problems.add(f"“{key}”不能作为字段名(字母开头,只含字母、数字、下划线)。", f"“{key}” cannot be a key (letters, digits, underscore, no leading digit).")
+            problems.add(f"“{key}”不能作为字段名（字母开头，只含字母、数字、下划线）。", f"“{key}” cannot be a key (letters, digits, underscore, no leading digit).")
         elif prefix + key in keys:
             problems.add(f"字段“{prefix + key}”重复。", f"the key “{prefix + key}” is used twice.")
         keys.add(prefix + key)
     validate, properties = _dict(raw.get("validate")), _dict(raw.get("properties"))
     unknown = set(properties) - {"rule", "ruleMessage", "ruleMessageEn", "requiredIf", "priceField", "labelEn"}
     for name in sorted(unknown):
-        problems.add(f"“{shown}”:未知属性 {name}。", f"“{shown}”: unknown property {name}.")
+        problems.add(f"“{shown}”：未知属性 {name}。", f"“{shown}”: unknown property {name}.")
     subtype = str(raw.get("subtype") or "date")
     if kind == "datetime" and subtype not in ("date", "time", "datetime"):
         problems.add(f"“{shown}”:subtype 须为 date、time 或 datetime。", f"“{shown}”: subtype must be date, time or datetime.")
@@ -460,7 +460,7 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
         problems.add(f"“{shown}”没有可选值 values。", f"“{shown}” has no values to choose from.")
     pattern = validate.get("pattern")
     if pattern is not None and (why := _bad_pattern(str(pattern))) is not None:
-        problems.add(f"“{shown}”:pattern 有误:{why}", f"“{shown}”: bad pattern: {why}")
+        problems.add(f"“{shown}”:pattern 有误：{why}", f"“{shown}”: bad pattern: {why}")
     nested = _components(_list(raw.get("components")), problems, keys, prefix if kind == "group" else f"{prefix}{key}.")
     if kind in ("group", "dynamiclist") and not nested:
         problems.add(f"“{shown}”没有内容。", f"“{shown}” is empty.")
@@ -525,7 +525,7 @@ def _decimal(raw: Any, shown: str, problems: _Problems) -> Decimal | None:
             raise InvalidOperation
     except InvalidOperation:
         said = _shown(raw)
-        problems.add(f"“{shown}”:界限“{said}”不是数字。", f"“{shown}”: the bound “{said}” is not a number.")
+        problems.add(f"“{shown}”：界限“{said}”不是数字。", f"“{shown}”: the bound “{said}” is not a number.")
         return None
     return bound
 
@@ -536,5 +536,5 @@ def _expression(text: Any, shown: str, problems: _Problems) -> Expression | None
     try:
         return compile_expression(str(text))
     except FeelSyntaxError as error:
-        problems.add(f"“{shown}”:规则“{text}”无法识别:{error}", f"“{shown}”: the rule “{text}” is not understood: {error}")
+        problems.add(f"“{shown}”：规则“{text}”无法识别：{error}", f"“{shown}”: the rule “{text}” is not understood: {error}")
         return None

@@ -229,7 +229,7 @@ def verify(instance_id: int, chain: Iterable[Sealed], seq: int, head: bytes) -> 
         found(
             0,
             "tail",
-            f"链尾不符:应有 {seq} 条,实有 {expected - 1} 条。",
+            f"链尾不符：应有 {seq} 条，实有 {expected - 1} 条。",
             f"The end does not fit: {seq} expected, {expected - 1} there.",
         )
     return tuple(breaks)

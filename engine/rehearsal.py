@@ -69,7 +69,7 @@ class ScenarioError(EngineError):
     """A scenario file that cannot be read."""
 
     code = "scenario"
-    zh = "场景文件 {file} 有误:{reason}"
+    zh = "场景文件 {file} 有误：{reason}"
     en = "The scenario {file} is wrong: {reason}"
 
 
@@ -478,21 +478,21 @@ def _sentence(event: Event, names: Mapping[tuple[str, str], str]) -> str:
         case InstanceStarted():
             return f"启动流程 {event.process}"
         case InstanceCompleted():
-            return f"流程结束:{event.outcome}"
+            return f"流程结束：{event.outcome}"
         case InstanceCancelled():
-            return f"流程取消:{event.reason}"
+            return f"流程取消：{event.reason}"
         case InstanceSuspended():
             return "流程挂起"
         case ScopeSuspended():
             return f"{name}:其余部分挂起"
         case ScopeResumed():
-            return f"{name}结束,不再挂起其余部分"
+            return f"{name}结束，不再挂起其余部分"
         case UserTaskCreated():
-            return f"  待办:{name}"
+            return f"  待办：{name}"
         case UserTaskCompleted():
             return f"完成 {name}"
         case TimerFired():
-            return f"定时:{name}" + (" (迟到)" if event.late else "")
+            return f"定时：{name}" + (" (迟到)" if event.late else "")
         case MessageCorrelated():
             return f"收到消息 {event.name}:{name}"
         case IncidentOpened():

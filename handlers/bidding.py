@@ -16,7 +16,7 @@ _SCANNED = {
 
 @handler("bid.scan_consistency", effect="none", gives=("scan",))
 def scan_consistency(job: Job) -> Variables:
-    """合稿扫描:目录、名称、数字、应答矩阵覆盖率与他项目残留
+    """合稿扫描：目录、名称、数字、应答矩阵覆盖率与他项目残留
 
     The form's confirmations all read “true is good”. Gives ``scan = {error_count, problems}``.
     """
@@ -29,7 +29,7 @@ def scan_consistency(job: Job) -> Variables:
 
 @handler("quotation.lock", effect="none", gives=("quote_lock",))
 def lock_quotation(job: Job) -> Variables:
-    """锁定报价:版本号加一,并留下内容指纹
+    """锁定报价：版本号加一，并留下内容指纹
 
     Gives ``quote_lock = {version, fingerprint, locked_at}``; the amounts themselves stay where they are.
     """

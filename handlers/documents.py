@@ -9,7 +9,7 @@ from engine.handler import Job, Variables, fingerprint, handler
 
 @handler("document.freeze", effect="none", gives=("frozen",))
 def freeze(job: Job) -> Variables:
-    """定稿:对输入内容与文件写指纹并计版本
+    """定稿：对输入内容与文件写指纹并计版本
 
     Gives ``frozen = {fingerprint, frozen_at, version}``. Files among the values count by their SHA-256.
     """
@@ -21,7 +21,7 @@ def freeze(job: Job) -> Variables:
 
 @handler("document.number", effect="none", gives=("document_no",))
 def number(job: Job) -> Variables:
-    """编号:前缀、年份与实例号组成的文件编号
+    """编号：前缀、年份与实例号组成的文件编号
 
     Gives ``document_no``, e.g. ``FA-2026-118-01``: unique because the instance number is; the last part counts within it.
     """

@@ -76,14 +76,14 @@ def _title(job: Job) -> str:
 
 @handler("notify.send", retries=3)
 def send(job: Job) -> Variables:
-    """通知:按设定的对象与渠道发送一条消息"""
+    """通知：按设定的对象与渠道发送一条消息"""
     subject = job.properties.get("subject") or job.element_name
     return _tell(job, f"【{_title(job)}】{subject}", job.properties.get("body") or subject)
 
 
 @handler("notify.remind", retries=3)
 def remind(job: Job) -> Variables:
-    """提醒:某个期限临近(里程碑、到期时间、剩余时间)"""
+    """提醒：某个期限临近（里程碑、到期时间、剩余时间）"""
     milestone = job.properties.get("milestone") or job.element_name
     due = job.values.get("due_at") or job.properties.get("due_at")
     if isinstance(due, str):
@@ -92,13 +92,13 @@ def remind(job: Job) -> Variables:
         raise ValueError(f"{job.element}: due_at must be an instant, not {due!r}")
     if due.tzinfo is None:
         due = due.replace(tzinfo=_SHANGHAI)
-    subject = f"【{_title(job)}】{milestone}:{_left(job, due)}"
+    subject = f"【{_title(job)}】{milestone}：{_left(job, due)}"
     body = job.properties.get("body") or f"{milestone}的期限为 {_when(due)}(北京时间),{_left(job, due)}。请确认进度。"
     return _tell(job, subject, body)
 
 
 @handler("notify.escalate", retries=5)
 def escalate(job: Job) -> Variables:
-    """升级:把逾期或有风险的事项报告上级"""
+    """升级：把逾期或有风险的事项报告上级"""
     subject = job.properties.get("subject") or job.element_name
     return _tell(job, f"【升级】【{_title(job)}】{subject}", job.properties.get("body") or subject, always=("notice", "mail"))

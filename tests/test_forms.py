@@ -79,7 +79,7 @@ def test_an_answer_that_was_not_offered_is_refused():
     choice = {"type": "select", "key": "s", "values": [{"label": "通过", "value": "pass"}]}
 
     assert accept({"s": "pass"}, choice) == {"s": "pass"}
-    assert "可选:通过(pass)" in problems({"s": "fail"}, choice)["s"][0]
+    assert "可选：通过(pass)" in problems({"s": "fail"}, choice)["s"][0]
 
 
 def test_a_required_confirmation_must_be_ticked():

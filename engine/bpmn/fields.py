@@ -126,42 +126,42 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="versionTag", form=Form.ATTRIBUTE, places=_PROCESS, value=ValueKind.TEXT, group="general",
         zh="版本标签", en="Version tag",
-        help_zh="给人看的版本号,如 1.2;每次部署另有自动编号。",
+        help_zh="给人看的版本号，如 1.2;每次部署另有自动编号。",
         help_en="The version as people call it; every deployment is numbered besides.",
     ),
     Field(
         name="candidateStarterGroups", form=Form.ATTRIBUTE, places=_PROCESS, value=ValueKind.GROUPS, group="assignment",
         zh="可启动的角色", en="Who may start it",
-        help_zh="角色标识,逗号分隔;不填则只有流程负责人可启动。",
+        help_zh="角色标识，逗号分隔；不填则只有流程负责人可启动。",
         help_en="Role ids, comma separated; without any, process owners only.",
     ),
     Field(
         name="inputs", form=Form.PROPERTY, places=_PROCESS, value=ValueKind.TEXT, group="general",
         zh="外部输入", en="Inputs",
-        help_zh="启动接口或外部消息传入的变量名,逗号分隔;检查器据此认得它们。",
+        help_zh="启动接口或外部消息传入的变量名，逗号分隔；检查器据此认得它们。",
         help_en="Variables that come in by API, at the start or with a message, comma separated; so the checker knows them.",
     ),
     Field(
         name="assignee", form=Form.ATTRIBUTE, places=_USER, value=ValueKind.USER, group="assignment",
         zh="办理人", en="Assignee",
-        help_zh="用户标识,或以 = 开头的 FEEL,如 = bid_owner。",
+        help_zh="用户标识，或以 = 开头的 FEEL,如 = bid_owner。",
         help_en="A user id, or FEEL that begins with =, such as = bid_owner.",
     ),
     Field(
         name="candidateGroups", form=Form.ATTRIBUTE, places=_USER, value=ValueKind.GROUPS, group="assignment",
         zh="候选角色", en="Candidate groups",
-        help_zh="角色标识,逗号分隔;其中任何人都可领取。",
+        help_zh="角色标识，逗号分隔；其中任何人都可领取。",
         help_en="Role ids, comma separated; anybody in them may claim the task.",
     ),
     Field(
         name="candidateUsers", form=Form.ATTRIBUTE, places=_USER, value=ValueKind.USERS, group="assignment",
         zh="候选人", en="Candidate users",
-        help_zh="用户标识,逗号分隔,或以 = 开头的 FEEL。", help_en="User ids, comma separated, or FEEL that begins with =.",
+        help_zh="用户标识，逗号分隔，或以 = 开头的 FEEL。", help_en="User ids, comma separated, or FEEL that begins with =.",
     ),
     Field(
         name="dueDate", form=Form.ATTRIBUTE, places=_USER, value=ValueKind.FEEL, group="due",
         zh="到期时间", en="Due date",
-        help_zh="FEEL:时刻或时长,如 submission_deadline - duration(\"P2D\")。",
+        help_zh="FEEL:时刻或时长，如 submission_deadline - duration(\"P2D\")。",
         help_en="FEEL: an instant or a duration, such as submission_deadline - duration(\"P2D\").",
     ),
     Field(
@@ -177,18 +177,18 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="workingDue", form=Form.PROPERTY, places=_USER, value=ValueKind.INTEGER, group="due",
         zh="工作日期限", en="Working days until due",
-        help_zh="几个工作日内完成;此项与到期时间都不填时为 2。", help_en="Without it and without a due date: 2.",
+        help_zh="几个工作日内完成；此项与到期时间都不填时为 2。", help_en="Without it and without a due date: 2.",
     ),
     Field(
         name="deadline", form=Form.PROPERTY, places=_USER, value=ValueKind.FEEL, group="due",
         zh="硬截止", en="Deadline",
-        help_zh="FEEL 时刻,过后即为太晚;页面显示倒计时。",
+        help_zh="FEEL 时刻，过后即为太晚；页面显示倒计时。",
         help_en="FEEL instant after which it is too late; shown as a countdown.",
     ),
     Field(
         name="separateFrom", form=Form.PROPERTY, places=_USER, value=ValueKind.ELEMENTS, group="separation",
         zh="须与这些任务不同人", en="Not by who did",
-        help_zh="任务标识,逗号分隔,其他流程的写 流程.元素;完成过其中任一任务的人不能办理本任务。",
+        help_zh="任务标识，逗号分隔，其他流程的写 流程.元素；完成过其中任一任务的人不能办理本任务。",
         help_en="Element ids, comma separated, of other processes as process.element: who completed one may not do this one.",
     ),
     Field(
@@ -199,7 +199,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="formKey", form=Form.ATTRIBUTE, places=(*_USER, Place(kind="startEvent", event="none")), value=ValueKind.FORM,
         group="form", zh="表单", en="Form",
-        help_zh="表单标识,如 <流程>.<元素>。", help_en="Id of a form, such as <process>.<element>.",
+        help_zh="表单标识，如 <流程>.<元素>。", help_en="Id of a form, such as <process>.<element>.",
     ),
     Field(
         name="type", form=Form.ATTRIBUTE, places=_JOB, value=ValueKind.CHOICE, choices=("external",), group="job",
@@ -209,12 +209,12 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="topic", form=Form.ATTRIBUTE, places=_JOB, value=ValueKind.JOB_TYPE, group="job",
         zh="作业类型", en="Job type",
-        help_zh="处理程序的键,如 bid.remind。", help_en="The handler's key, such as bid.remind.",
+        help_zh="处理程序的键，如 bid.remind。", help_en="The handler's key, such as bid.remind.",
     ),
     Field(
         name="failedJobRetryTimeCycle", form=Form.ELEMENT, places=_JOB, value=ValueKind.DURATION, group="job",
         zh="失败重试", en="Retries",
-        help_zh="如 R5/PT10M:再试 5 次,每次间隔 10 分钟。", help_en="Such as R5/PT10M: five more attempts, ten minutes apart.",
+        help_zh="如 R5/PT10M:再试 5 次，每次间隔 10 分钟。", help_en="Such as R5/PT10M: five more attempts, ten minutes apart.",
     ),
     Field(
         name="inputOutput", form=Form.ELEMENT, places=(*_JOB, *_USER), value=ValueKind.MAPPING, parts=("name",),
@@ -230,7 +230,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="resultVariable", form=Form.ATTRIBUTE, places=(*_SCRIPT, *_RULE), value=ValueKind.VARIABLE, group="script",
         zh="结果变量", en="Result variable",
-        help_zh="值写入此变量;脚本不填时,结果上下文的各项成为变量。",
+        help_zh="值写入此变量；脚本不填时，结果上下文的各项成为变量。",
         help_en="Takes the value; without it the entries of a script's context become variables.",
     ),
     Field(
@@ -260,12 +260,12 @@ FIELDS: tuple[Field, ...] = (
         name="out", form=Form.ELEMENT, places=_CALL, value=ValueKind.MAPPING, group="call",
         parts=("source", "sourceExpression", "target", "variables"),
         zh="传出", en="Passed out",
-        help_zh="同上,方向相反。", help_en="Likewise, the other way.",
+        help_zh="同上，方向相反。", help_en="Likewise, the other way.",
     ),
     Field(
         name="collection", form=Form.ATTRIBUTE, places=_LOOP, value=ValueKind.FEEL, group="loop",
         zh="集合", en="Collection",
-        help_zh="FEEL 列表,每项一个实例。", help_en="FEEL list, an instance for each item.",
+        help_zh="FEEL 列表，每项一个实例。", help_en="FEEL list, an instance for each item.",
     ),
     Field(
         name="elementVariable", form=Form.ATTRIBUTE, places=_LOOP, value=ValueKind.VARIABLE, group="loop",
@@ -275,7 +275,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="loopCardinality", form=Form.BPMN, places=_LOOP, value=ValueKind.FEEL, group="loop",
         zh="次数", en="Number of instances",
-        help_zh="FEEL 整数;与集合二者取一。", help_en="FEEL whole number; this or a collection.",
+        help_zh="FEEL 整数；与集合二者取一。", help_en="FEEL whole number; this or a collection.",
     ),
     Field(
         name="completionCondition", form=Form.BPMN, places=_LOOP, value=ValueKind.FEEL, group="loop",
@@ -311,7 +311,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="payload", form=Form.PROPERTY, places=_THROW, value=ValueKind.FEEL, group="message",
         zh="内容", en="Payload",
-        help_zh="FEEL 上下文,随消息发出。", help_en="FEEL context that goes with the message.",
+        help_zh="FEEL 上下文，随消息发出。", help_en="FEEL context that goes with the message.",
     ),
     Field(
         name="errorCodeVariable", form=Form.ATTRIBUTE, places=(Place(kind="errorEventDefinition"),), value=ValueKind.VARIABLE,
@@ -331,7 +331,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="suspends", form=Form.PROPERTY, places=(Place(kind="subProcess"),), value=ValueKind.BOOLEAN, group="event",
         zh="运行时挂起其余部分", en="Suspends the rest",
-        help_zh="仅事件子流程:运行期间同层其余部分挂起,时长停走,日期不停。",
+        help_zh="仅事件子流程：运行期间同层其余部分挂起，时长停走，日期不停。",
         help_en="Event sub-process only: while it runs, the rest of its scope is suspended; only dates go on.",
     ),
     Field(

@@ -54,7 +54,7 @@ _GLOBAL = {
 class DiagramCannotRun(InvalidDiagram):
     """An element of a diagram cannot be executed. `findings`: one `model.Finding` with its id and line."""
 
-    zh = "图无法执行:{first}"
+    zh = "图无法执行：{first}"
     en = "The diagram cannot run: {first_en}"
 
     def __init__(self, key: str, element: str | None, line: int, zh: str, en: str) -> None:
@@ -280,7 +280,7 @@ class _Reader:
                 try:
                     model = load_decisions(xml)
                 except ValueError as exc:
-                    raise DiagramCannotRun(name, None, 0, f"决策文件无法读取:{exc}", f"the decisions cannot be read: {exc}") from exc
+                    raise DiagramCannotRun(name, None, 0, f"决策文件无法读取：{exc}", f"the decisions cannot be read: {exc}") from exc
                 found = model, hashlib.sha256(xml).hexdigest()
                 self._models.update((decision.id, found) for decision in model.decisions)
         return self._models.get(reference)
@@ -313,7 +313,7 @@ class _File:
             feel = translated(text)
             return specs.Formula(feel, compile_expression(feel, self.variables))
         except FeelSyntaxError as exc:
-            raise self.refuse(node, f"表达式“{text}”:{exc.zh}", f"the expression {text!r}: {exc}") from exc
+            raise self.refuse(node, f"表达式“{text}”：{exc.zh}", f"the expression {text!r}: {exc}") from exc
         except ValueError as exc:
             raise self.refuse(node, f"表达式“{text}”无法翻译为 FEEL", f"the expression {text!r}: {exc}") from exc
 
@@ -492,7 +492,7 @@ class _File:
         if kind == "scriptTask":
             if (node.get("scriptFormat") or "").strip().lower() != "feel":
                 raise self.refuse(
-                    node, f"脚本语言“{node.get('scriptFormat') or ''}”不支持,只支持 feel",
+                    node, f"脚本语言“{node.get('scriptFormat') or ''}”不支持，只支持 feel",
                     f"the script language {node.get('scriptFormat') or ''!r} is not supported, only feel is")
             script = _text(node, "script")
             if script is None:

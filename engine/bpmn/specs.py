@@ -185,14 +185,14 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         """Say what a join lacks that waits in vain, in both languages."""
         zh, en = self.lacks(token)
         return (
-            f"“{self.label}”永远等不齐:{zh},而这里的其他令牌也都停在汇合处。请更正流程图;重试则以已到达的分支继续。"
+            f"“{self.label}”永远等不齐：{zh}，而这里的其他令牌也都停在汇合处。请更正流程图；重试则以已到达的分支继续。"
             f" (“{self.label}” can never fire: {en}, and every other token here waits at a join. Mend the diagram; a retry goes on"
             " with what has arrived.)")
 
     def lacks(self, token: Token) -> tuple[str, str]:
         """What a join waits for, in Chinese and English."""
         count = len(token.workflow.tokens_at(self))
-        return f"需要 {self.start_quantity} 个令牌,只到达 {count} 个", f"it needs {self.start_quantity} tokens and has {count}"
+        return f"需要 {self.start_quantity} 个令牌，只到达 {count} 个", f"it needs {self.start_quantity} tokens and has {count}"
 
     def together(self, token: Token) -> list[Token]:
         """The other tokens at the join that go on with this one when a person says so."""

@@ -571,7 +571,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                     open_ = True
                     if not (token.task_spec.is_event_subprocess or "undoes" in token.internal_data):
                         for other in scope.tasks.values():
-                            self.unstick(other)
+                            if "stuck" in other.internal_data:
+                                self.unstick(other)
                         break
             if open_:
                 continue

@@ -37,7 +37,7 @@ _DOCTYPE = re.compile(r"[^<]*+(?>(?><\?.*?\?>|<!--.*?-->)[^<]*+)*+<!DOCTYPE", re
 class UnreadableDiagram(InvalidDiagram):
     """The bytes are no BPMN diagram that can be read. `findings`: one `model.Finding`."""
 
-    zh = "文件无法作为 BPMN 图读取:{first}"
+    zh = "文件无法作为 BPMN 图读取：{first}"
     en = "The file cannot be read as a BPMN diagram: {first_en}"
 
 
@@ -72,14 +72,14 @@ def read_or_say_why(data: bytes, limit: int = LIMIT, file: str = "") -> etree._E
         return refuse(
             "XML-DEPTH", line,
             f"元素嵌套超过 {DEPTH} 层", f"Elements are nested more than {DEPTH} deep",
-            "请减少嵌套,或用调用活动代替内嵌子流程", "Nest less, or call a process instead of embedding it",
+            "请减少嵌套，或用调用活动代替内嵌子流程", "Nest less, or call a process instead of embedding it",
         )
 
     if len(data) > limit:
         return refuse(
             "XML-SIZE", 0,
-            f"文件过大({len(data)} 字节,上限 {limit} 字节)", f"The file is too large ({len(data)} bytes, limit {limit})",
-            "请拆分为多个流程,用调用活动连接", "Split it into several processes joined by call activities",
+            f"文件过大({len(data)} 字节，上限 {limit} 字节)", f"The file is too large ({len(data)} bytes, limit {limit})",
+            "请拆分为多个流程，用调用活动连接", "Split it into several processes joined by call activities",
         )
     if not data.strip():
         return refuse(
@@ -89,7 +89,7 @@ def read_or_say_why(data: bytes, limit: int = LIMIT, file: str = "") -> etree._E
     if text is None:
         return refuse(
             "XML-ENCODING", line,
-            f"文件的字符编码无法读取:{why}", f"The encoding of the file cannot be read: {why}",
+            f"文件的字符编码无法读取：{why}", f"The encoding of the file cannot be read: {why}",
             "请另存为 UTF-8", "Save it as UTF-8",
         )
     doctype = _DOCTYPE.match(text)
@@ -107,7 +107,7 @@ def read_or_say_why(data: bytes, limit: int = LIMIT, file: str = "") -> etree._E
         return refuse(
             "XML-SYNTAX", error.lineno or 0,
             f"不是有效的 XML:{error.msg}", f"Not well-formed XML: {error.msg}",
-            "文件可能不完整或不是 BPMN 文件,请用建模器重新导出",
+            "文件可能不完整或不是 BPMN 文件，请用建模器重新导出",
             "The file may be cut off or no BPMN at all; export it again from the modeller",
         )
     deep = _line_deeper_than(DEPTH, root)

@@ -35,7 +35,7 @@ def draw_svg(xml: bytes) -> bytes:
     root = read_source(xml).root
     diagram = next(children(root, "BPMNDiagram"), None)
     if diagram is None:
-        raise UnreadableDiagram(reason="文件中没有图形信息,请先自动排版", reason_en="it has no diagram; lay it out first")
+        raise UnreadableDiagram(reason="文件中没有图形信息，请先自动排版", reason_en="it has no diagram; lay it out first")
     return _Picture(root, diagram).svg()
 
 

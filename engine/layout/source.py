@@ -38,7 +38,7 @@ class UnreadableDiagram(EngineError):
 
     code: ClassVar[str] = "unreadable_diagram"
     status: ClassVar[int] = 422
-    zh: ClassVar[str] = "无法读取流程图文件:{reason}"
+    zh: ClassVar[str] = "无法读取流程图文件：{reason}"
     en: ClassVar[str] = "The diagram file cannot be read: {reason_en}"
 
 
@@ -111,7 +111,7 @@ def _as_utf8(xml: bytes) -> tuple[bytes, str, bytes]:
         return mark, encoding, body.decode(encoding).encode()
     except (LookupError, UnicodeError) as error:
         raise UnreadableDiagram(
-            reason=f"文字编码 {encoding} 不正确,请另存为 UTF-8", reason_en=f"its text is not {encoding}; save it as UTF-8"
+            reason=f"文字编码 {encoding} 不正确，请另存为 UTF-8", reason_en=f"its text is not {encoding}; save it as UTF-8"
         ) from error
 
 
@@ -137,7 +137,7 @@ class _Positions:
 
     def _refuse(self, *_: object) -> None:
         raise UnreadableDiagram(
-            reason="含有 DOCTYPE 声明,出于安全考虑不予接受,请删除后重试",
+            reason="含有 DOCTYPE 声明，出于安全考虑不予接受，请删除后重试",
             reason_en="it has a DOCTYPE, which is refused for safety; delete it and try again",
         )
 

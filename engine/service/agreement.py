@@ -55,11 +55,11 @@ def _tasks(session: Session, instance_id: int, view: InstanceView) -> Iterator[t
             for t in view.tasks.values()
         },
     )
-    still = {r[1]: view.is_suspended(r[1]) for r in rows}
-    yield "任务状态 state of user_task", {r[1]: r[7] for r in rows}, {t: "suspended" if s else "open" for t, s in still.items()}
+    states = {r[1]: "suspended" if view.is_suspended(r[1]) else "open" for r in rows}
+    yield "任务状态 state of user_task", {r[1]: r[7] for r in rows}, states
     for id, token, _element, _name, assignee, _due, _deadline, _state, groups, users in rows:
         offered = {p for (p,) in session.rows("select principal from user_task_candidate where task_id = ?", (id,))}
-        free = assignee is None and not still[token]
+        free = assignee is None and states[token] == "open"
         wanted = {f"g:{g}" for g in groups.split(",") if g} | {f"u:{u}" for u in users.split(",") if u}
         yield f"任务 {token} 的候选 user_task_candidate", offered, wanted if free else set()
     ended = session.value(
@@ -73,10 +73,10 @@ def _tasks(session: Session, instance_id: int, view: InstanceView) -> Iterator[t
 
 
 def _work(session: Session, instance_id: int, view: InstanceView, live: set[int], *, suspended: bool) -> Iterator[tuple[str, Any, Any]]:
-    timers = {t for (t,) in session.rows("select token from job where instance_id = ? and kind = 'timer'", (instance_id,))}
-    rows, known = timers, set(map(int, view.timers))
-    stands_still = suspended or bool(view.suspenders)  # durations that stand still have no row
-    yield "定时 timers", rows, rows & known if stands_still else known
+    timers = {t: due for t, due in session.rows("select token, due_at from job where instance_id = ? and kind = 'timer'", (instance_id,))}
+    known = set(map(int, view.timers))
+    # durations that stand still have no row
+    yield "定时 timers", set(timers), known & set(timers) if suspended or view.suspenders else known
     services = {t for (t,) in session.rows("select token from job where instance_id = ? and kind = 'service'", (instance_id,))}
     yield "没有位置的机器任务 jobs without a position", services - set(map(int, view.positions)), set()
     held = {bool(h) for (h,) in session.rows("select distinct held from job where instance_id = ? and kind in ('timer', 'service')", (instance_id,))}
@@ -93,7 +93,7 @@ def _break(instance_id: int, what: str, one: Any, other: Any) -> Break:
         names = _differing(one, other)
         one, other = names, "—"
     return Break(
-        instance_id=InstanceId(instance_id), seq=0, kind="agreement", zh=f"{zh}不符:{_told(one)};历史为 {_told(other)}。",
+        instance_id=InstanceId(instance_id), seq=0, kind="agreement", zh=f"{zh}不符：{_told(one)}；历史为 {_told(other)}。",
         en=f"{en}: {_told(one)}, but by the history {_told(other)}.",
     )  # fmt: skip
 

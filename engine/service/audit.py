@@ -53,7 +53,7 @@ class Audit:
             if instance_id is None:
                 breaks += [
                     Break(
-                        instance_id=InstanceId(stray), seq=0, kind="tail", zh="实例已被删除,历史仍在。",
+                        instance_id=InstanceId(stray), seq=0, kind="tail", zh="实例已被删除，历史仍在。",
                         en="The instance was deleted, its history is there.",
                     )
                     for stray in chain.strays(session)

@@ -114,7 +114,7 @@ class Deployments:
         try:
             model: DecisionModel = load_decisions(body)
         except ValueError as error:
-            findings.append(_finding("decision", name, f"无法读取决策表:{error}", f"the decisions cannot be read: {error}"))
+            findings.append(_finding("decision", name, f"无法读取决策表：{error}", f"the decisions cannot be read: {error}"))
             return ()
         findings += check_decisions(model, name)
         return model.decisions

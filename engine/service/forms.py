@@ -42,7 +42,7 @@ def line(field: str, text: str) -> str:
     """
     found = " ".join(text.split())
     if len(found) > _LINE:
-        raise InvalidValues({field: (f"最多 {_LINE} 个字,现有 {len(found)} 个。", f"At most {_LINE} characters; there are {len(found)}.")})
+        raise InvalidValues({field: (f"最多 {_LINE} 个字，现有 {len(found)} 个。", f"At most {_LINE} characters; there are {len(found)}.")})
     if not is_readable(found):
         raise InvalidValues({field: UNREADABLE})
     return found

@@ -434,7 +434,7 @@ class ReasonMissing(EngineError):
 
     code = "reason_missing"
     status = 422
-    zh = "请填写原因,它会记入历史。"
+    zh = "请填写原因，它会记入历史。"
     en = "Give a reason; it is written into the history."
 
 

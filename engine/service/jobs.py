@@ -498,4 +498,4 @@ def _words(task: UserTask, stage: str, zone: str) -> tuple[str, str]:
     zh, en = _STAGES[stage]
     due = task.due_at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") if task.due_at is not None else "-"
     subject = f"【{task.title}】{zh}:{task.name}"
-    return subject, f"{zh}:{task.name}({task.process_name}),到期时间 {due}。\n{en}: {task.name}, due {due}."
+    return subject, f"{zh}：{task.name}（{task.process_name}），到期时间 {due}。\n{en}: {task.name}, due {due}."

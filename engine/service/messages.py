@@ -112,7 +112,7 @@ class Messages:
             if keep_for is None:
                 raise NoReceiver(name=name, key=correlation_key or "-")
             if not access.is_system(actor):
-                raise AccessDenied(action=f"发送消息“{name}”", reason="没有人在等待它;只有系统可以预存消息。")
+                raise AccessDenied(action=f"发送消息“{name}”", reason="没有人在等待它；只有系统可以预存消息。")
             if self._keep(actor, name, payload, correlation_key or "", keep_for, idempotency_key, scope):
                 return None
         raise Conflict()

@@ -28,7 +28,7 @@ DEMO_PASSWORD = "demo"  # noqa: S105  the point of a demo is that everybody know
 class InvalidPerson(EngineError):
     code = "invalid_person"
     status = 422
-    zh = "用户资料不正确:{reason}"
+    zh = "用户资料不正确：{reason}"
     en = "The person's data is wrong: {reason_en}"
 
 
@@ -121,7 +121,7 @@ class People:
         access.require(actor, "administer people")
         if not _ID.fullmatch(id) or id == SYSTEM.id:
             raise InvalidPerson(
-                reason="用户名须为小写字母、数字、点、横线,64 字以内。",
+                reason="用户名须为小写字母、数字、点、横线，64 字以内。",
                 reason_en="an id is small letters, digits, dots, dashes, at most 64.",
             )
         user = User(id=id, name=name.strip() or id, mail=_mail(mail), groups=_known(groups), active=True)
@@ -220,7 +220,7 @@ class People:
 def _require_another(actor: Actor, user_id: str) -> None:
     if actor.id == user_id:
         raise InvalidPerson(
-            reason="不能更改自己的角色或账号状态,请由另一位管理员操作。", reason_en="nobody changes their own roles or state; ask another administrator."
+            reason="不能更改自己的角色或账号状态，请由另一位管理员操作。", reason_en="nobody changes their own roles or state; ask another administrator."
         )
 
 

@@ -259,7 +259,7 @@ class Tasks:
         def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
             access.require_release(actor, task)
             if not task.candidate_groups and not task.candidate_users:
-                raise AccessDenied(action=f"退回任务“{task.name}”", reason="它没有候选人,退回后无人可办;请由主管转派。")
+                raise AccessDenied(action=f"退回任务“{task.name}”", reason="它没有候选人，退回后无人可办；请由主管转派。")
             if task.assignee is not None:
                 turn.record(e.UserTaskReleased(process=task.process, element=task.element, token=task.token))
 
@@ -304,7 +304,7 @@ class Tasks:
         )
         name = turn.element_name(*barred.split(".", 1))
         turn.refused = SeparationOfDuties(
-            action=f"办理任务“{task.name}”", reason=f"职责分离{' ' + rule if rule else ''}:此人已办理“{name}”,须由他人办理。"
+            action=f"办理任务“{task.name}”", reason=f"职责分离{' ' + rule if rule else ''}：此人已办理“{name}”，须由他人办理。"
         )
         return True
 
@@ -468,7 +468,7 @@ class Tasks:
             readable = self._runtime.prices.readable(session, actor, [document])
         self._instances.get(actor, document.instance_id)
         if not readable:
-            raise AccessDenied(action=f"打开“{document.name}”", reason="它含有价格,只有报价相关角色可以打开。")
+            raise AccessDenied(action=f"打开“{document.name}”", reason="它含有价格，只有报价相关角色可以打开。")
         try:
             return document, self._path(document.sha256).open("rb")
         except FileNotFoundError as error:
@@ -492,7 +492,7 @@ class Tasks:
             shown = " ".join(sorted(set(accepted) & ACCEPTED))
             raise FileRefused(
                 name=name,
-                reason=f"不接受此类型。可以上传:{shown}",
+                reason=f"不接受此类型。可以上传：{shown}",
                 reason_en=f"this type is not accepted; accepted are {shown}",
             )
 

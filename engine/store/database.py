@@ -60,7 +60,7 @@ _TROUBLES = {
     sqlite3.SQLITE_CANTOPEN: ("数据库文件无法打开", "the database file cannot be opened"),
     sqlite3.SQLITE_IOERR: ("磁盘读写出错", "the disk gives input/output errors"),
     sqlite3.SQLITE_NOMEM: ("内存不足", "there is no memory left"),
-    sqlite3.SQLITE_CORRUPT: ("数据库文件已损坏,请用备份恢复", "the database file is damaged; restore a backup"),
+    sqlite3.SQLITE_CORRUPT: ("数据库文件已损坏，请用备份恢复", "the database file is damaged; restore a backup"),
     sqlite3.SQLITE_NOTADB: ("该文件不是数据库", "the file is no database"),
     sqlite3.SQLITE_PERM: ("没有访问数据库文件的权限", "access to the database file is not permitted"),
 }

@@ -153,7 +153,7 @@ def test_problems_of_all_files_are_told_at_once_by_file_and_line():
 def test_a_finding_is_one_line_in_either_language():
     (found,) = only("FLOW-IN-MISSING", start(), task("x"), end(), "x>e", "s>e")
 
-    assert line_of(found, "zh") == "a.bpmn:1: 须更正 [x] “x”没有流入线,永远不会执行。请从前一步连线到它,或删除它。 (FLOW-IN-MISSING)"
+    assert line_of(found, "zh") == "a.bpmn:1: 须更正 [x] “x”没有流入线，永远不会执行。请从前一步连线到它，或删除它。 (FLOW-IN-MISSING)"
     assert line_of(found, "en").startswith('a.bpmn:1: must be mended [x] "x" has no incoming flow')
 
 

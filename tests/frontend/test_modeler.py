@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.frontend.conftest import Desk, diagram, is_ready
 
@@ -498,6 +498,21 @@ def test_a_deployment_is_asked_for_once_more_and_saves_first(page: Page, desk: D
     posted = [a for a in desk.asked if a in {("PUT", "/draft"), ("POST", "/deploy")}]
     assert posted == [("PUT", "/draft"), ("POST", "/deploy")]
     assert "编制投标文件" in desk.draft.decode()
+
+
+def test_what_is_asked_while_the_server_still_checks_is_done_after_it(page: Page, desk: Desk) -> None:
+    held: list[Route] = []
+    open_modeler(page, desk)
+    page.route("**/check*", lambda route: held.append(route) if not held else route.continue_())
+    page.get_by_role("button", name="检查", exact=True).click()
+    expect(page.locator("#modeler")).to_have_attribute("aria-busy", "true")
+
+    page.click("text=部署新版本")
+    page.click("text=部署新版本")
+    expect(page.locator("dialog")).to_have_count(0)
+    held[0].continue_()
+
+    expect(page.locator("dialog")).to_be_visible()
 
 
 # ----------------------------------------------------------------------------------------------------------------- the words

@@ -68,7 +68,7 @@ def test_a_reminder_says_how_much_time_is_left():
 
     run("notify.remind", outside, {"due_at": AT + timedelta(days=3, hours=2)}, groups="bid_manager", milestone="递交截止")
 
-    assert outside.told[0][2] == "【政务云二期】递交截止:还剩 3 天 2 小时"
+    assert outside.told[0][2] == "【政务云二期】递交截止：还剩 3 天 2 小时"
 
 
 def test_nobody_to_tell_is_an_error_not_silence():

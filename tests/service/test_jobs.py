@@ -404,7 +404,7 @@ def test_people_are_reminded_at_each_stage_once(house: House) -> None:
     assert stages(house, started.id) == [("half", False), ("due_soon", False), ("overdue", False), ("overdue_owner", False)]
     told = [r.recipients for r in house.events(started.id, "UserTaskReminded")]
     assert told == [("ann", "bob"), ("ann", "bob"), ("ann", "bob", "manager"), ("owner",)]
-    assert [n.subject for n in house.engine.people.notices(ANN)][-1] == "【p】任务时间已过半:编制标书"
+    assert [n.subject for n in house.engine.people.notices(ANN)][-1] == "【p】任务时间已过半：编制标书"
     assert house.engine.people.unread_count(ANN) == 3
     house.engine.people.read_notice(ANN, house.engine.people.notices(ANN)[0].id)
     assert house.engine.people.unread_count(ANN) == 2

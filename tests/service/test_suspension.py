@@ -9,6 +9,7 @@ import pytest
 from engine.errors import TaskSuspended
 from engine.model import SYSTEM, InstanceId, TaskState
 from tests.bpmn.build import (
+    boundary,
     call,
     catch,
     condition,
@@ -22,6 +23,7 @@ from tests.bpmn.build import (
     service,
     start,
     throw,
+    timer,
     user,
 )
 from tests.service.house import ANN, FOR_ENGINEERS, MONDAY, OWNER, House
@@ -151,4 +153,17 @@ def test_the_machine_goes_on_in_a_suspended_scope_but_its_people_do_not(house: H
     assert states(house, id) == {"a": "suspended", "release": "open"}
     house.complete(id, "release", by=SYSTEM)
     assert states(house, id) == {"a": "open"}
+    require_agreement(house)
+
+
+def test_durations_that_stand_still_are_no_disagreement(house: House) -> None:
+    late = boundary("late", "a", timer("timeDuration", "PT5H"))
+    house.deploy(diagram(process(start(), user("a"), late, end(), "s>a", "a>e", "late>e", HOLD)))
+    id = house.start().id
+    house.engine.messages.correlate(ANN, "mC", instance_id=id)
+    require_agreement(house)
+    house.engine.instances.suspend(OWNER, id, "wait")
+    require_agreement(house)
+    house.engine.instances.resume(OWNER, id)
+    house.complete(id, "release")
     require_agreement(house)

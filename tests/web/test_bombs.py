@@ -19,7 +19,7 @@ from engine.errors import EngineError
 from engine.forms import InvalidForm, read_form
 from tests.web.house import House
 
-LAUGHS = '<!DOCTYPE d [<!ENTITY a0 "ha">' + "".join("<!ENTITY a" + str(n + 1) + ' "' + f"&a{n};" * 10 + '">' for n in range(9)) + "]>"
+LAUGHS = '<!DOCTYPE d [<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{"&a%d;" % (n - 1) * 10}">' for n in range(1, 10)) + "]>"  # noqa: UP031
 MODEL = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 DMN = "https://www.omg.org/spec/DMN/20191111/MODEL/"
 BOMBS = {

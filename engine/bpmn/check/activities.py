@@ -116,7 +116,7 @@ def choreography(document: Document) -> Hits:
 @rule(
     "ACT-CONVERSATION", WARNING,
     zh="编排与会话图不会执行", en="Choreographies and conversations are not executed",
-    mend_zh="仅作说明,无须处理", mend_en="They illustrate; nothing to do",
+    mend_zh="仅作说明，无须处理", mend_en="They illustrate; nothing to do",
 )
 def conversation(document: Document) -> Hits:
     kinds = ("choreography", "globalConversation", "conversation", "subConversation", "callConversation")
@@ -148,7 +148,7 @@ def ad_hoc_event(document: Document) -> Hits:
 @rule(
     "ACT-SUB-IO", DRAFT,
     zh="子流程“{name}”不能有 ioSpecification", en='Sub-process "{name}" cannot have an ioSpecification',
-    mend_zh="子流程可直接访问外层数据,请删除", mend_en="It sees the outer data anyway; delete it",
+    mend_zh="子流程可直接访问外层数据，请删除", mend_en="It sees the outer data anyway; delete it",
 )
 def sub_process_data(document: Document) -> Hits:
     for scope in document.each(*SUB_PROCESSES):
@@ -265,7 +265,7 @@ def script_without_format(document: Document) -> Hits:
 
 @rule(
     "SCRIPT-LANGUAGE", DRAFT,
-    zh="脚本任务“{name}”的语言是“{format}”,只能执行 FEEL", en='Script task "{name}" is written in "{format}"; only FEEL is run',
+    zh="脚本任务“{name}”的语言是“{format}”，只能执行 FEEL", en='Script task "{name}" is written in "{format}"; only FEEL is run',
     mend_zh="请改写为 FEEL(scriptFormat=\"feel\"),或用服务任务调用处理程序",
     mend_en="Rewrite it in FEEL (scriptFormat=\"feel\"), or use a service task with a handler",
 )

@@ -76,7 +76,7 @@ def message_target(document: Document) -> Hits:
 
 @rule(
     "MSG-EVENT", DRAFT,
-    zh="事件“{node}”连着消息流,却不是消息事件", en='Event "{node}" has a message flow but is no message event',
+    zh="事件“{node}”连着消息流，却不是消息事件", en='Event "{node}" has a message flow but is no message event',
     mend_zh="请把事件类型改为消息", mend_en="Make it a message event",
 )
 def message_event(document: Document) -> Hits:
@@ -115,7 +115,7 @@ def lane_twice(document: Document) -> Hits:
 @rule(
     "ARTIFACT-FORMAT", WARNING,
     zh="注释的 textFormat“{format}”不是 MIME 类型", en='textFormat "{format}" of an annotation is not a MIME type',
-    mend_zh="例:text/plain", mend_en="E.g. text/plain",
+    mend_zh="例：text/plain", mend_en="E.g. text/plain",
 )
 def text_format(document: Document) -> Hits:
     for note in document.each("textAnnotation", "documentation"):

@@ -56,7 +56,7 @@ def in_set(document: Document) -> Hits:
 
 @rule(
     "DATA-OPTIONAL", DRAFT,
-    zh="“{ref}”在集合中只作可选/执行中数据,却不在该集合内",
+    zh="“{ref}”在集合中只作可选/执行中数据，却不在该集合内",
     en='"{ref}" is optional or while-executing in a set that does not contain it',
     mend_zh="请把它加入同一集合", mend_en="Add it to the same set",
 )
@@ -87,8 +87,8 @@ def sets_pair(document: Document) -> Hits:
 
 @rule(
     "DATA-SOURCE", DRAFT,
-    zh="数据关联方向不对:{why}", en="Data association the wrong way round: {why}",
-    mend_zh="输出不能作为来源,输入不能作为目标", mend_en="A data output is no source, a data input no target",
+    zh="数据关联方向不对：{why}", en="Data association the wrong way round: {why}",
+    mend_zh="输出不能作为来源，输入不能作为目标", mend_en="A data output is no source, a data input no target",
 )
 def direction(document: Document) -> Hits:
     for association in document.each("dataInputAssociation"):
@@ -128,7 +128,7 @@ def types(document: Document) -> Hits:
 
 @rule(
     "DATA-TWO-SOURCES", DRAFT,
-    zh="数据关联有多个来源,却没有转换", en="A data association with several sources needs a transformation",
+    zh="数据关联有多个来源，却没有转换", en="A data association with several sources needs a transformation",
     mend_zh="请加转换或拆成多条", mend_en="Add a transformation or split it",
 )
 def two_sources(document: Document) -> Hits:
@@ -177,7 +177,7 @@ def instance_item(document: Document) -> Hits:
 @rule(
     "DATA-MI-SOURCE", DRAFT,
     zh="多实例“{name}”的集合“{ref}”{why_zh}", en='Collection "{ref}" of multi-instance "{name}" {why}',
-    mend_zh="请选择本活动的集合型数据,或用 camunda:collection",
+    mend_zh="请选择本活动的集合型数据，或用 camunda:collection",
     mend_en="Choose a collection of this activity, or use camunda:collection",
 )
 def instance_source(document: Document) -> Hits:
@@ -209,7 +209,7 @@ def _payload(document: Document, definition: Element) -> Element | None:
 @rule(
     "DATA-EVENT", DRAFT,
     zh="事件“{name}”的数据与其消息/信号不匹配", en='The data of event "{name}" do not match its message or signal',
-    mend_zh="每个事件定义对应一个数据项,类型一致", mend_en="One data item per event definition, of the same type",
+    mend_zh="每个事件定义对应一个数据项，类型一致", mend_en="One data item per event definition, of the same type",
 )
 def event_data(document: Document) -> Hits:
     for event, definitions in document.definitions.items():
@@ -274,7 +274,7 @@ def binding(document: Document) -> Hits:
 
 @rule(
     "DATA-NO-BINDING", DRAFT,
-    zh="“{name}”支持接口,却没有 ioBinding", en='"{name}" supports an interface but has no ioBinding',
+    zh="“{name}”支持接口，却没有 ioBinding", en='"{name}" supports an interface but has no ioBinding',
     mend_zh="请补充绑定", mend_en="Add the binding",
 )
 def no_binding(document: Document) -> Hits:
@@ -290,7 +290,7 @@ _SETS = {"serviceTask": (1, 1), "sendTask": (1, 0), "receiveTask": (0, 1)}
 
 @rule(
     "DATA-IO-SETS", DRAFT,
-    zh="{kind}“{name}”的数据输入/输出集合数量不对:{why}", en='Input/output sets of {kind} "{name}": {why}',
+    zh="{kind}“{name}”的数据输入/输出集合数量不对：{why}", en='Input/output sets of {kind} "{name}": {why}',
     mend_zh="请更正 ioSpecification", mend_en="Correct the ioSpecification",
 )
 def sets(document: Document) -> Hits:
@@ -360,7 +360,7 @@ def _differs_from_operation(document: Document, task: Element) -> bool:
 @rule(
     "DATA-OPERATION-IO", WARNING,
     zh="服务任务“{name}”引用了操作却没有数据输入", en='Service task "{name}" names an operation but has no data input',
-    mend_zh="仅在使用接口定义时需要,可不理会", mend_en="Only needed with interface definitions; nothing depends on it",
+    mend_zh="仅在使用接口定义时需要，可不理会", mend_en="Only needed with interface definitions; nothing depends on it",
 )
 def operation_data(document: Document) -> Hits:
     for task in document.each("serviceTask"):
@@ -370,7 +370,7 @@ def operation_data(document: Document) -> Hits:
 
 @rule(
     "DATA-UNTYPED", DRAFT,
-    zh="“{name}”的数据没有类型,而其消息有类型", en='The data of "{name}" have no type, its message has one',
+    zh="“{name}”的数据没有类型，而其消息有类型", en='The data of "{name}" have no type, its message has one',
     mend_zh="请选择消息的数据项定义", mend_en="Choose the item definition of the message",
 )
 def untyped(document: Document) -> Hits:
@@ -386,7 +386,7 @@ def untyped(document: Document) -> Hits:
 @rule(
     "DATA-STATE-NAME", WARNING,
     zh="数据对象引用“{name}”的名称应为“名称 [状态]”", en='Name of data reference "{name}" should be "name [state]"',
-    mend_zh="例:标书 [已提交]", mend_en="E.g. bid [submitted]",
+    mend_zh="例：标书 [已提交]", mend_en="E.g. bid [submitted]",
 )
 def state_name(document: Document) -> Hits:
     for reference in document.each("dataObjectReference"):
@@ -400,8 +400,8 @@ def state_name(document: Document) -> Hits:
 
 @rule(
     "DATA-NOT-RUN", WARNING,
-    zh="{kind}“{name}”仅作说明,不会搬运数据", en='{kind} "{name}" illustrates; it moves no data',
-    mend_zh="变量对流程内所有步骤可见;要改名或换算请用输入输出映射",
+    zh="{kind}“{name}”仅作说明，不会搬运数据", en='{kind} "{name}" illustrates; it moves no data',
+    mend_zh="变量对流程内所有步骤可见；要改名或换算请用输入输出映射",
     mend_en="Every step sees the variables; to rename or convert use an input/output mapping",
 )
 def not_run(document: Document) -> Hits:
@@ -420,7 +420,7 @@ _FORMAL = (
 @rule(
     "EXPR-FORMAL", WARNING,
     zh="{kind} 没有标为 tFormalExpression", en="{kind} is not typed tFormalExpression",
-    mend_zh="建模器会自动写入;不影响执行", mend_en="Modellers write it; execution does not depend on it",
+    mend_zh="建模器会自动写入；不影响执行", mend_en="Modellers write it; execution does not depend on it",
 )
 def formal(document: Document) -> Hits:
     for expression in document.each(*_FORMAL):
@@ -431,7 +431,7 @@ def formal(document: Document) -> Hits:
 @rule(
     "EXPR-EMPTY", DRAFT,
     zh="{kind} 的表达式为空", en="The expression of {kind} is empty",
-    mend_zh="请填写,或删除该元素", mend_en="Fill it in, or remove the element",
+    mend_zh="请填写，或删除该元素", mend_en="Fill it in, or remove the element",
 )
 def empty(document: Document) -> Hits:
     for expression in document.each(

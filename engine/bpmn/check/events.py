@@ -15,7 +15,7 @@ _END = frozenset({"message", "error", "escalation", "cancel", "compensate", "sig
 _CATCH = frozenset({"message", "timer", "conditional", "link", "signal"})
 _THROW = frozenset({"message", "escalation", "compensate", "link", "signal"})
 
-_MEND_ZH, _MEND_EN = "请选择允许的事件类型:{allowed}", "Choose a permitted event type: {allowed}"
+_MEND_ZH, _MEND_EN = "请选择允许的事件类型：{allowed}", "Choose a permitted event type: {allowed}"
 
 
 def _forbidden(document: Document, event: Element, allowed: frozenset[str], needed: bool = False) -> str:
@@ -44,7 +44,7 @@ def start_kind(document: Document) -> Hits:
 @rule(
     "EV-SUB-START", ERROR,
     zh="子流程“{sub}”内的开始事件必须是空白开始事件", en='The start event inside sub-process "{sub}" must be a none start',
-    mend_zh="请去掉事件类型,或改为事件子流程", mend_en="Remove the event type or make it an event sub-process",
+    mend_zh="请去掉事件类型，或改为事件子流程", mend_en="Remove the event type or make it an event sub-process",
 )
 def sub_process_start(document: Document) -> Hits:
     for scope in document.each(*SUB_PROCESSES):
@@ -88,7 +88,7 @@ def event_sub_process_start(document: Document) -> Hits:
 @rule(
     "EV-ESP-FLOW", ERROR,
     zh="事件子流程“{name}”不能有流入或流出线", en='Event sub-process "{name}" cannot have incoming or outgoing flows',
-    mend_zh="请删除连线;它由自己的开始事件触发", mend_en="Delete the flows; its own start event triggers it",
+    mend_zh="请删除连线；它由自己的开始事件触发", mend_en="Delete the flows; its own start event triggers it",
 )
 def event_sub_process_flow(document: Document) -> Hits:
     for scope in document.each(*SUB_PROCESSES):
@@ -105,7 +105,7 @@ def _listed(document: Document, event: Element, tag: str) -> bool:
 @rule(
     "EV-START-IN", ERROR,
     zh="开始事件“{name}”不能有流入线", en='Start event "{name}" cannot have incoming flows',
-    mend_zh="请删除流入线;要回到开头请在其后加网关", mend_en="Delete the incoming flow; to come back, use a gateway behind it",
+    mend_zh="请删除流入线；要回到开头请在其后加网关", mend_en="Delete the incoming flow; to come back, use a gateway behind it",
 )
 def start_incoming(document: Document) -> Hits:
     for event in document.each("startEvent"):
@@ -125,7 +125,7 @@ def start_outgoing(document: Document) -> Hits:
 @rule(
     "EV-END-OUT", ERROR,
     zh="结束事件“{name}”不能有流出线", en='End event "{name}" cannot have outgoing flows',
-    mend_zh="请删除流出线,或改为中间事件", mend_en="Delete the outgoing flow or use an intermediate event",
+    mend_zh="请删除流出线，或改为中间事件", mend_en="Delete the outgoing flow or use an intermediate event",
 )
 def end_outgoing(document: Document) -> Hits:
     for event in document.each("endEvent"):
@@ -160,7 +160,7 @@ def no_start(document: Document) -> Hits:
 @rule(
     "EV-NO-END", WARNING,
     zh="“{name}”有开始事件但没有结束事件", en='"{name}" has a start event but no end event',
-    mend_zh="请画结束事件,说明流程以什么结局结束", mend_en="Draw end events that say how it ends",
+    mend_zh="请画结束事件，说明流程以什么结局结束", mend_en="Draw end events that say how it ends",
 )
 def no_end(document: Document) -> Hits:
     for scope in document.scopes:
@@ -172,7 +172,7 @@ def no_end(document: Document) -> Hits:
 @rule(
     "EV-CANCEL-END", ERROR,
     zh="取消结束事件“{name}”只能用在事务子流程中", en='Cancel end event "{name}" belongs into a transaction only',
-    mend_zh="请改为普通结束事件,或把子流程设为事务", mend_en="Use another end event or make it a transaction",
+    mend_zh="请改为普通结束事件，或把子流程设为事务", mend_en="Use another end event or make it a transaction",
 )
 def cancel_end(document: Document) -> Hits:
     for event in document.each("endEvent"):
@@ -194,9 +194,9 @@ def cancel_boundary(document: Document) -> Hits:
 
 @rule(
     "EV-CANCEL-NONE", WARNING,
-    zh="事务“{name}”有取消结束事件,却没有取消边界事件",
+    zh="事务“{name}”有取消结束事件，却没有取消边界事件",
     en='Transaction "{name}" can be cancelled but has no cancel boundary event',
-    mend_zh="请画取消边界事件,并连到取消之后的步骤", mend_en="Draw a cancel boundary event and connect what follows",
+    mend_zh="请画取消边界事件，并连到取消之后的步骤", mend_en="Draw a cancel boundary event and connect what follows",
 )
 def cancel_unheard(document: Document) -> Hits:
     for scope in document.each("transaction"):
@@ -376,7 +376,7 @@ def intermediate_flow(document: Document) -> Hits:
 @rule(
     "EV-LINK-FLOW", ERROR,
     zh="链接事件“{name}”的连线方向不对", en='Link event "{name}" has a flow on the wrong side',
-    mend_zh="链接抛出只有流入线,链接捕获只有流出线",
+    mend_zh="链接抛出只有流入线，链接捕获只有流出线",
     mend_en="A throwing link has only incoming, a catching link only outgoing flows",
 )
 def link_flow(document: Document) -> Hits:
@@ -449,7 +449,7 @@ def no_message(document: Document) -> Hits:
 @rule(
     "EV-MESSAGE-NAME", WARNING,
     zh="消息“{id}”没有名称", en='Message "{id}" has no name',
-    mend_zh="请填写消息名称,发送方按名称发送", mend_en="Give it a name; senders address it by name",
+    mend_zh="请填写消息名称，发送方按名称发送", mend_en="Give it a name; senders address it by name",
 )
 def message_name(document: Document) -> Hits:
     yield from (hit(message) for message in document.each("message") if not message.get("name"))
@@ -458,7 +458,7 @@ def message_name(document: Document) -> Hits:
 @rule(
     "EV-OPERATION", WARNING,
     zh="消息事件“{name}”没有操作引用", en='Message event "{name}" has no operationRef',
-    mend_zh="仅在使用接口定义时需要,可不理会", mend_en="Only needed with interface definitions; nothing depends on it",
+    mend_zh="仅在使用接口定义时需要，可不理会", mend_en="Only needed with interface definitions; nothing depends on it",
 )
 def no_operation(document: Document) -> Hits:
     for event, definition, _ in _with_definition(document, "message"):
@@ -480,7 +480,7 @@ def no_reference(document: Document) -> Hits:
 
 @rule(
     "EV-CODE-MISSING", DRAFT,
-    zh="{kind}“{name}”没有代码,没有人能捕获它", en='{kind} "{name}" has no code, so nobody can catch it by one',
+    zh="{kind}“{name}”没有代码，没有人能捕获它", en='{kind} "{name}" has no code, so nobody can catch it by one',
     mend_zh="请填写代码", mend_en="Give it a code",
 )
 def no_code(document: Document) -> Hits:
@@ -513,7 +513,7 @@ def timers(document: Document) -> Iterator[tuple[Element, list[Element]]]:
 
 @rule(
     "TIMER-ONE", ERROR,
-    zh="定时器应恰好填写一种时间(现有 {n} 种)", en="A timer needs exactly one of date, duration, cycle (has {n})",
+    zh="定时器应恰好填写一种时间（现有 {n} 种）", en="A timer needs exactly one of date, duration, cycle (has {n})",
     mend_zh="请只保留一种", mend_en="Keep exactly one",
 )
 def timer_one(document: Document) -> Hits:
@@ -525,7 +525,7 @@ def timer_one(document: Document) -> Hits:
 @rule(
     "TIMER-EMPTY", DRAFT,
     zh="定时器的时间为空", en="The time of the timer is empty",
-    mend_zh="请填写时间,如 PT2H 或 = submission_deadline", mend_en="Fill it in, such as PT2H or = submission_deadline",
+    mend_zh="请填写时间，如 PT2H 或 = submission_deadline", mend_en="Fill it in, such as PT2H or = submission_deadline",
 )
 def timer_empty(document: Document) -> Hits:
     for definition, times in timers(document):

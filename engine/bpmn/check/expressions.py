@@ -157,8 +157,8 @@ def short(text: str) -> str:
 
 @rule(
     "EXPR-SYNTAX", DRAFT,
-    zh="表达式“{text}”第 {line} 行第 {column} 列:{why_zh}", en='Expression "{text}", line {line}, column {column}: {why}',
-    mend_zh="请更正;文字要加双引号,等于用一个 =,且/或写 and/or",
+    zh="表达式“{text}”第 {line} 行第 {column} 列：{why_zh}", en='Expression "{text}", line {line}, column {column}: {why}',
+    mend_zh="请更正；文字要加双引号，等于用一个 =,且/或写 and/or",
     mend_en="Correct it; texts stand in double quotes, equality is a single =, write and/or",
 )
 def syntax(document: Document) -> Hits:
@@ -172,7 +172,7 @@ def syntax(document: Document) -> Hits:
 
 @rule(
     "EXPR-FUNCTION", WARNING,
-    zh="表达式“{text}”用了不存在的函数 {function},结果会是空值",
+    zh="表达式“{text}”用了不存在的函数 {function}，结果会是空值",
     en='Expression "{text}" calls {function}, which does not exist; the value would be null',
     mend_zh="请改用 FEEL 的函数", mend_en="Use a function of FEEL",
 )
@@ -186,7 +186,7 @@ def unknown_function(document: Document) -> Hits:
 
 @rule(
     "EXPR-JUEL", DRAFT,
-    zh="“{text}”是 Camunda 7 的表达式,{why_zh}", en='"{text}" is an expression of Camunda 7; {why}',
+    zh="“{text}”是 Camunda 7 的表达式，{why_zh}", en='"{text}" is an expression of Camunda 7; {why}',
     mend_zh="请写成 FEEL:{feel}", mend_en="Write it in FEEL: {feel}",
 )
 def juel(document: Document) -> Hits:
@@ -200,7 +200,7 @@ def juel(document: Document) -> Hits:
         else:
             facts = {
                 "why": "it has no meaning in FEEL, for it calls Java or uses its own operators",
-                "why_zh": "在 FEEL 中没有对应(调用 Java 或用了专有运算符)",
+                "why_zh": "在 FEEL 中没有对应（调用 Java 或用了专有运算符）",
                 "feel": 'amount > 1000000 and result = "pass"',
             }
             yield Hit(each.element, None, {"text": short(each.text), **facts}, each.line)
@@ -219,7 +219,7 @@ def _feel_of(text: str) -> str:
 @rule(
     "TIMER-VALUE", DRAFT,
     zh="“{text}”不是合法的 {what}(ISO 8601)", en='"{text}" is not a valid {what} (ISO 8601)',
-    mend_zh="例:PT2H、P3D、2026-12-01T09:00:00+08:00、R3/PT1H,或 FEEL:= submission_deadline",
+    mend_zh="例：PT2H、P3D、2026-12-01T09:00:00+08:00、R3/PT1H,或 FEEL:= submission_deadline",
     mend_en="E.g. PT2H, P3D, 2026-12-01T09:00:00+08:00, R3/PT1H, or FEEL: = submission_deadline",
 )
 def timer_value(document: Document) -> Hits:
@@ -240,8 +240,8 @@ def timer_value(document: Document) -> Hits:
 
 @rule(
     "TIMER-NAIVE", WARNING,
-    zh="时刻“{text}”没有时区,按公司时区理解", en='The instant "{text}" has no time zone; it is taken as house time',
-    mend_zh="请写明时区,如 {text}+08:00", mend_en="Write the zone, such as {text}+08:00",
+    zh="时刻“{text}”没有时区，按公司时区理解", en='The instant "{text}" has no time zone; it is taken as house time',
+    mend_zh="请写明时区，如 {text}+08:00", mend_en="Write the zone, such as {text}+08:00",
 )
 def naive_time(document: Document) -> Hits:
     for each in written(document):
@@ -271,7 +271,7 @@ def reserved(document: Document) -> Hits:
 
 @rule(
     "NAME-FORM", WARNING,
-    zh="“{name}”的变量名“{variable}”含有空格或符号,表达式里容易读错",
+    zh="“{name}”的变量名“{variable}”含有空格或符号，表达式里容易读错",
     en='The variable "{variable}" of "{name}" has blanks or signs in its name, which expressions easily misread',
     mend_zh="请只用字母、数字和下划线", mend_en="Use letters, digits and underscores only",
 )

@@ -34,7 +34,7 @@ def words(text: str) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- people and forms
 @rule(
     "USER-ASSIGN", WARNING,
-    zh="用户任务“{name}”没有办理人或候选人/角色,只有流程负责人看得到",
+    zh="用户任务“{name}”没有办理人或候选人/角色，只有流程负责人看得到",
     en='User task "{name}" has neither assignee nor candidates',
     mend_zh="请填写 camunda:candidateGroups 或 camunda:assignee", mend_en="Write camunda:candidateGroups or camunda:assignee",
 )
@@ -56,7 +56,7 @@ def no_form(document: Document) -> Hits:
 @rule(
     "FORM-UNKNOWN", DRAFT,
     zh="“{name}”的表单“{form}”不存在{near_zh}", en='The form "{form}" of "{name}" does not exist{near}',
-    mend_zh="请把表单放进同一次部署,或改正标识", mend_en="Put the form into the deployment, or correct its id",
+    mend_zh="请把表单放进同一次部署，或改正标识", mend_en="Put the form into the deployment, or correct its id",
 )
 def form_unknown(document: Document) -> Hits:
     forms = document.context.forms
@@ -72,9 +72,9 @@ def form_unknown(document: Document) -> Hits:
 
 @rule(
     "FORM-FILE", DRAFT,
-    zh="“{name}”的表单“{form}”有文件字段,但发起和登记事件时没有任务可以保存文件",
+    zh="“{name}”的表单“{form}”有文件字段，但发起和登记事件时没有任务可以保存文件",
     en='The form "{form}" of "{name}" has a file field, but there is no task yet that could keep the file',
-    mend_zh="请从该表单删去文件字段,改放在后面的用户任务上", mend_en="Take the file field out of this form; ask for the file in a user task that follows",
+    mend_zh="请从该表单删去文件字段，改放在后面的用户任务上", mend_en="Take the file field out of this form; ask for the file in a user task that follows",
 )
 def file_before_task(document: Document) -> Hits:
     takes_files = document.context.takes_files
@@ -89,7 +89,7 @@ def file_before_task(document: Document) -> Hits:
 @rule(
     "GROUP-UNKNOWN", DRAFT,
     zh="“{name}”的角色“{group}”不存在{near_zh}", en='The group "{group}" of "{name}" does not exist{near}',
-    mend_zh="请改正角色标识,或先由管理员建立该角色", mend_en="Correct the id of the group, or let an administrator create it",
+    mend_zh="请改正角色标识，或先由管理员建立该角色", mend_en="Correct the id of the group, or let an administrator create it",
 )
 def group_unknown(document: Document) -> Hits:
     groups = document.context.groups
@@ -108,7 +108,7 @@ def group_unknown(document: Document) -> Hits:
 @rule(
     "NODE-NAME", WARNING,
     zh="{kind}“{id}”没有名称", en='{kind} "{id}" has no name',
-    mend_zh="请命名,办理人会看到它", mend_en="Name it; people will see it",
+    mend_zh="请命名，办理人会看到它", mend_en="Name it; people will see it",
 )
 def named(document: Document) -> Hits:
     yield from (hit(task) for task in document.each("userTask", "manualTask") if not (task.get("name") or "").strip())
@@ -131,7 +131,7 @@ def no_handler(document: Document) -> Hits:
 
 @rule(
     "SERVICE-TYPE", DRAFT,
-    zh='“{name}”的 camunda:type 是“{type}”,只能是 external', en='camunda:type of "{name}" is "{type}"; only external is run',
+    zh='“{name}”的 camunda:type 是“{type}”，只能是 external', en='camunda:type of "{name}" is "{type}"; only external is run',
     mend_zh='请写 camunda:type="external",用 camunda:topic 选择处理程序',
     mend_en='Write camunda:type="external" and choose the handler by camunda:topic',
 )
@@ -174,7 +174,7 @@ def no_decision(document: Document) -> Hits:
 @rule(
     "DECISION-UNKNOWN", DRAFT,
     zh="“{name}”的决策“{decision}”不存在{near_zh}", en='The decision "{decision}" of "{name}" does not exist{near}',
-    mend_zh="请把 DMN 文件放进同一次部署,或改正标识", mend_en="Put the DMN file into the deployment, or correct the id",
+    mend_zh="请把 DMN 文件放进同一次部署，或改正标识", mend_en="Put the DMN file into the deployment, or correct the id",
 )
 def decision_unknown(document: Document) -> Hits:
     known = document.context.decisions
@@ -190,7 +190,7 @@ def decision_unknown(document: Document) -> Hits:
 @rule(
     "CALL-UNKNOWN", DRAFT,
     zh="“{name}”调用的流程“{process}”不存在{near_zh}", en='"{name}" calls the process "{process}", which does not exist{near}',
-    mend_zh="请把它放进同一次部署,或改正 calledElement", mend_en="Put it into the deployment, or correct calledElement",
+    mend_zh="请把它放进同一次部署，或改正 calledElement", mend_en="Put it into the deployment, or correct calledElement",
 )
 def call_unknown(document: Document) -> Hits:
     known = document.context.processes
@@ -237,7 +237,7 @@ def values(document: Document) -> Hits:
         for entry in document.extensions(element):
             text = (entry.text or "").strip()
             if entry.tag == f"{CAMUNDA}failedJobRetryTimeCycle" and text and not _is_retries(text):
-                yield hit(element, field="camunda:failedJobRetryTimeCycle", value=text, advice_zh="例:R5/PT10M",
+                yield hit(element, field="camunda:failedJobRetryTimeCycle", value=text, advice_zh="例：R5/PT10M",
                           advice="E.g. R5/PT10M")
 
 
@@ -251,8 +251,8 @@ def _is_retries(text: str) -> bool:
 
 @rule(
     "FIELD-SEPARATION", DRAFT,
-    zh="“{name}”的 separateFrom 指向“{other}”,{why_zh}", en='separateFrom of "{name}" points at "{other}", which {why}',
-    mend_zh="请填写本文件中用户任务的标识,或 流程.元素,逗号分隔", mend_en="Write ids of user tasks of this file, or process.element, comma separated",
+    zh="“{name}”的 separateFrom 指向“{other}”，{why_zh}", en='separateFrom of "{name}" points at "{other}", which {why}',
+    mend_zh="请填写本文件中用户任务的标识，或 流程.元素，逗号分隔", mend_en="Write ids of user tasks of this file, or process.element, comma separated",
 )
 def separation(document: Document) -> Hits:
     for task in document.each("userTask"):
@@ -287,8 +287,8 @@ def pairs(document: Document) -> Hits:
 
 @rule(
     "FIELD-MAPPING", DRAFT,
-    zh="“{name}”的映射不完整:{why_zh}", en='A mapping of "{name}" is incomplete: {why}',
-    mend_zh="请补全来源与目标,值写成一个 FEEL 表达式", mend_en="Give source and target, the value as one FEEL expression",
+    zh="“{name}”的映射不完整：{why_zh}", en='A mapping of "{name}" is incomplete: {why}',
+    mend_zh="请补全来源与目标，值写成一个 FEEL 表达式", mend_en="Give source and target, the value as one FEEL expression",
 )
 def mappings(document: Document) -> Hits:
     for element in document.all:
@@ -334,9 +334,9 @@ def _camunda_names(document: Document) -> Iterator[tuple[Element, str, bool]]:
 
 @rule(
     "CAMUNDA-CODE", DRAFT,
-    zh="“{name}”的 camunda:{field} 引用程序代码,不会执行",
+    zh="“{name}”的 camunda:{field} 引用程序代码，不会执行",
     en='camunda:{field} of "{name}" refers to program code, which is not run',
-    mend_zh='请在 handlers/ 中登记处理程序,并用 camunda:type="external" 和 camunda:topic 引用',
+    mend_zh='请在 handlers/ 中登记处理程序，并用 camunda:type="external" 和 camunda:topic 引用',
     mend_en='Register a handler in handlers/ and refer to it by camunda:type="external" and camunda:topic',
 )
 def code(document: Document) -> Hits:
@@ -363,7 +363,7 @@ def without_effect(document: Document) -> Hits:
 @rule(
     "CAMUNDA-UNKNOWN", WARNING,
     zh="“{name}”的 camunda:{field} 没有人读取{near_zh}", en='Nobody reads camunda:{field} of "{name}"{near}',
-    mend_zh="请对照 docs/diagrams.md 改正名称,或删除", mend_en="Correct the name (docs/diagrams.md), or remove it",
+    mend_zh="请对照 docs/diagrams.md 改正名称，或删除", mend_en="Correct the name (docs/diagrams.md), or remove it",
 )
 def unknown_name(document: Document) -> Hits:
     for element, name, is_attribute in _camunda_names(document):
@@ -376,7 +376,7 @@ def unknown_name(document: Document) -> Hits:
 @rule(
     "FIELD-UNKNOWN", WARNING,
     zh="“{name}”的属性“{field}”没有人读取{near_zh}", en='Nobody reads the property "{field}" of "{name}"{near}',
-    mend_zh="请对照 docs/diagrams.md 改正名称,或删除", mend_en="Correct the name (docs/diagrams.md), or remove it",
+    mend_zh="请对照 docs/diagrams.md 改正名称，或删除", mend_en="Correct the name (docs/diagrams.md), or remove it",
 )
 def unknown_property(document: Document) -> Hits:
     for element in document.all:
@@ -390,7 +390,7 @@ def unknown_property(document: Document) -> Hits:
 @rule(
     "FIELD-PLACE", WARNING,
     zh="{field} 在 {kind}“{name}”上没有意义", en='{field} means nothing at {kind} "{name}"',
-    mend_zh="请移到这类元素上:{places}", mend_en="Move it to one of these: {places}",
+    mend_zh="请移到这类元素上：{places}", mend_en="Move it to one of these: {places}",
 )
 def out_of_place(document: Document) -> Hits:
     for element in document.all:
@@ -432,8 +432,8 @@ def other_vendor(document: Document) -> Hits:
 
 @rule(
     "FIELD-SUSPENDS", WARNING,
-    zh="“{name}”不是事件子流程,suspends 没有作用", en='"{name}" is no event sub-process, so suspends has no effect',
-    mend_zh="请改为事件子流程,或删除该属性", mend_en="Make it an event sub-process, or remove the property",
+    zh="“{name}”不是事件子流程，suspends 没有作用", en='"{name}" is no event sub-process, so suspends has no effect',
+    mend_zh="请改为事件子流程，或删除该属性", mend_en="Make it an event sub-process, or remove the property",
 )
 def suspends(document: Document) -> Hits:
     for scope in document.each("subProcess"):

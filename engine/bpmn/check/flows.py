@@ -11,7 +11,7 @@ _SPLITS = frozenset({"exclusiveGateway", "inclusiveGateway", "complexGateway"})
 @rule(
     "FLOW-BORDER", ERROR,
     zh="顺序流“{id}”跨越了泳池或子流程边界", en='Sequence flow "{id}" crosses the border of a pool or sub-process',
-    mend_zh="跨泳池请用消息流;子流程内外请用子流程边线连接",
+    mend_zh="跨泳池请用消息流；子流程内外请用子流程边线连接",
     mend_en="Use a message flow between pools; connect the sub-process itself",
 )
 def border(document: Document) -> Hits:
@@ -39,7 +39,7 @@ def default_elsewhere(document: Document) -> Hits:
 
 @rule(
     "FLOW-DEFAULT-COND", WARNING,
-    zh="默认流“{id}”不应有条件,其条件不会被看", en='The default flow "{id}" carries a condition, which is not looked at',
+    zh="默认流“{id}”不应有条件，其条件不会被看", en='The default flow "{id}" carries a condition, which is not looked at',
     mend_zh="请删除条件", mend_en="Remove the condition",
 )
 def default_with_condition(document: Document) -> Hits:
@@ -62,7 +62,7 @@ def default_owner(document: Document) -> Hits:
 
 @rule(
     "FLOW-COND-LONELY", DRAFT,
-    zh="“{name}”只有一条带条件的流出线,条件不成立时流程会停住",
+    zh="“{name}”只有一条带条件的流出线，条件不成立时流程会停住",
     en='"{name}" has a single, conditional outgoing flow; the token is lost when it is false',
     mend_zh="请再画一条默认流", mend_en="Add another flow, best a default one",
 )
@@ -76,7 +76,7 @@ def lonely_condition(document: Document) -> Hits:
 @rule(
     "FLOW-COND-PLACE", ERROR,
     zh="从 {kind}“{name}”出发的顺序流不能有条件", en='A flow leaving {kind} "{name}" cannot carry a condition',
-    mend_zh="请删除条件,或改用排他网关", mend_en="Remove the condition or use an exclusive gateway",
+    mend_zh="请删除条件，或改用排他网关", mend_en="Remove the condition or use an exclusive gateway",
 )
 def condition_out_of_place(document: Document) -> Hits:
     for node in document.each(*EVENTS, "parallelGateway", "eventBasedGateway"):
@@ -105,8 +105,8 @@ def _stands_free(document: Document, node: Element) -> bool:
 
 @rule(
     "FLOW-IN-MISSING", DRAFT,
-    zh="“{name}”没有流入线,永远不会执行", en='"{name}" has no incoming flow and will never run',
-    mend_zh="请从前一步连线到它,或删除它", mend_en="Connect it from the step before, or delete it",
+    zh="“{name}”没有流入线，永远不会执行", en='"{name}" has no incoming flow and will never run',
+    mend_zh="请从前一步连线到它，或删除它", mend_en="Connect it from the step before, or delete it",
 )
 def no_incoming(document: Document) -> Hits:
     for scope in document.scopes:
@@ -121,7 +121,7 @@ def no_incoming(document: Document) -> Hits:
 
 @rule(
     "FLOW-OUT-MISSING", WARNING,
-    zh="“{name}”没有流出线,到此即结束,但流程画了结束事件",
+    zh="“{name}”没有流出线，到此即结束，但流程画了结束事件",
     en='"{name}" has no outgoing flow, so its path ends there, although the process has an end event',
     mend_zh="请连线到下一步或结束事件", mend_en="Connect it to the next step or an end event",
 )
@@ -149,9 +149,9 @@ def immediate(document: Document) -> Hits:
 
 @rule(
     "FLOW-LABEL", WARNING,
-    zh="“{name}”的分支“{flow}”没有文字,看图的人不知道何时走这条线",
+    zh="“{name}”的分支“{flow}”没有文字，看图的人不知道何时走这条线",
     en='The branch "{flow}" of "{name}" has no label; readers cannot tell when it is taken',
-    mend_zh="请给每条分支写上答案,如“通过”“退回”", mend_en="Write the answer on every branch, such as “passed”, “returned”",
+    mend_zh="请给每条分支写上答案，如“通过”“退回”", mend_en="Write the answer on every branch, such as “passed”, “returned”",
 )
 def unlabelled_branch(document: Document) -> Hits:
     for gateway in document.each("exclusiveGateway", "inclusiveGateway"):
@@ -177,9 +177,9 @@ def _ends_badly(document: Document, end: Element) -> bool:
 
 @rule(
     "FLOW-DEFAULT-BAD", WARNING,
-    zh="“{name}”的默认流“{flow}”只通向失败的结局;条件写错时,好的情况也会落到这里",
+    zh="“{name}”的默认流“{flow}”只通向失败的结局；条件写错时，好的情况也会落到这里",
     en='The default flow "{flow}" of "{name}" leads to bad ends only; whatever no condition foresees would end there',
-    mend_zh="请给坏的分支写上条件,把默认留给正常或复核的路径",
+    mend_zh="请给坏的分支写上条件，把默认留给正常或复核的路径",
     mend_en="Put a condition on the bad branch; let the default be the ordinary path or a review",
 )
 def default_to_bad_end(document: Document) -> Hits:

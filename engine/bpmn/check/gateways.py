@@ -10,7 +10,7 @@ from engine.feel import compile_expression
 
 @rule(
     "GW-DIRECTION", DRAFT,
-    zh="网关“{name}”的方向标为 {dir},与连线({n} 入 {m} 出)不符",
+    zh="网关“{name}”的方向标为 {dir}，与连线（{n} 入 {m} 出）不符",
     en='Gateway "{name}" is marked {dir} but has {n} incoming and {m} outgoing flows',
     mend_zh="请更正连线或方向", mend_en="Correct the flows or the direction",
 )
@@ -36,9 +36,9 @@ def useless(document: Document) -> Hits:
 
 @rule(
     "GW-CONDITION", DRAFT,
-    zh="网关“{name}”的流出线“{flow}”没有条件,也不是默认流",
+    zh="网关“{name}”的流出线“{flow}”没有条件，也不是默认流",
     en='Flow "{flow}" of gateway "{name}" has neither a condition nor the default mark',
-    mend_zh="请填写条件或设为默认流;包容网关的无条件分支总会走", mend_en="Give it a condition or make it the default; "
+    mend_zh="请填写条件或设为默认流；包容网关的无条件分支总会走", mend_en="Give it a condition or make it the default; "
     "without either, an inclusive gateway always takes it",
 )
 def unconditional(document: Document) -> Hits:
@@ -53,9 +53,9 @@ def unconditional(document: Document) -> Hits:
 
 @rule(
     "GW-NODEFAULT", WARNING,
-    zh="网关“{name}”的各条件看的不是同一件事,也没有默认流;条件都不成立时会停下报错",
+    zh="网关“{name}”的各条件看的不是同一件事，也没有默认流；条件都不成立时会停下报错",
     en='The conditions of gateway "{name}" look at different things and there is no default flow; it stops when none holds',
-    mend_zh="请指定默认流,或让每个条件都回答同一个问题", mend_en="Choose a default flow, or let every condition answer one question",
+    mend_zh="请指定默认流，或让每个条件都回答同一个问题", mend_en="Choose a default flow, or let every condition answer one question",
 )
 def no_default(document: Document) -> Hits:
     """Answers of one question need no default: an answer that nobody foresaw stops there and is mended, not sent on blindly."""
@@ -83,7 +83,7 @@ def _one_question(conditions: list[str]) -> bool:
 @rule(
     "GW-COMPLEX", DRAFT,
     zh="复杂网关“{name}”没有激活条件", en='Complex gateway "{name}" has no activation condition',
-    mend_zh="请填写激活条件,如 = activationCount >= 2",
+    mend_zh="请填写激活条件，如 = activationCount >= 2",
     mend_en="Give it an activation condition, such as = activationCount >= 2",
 )
 def complex_gateway(document: Document) -> Hits:
@@ -163,8 +163,8 @@ def event_boundary(document: Document) -> Hits:
 
 @rule(
     "GW-EVENT-START", ERROR,
-    zh="启动流程的事件网关“{name}”设置不正确:{why_zh}", en='Instantiating event-based gateway "{name}": {why}',
-    mend_zh="启动网关不能有流入线;并行类型必须是启动网关,只接消息",
+    zh="启动流程的事件网关“{name}”设置不正确：{why_zh}", en='Instantiating event-based gateway "{name}": {why}',
+    mend_zh="启动网关不能有流入线；并行类型必须是启动网关，只接消息",
     mend_en="It has no incoming flow; the parallel type must instantiate and wait for messages only",
 )
 def event_start(document: Document) -> Hits:

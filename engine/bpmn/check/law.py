@@ -161,7 +161,7 @@ def _decisions(paths: Paths, bidding: set[Element], negotiation: set[Element]) -
     "LAW-NEGOTIATION", DRAFT,
     zh="“{name}”可能在定标之前谈判({why_zh}),违反《招标投标法》第四十三条",
     en='"{name}" may negotiate before the winner is determined ({why}), against art. 43 of the Tendering and Bidding Law',
-    mend_zh='请只在投标之后的网关上,用条件 outcome = "won" 的分支进入谈判;直接采购须在投标之前由排他网关分出,且不经过投标',
+    mend_zh='请只在投标之后的网关上，用条件 outcome = "won" 的分支进入谈判；直接采购须在投标之前由排他网关分出，且不经过投标',
     mend_en='Enter negotiation only by a branch with the condition outcome = "won" at a gateway behind the bidding; '
     "a direct purchase branches off at an exclusive gateway before the bidding and bypasses it",
 )

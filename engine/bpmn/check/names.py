@@ -381,9 +381,9 @@ class _Unknown:
 
 @rule(
     "NAME-UNKNOWN", WARNING,
-    zh="{where}读取变量“{variable}”,但没有任何步骤写入它,结果会是空值{near_zh}",
+    zh="{where}读取变量“{variable}”，但没有任何步骤写入它，结果会是空值{near_zh}",
     en='{where_en} reads the variable "{variable}", which nothing writes; the value would be null{near}',
-    mend_zh="请改正变量名,或让某一步写入它;由接口传入的变量请写在流程属性 inputs 中",
+    mend_zh="请改正变量名，或让某一步写入它；由接口传入的变量请写在流程属性 inputs 中",
     mend_en="Correct the name, or let a step write it; name variables that come in by API in the property inputs of the process",
 )
 def unknown_name(document: Document) -> Hits:
@@ -398,7 +398,7 @@ def unknown_name(document: Document) -> Hits:
         if called in world.elsewhere and document.is_executable(activity):
             for each in _unknown(world.elsewhere[called], world):
                 if _key(world.elsewhere[called], each.element) == called:
-                    yield _hit(each, activity, 0, (f"被调用流程“{called}”中,", f'In the called process "{called}": '))
+                    yield _hit(each, activity, 0, (f"被调用流程“{called}”中，", f'In the called process "{called}": '))
 
 
 def _hit(found: _Unknown, element: Element, line: int, before: tuple[str, str] = ("", "")) -> Hit:

@@ -129,9 +129,9 @@ def dangling(document: Document) -> Hits:
 
 @rule(
     "BPMN-REF-CODE", WARNING,
-    zh="{kind} 的 {attr} 写的是“{ref}”而不是元素标识,按错误代码或变量名理解",
+    zh="{kind} 的 {attr} 写的是“{ref}”而不是元素标识，按错误代码或变量名理解",
     en='{attr} of {kind} says "{ref}", which is no element; it is taken as an error code or a variable',
-    mend_zh="请定义该错误并引用其标识;集合请用 camunda:collection",
+    mend_zh="请定义该错误并引用其标识；集合请用 camunda:collection",
     mend_en="Define the error and refer to its id; for a collection use camunda:collection",
 )
 def codes(document: Document) -> Hits:
@@ -154,7 +154,7 @@ def loose_references(document: Document) -> Hits:
 
 @rule(
     "BPMN-REF-TYPE", ERROR,
-    zh="{kind} 的 {attr} 指向“{ref}”,但它是 {got}", en='{attr} of {kind} points at "{ref}", which is a {got}',
+    zh="{kind} 的 {attr} 指向“{ref}”，但它是 {got}", en='{attr} of {kind} points at "{ref}", which is a {got}',
     mend_zh="请选择正确类型的目标", mend_en="Choose a target of the right kind",
 )
 def wrong_kind(document: Document) -> Hits:
@@ -174,7 +174,7 @@ def wrong_kind(document: Document) -> Hits:
     "BPMN-REF-FLOWLIST", WARNING,
     zh="{kind} 的 incoming/outgoing 与顺序流“{ref}”不一致",
     en='The incoming/outgoing list of {kind} disagrees with flow "{ref}"',
-    mend_zh="请用建模器重新保存;执行只看顺序流的两端", mend_en="Save again with a modeller; only the ends of the flow count",
+    mend_zh="请用建模器重新保存；执行只看顺序流的两端", mend_en="Save again with a modeller; only the ends of the flow count",
 )
 def flow_lists(document: Document) -> Hits:
     listed = any(True for _ in document.each("incoming", "outgoing"))

@@ -57,8 +57,8 @@ SCHEMA = _Schema()
 
 @rule(
     "XML-SCHEMA", ERROR,
-    zh="不符合 BPMN 2.0 模式:{why}", en="Violates the BPMN 2.0 schema: {why}",
-    mend_zh="请按提示更正该元素,或用建模器重新保存", mend_en="Correct the element, or save it again with a modeller",
+    zh="不符合 BPMN 2.0 模式：{why}", en="Violates the BPMN 2.0 schema: {why}",
+    mend_zh="请按提示更正该元素，或用建模器重新保存", mend_en="Correct the element, or save it again with a modeller",
 )
 def schema(document: Document) -> Hits:
     messages = SCHEMA.messages(document.root)
@@ -99,7 +99,7 @@ def _schema_severity(kind: str, message: str) -> Severity | None:
 
 @rule(
     "XML-PREFIX", DRAFT,
-    zh="命名空间前缀“{prefix}”没有声明,“{what}”不会被读取", en='The prefix "{prefix}" is not declared, so "{what}" is not read',
+    zh="命名空间前缀“{prefix}”没有声明，“{what}”不会被读取", en='The prefix "{prefix}" is not declared, so "{what}" is not read',
     mend_zh='请在 definitions 上加 xmlns:{prefix}="…"(camunda 为 http://camunda.org/schema/1.0/bpmn)',
     mend_en='Declare xmlns:{prefix}="…" on definitions (camunda: http://camunda.org/schema/1.0/bpmn)',
 )
@@ -122,7 +122,7 @@ def unique_ids(document: Document) -> Hits:
 @rule(
     "BPMN-ID-FORM", WARNING,
     zh="标识“{id}”不是合法名称", en='The id "{id}" is not a valid name',
-    mend_zh="标识以字母或下划线开头,不含空格和冒号", mend_en="Begin with a letter or underscore; no blanks, no colons",
+    mend_zh="标识以字母或下划线开头，不含空格和冒号", mend_en="Begin with a letter or underscore; no blanks, no colons",
 )
 def form_of_ids(document: Document) -> Hits:
     for element in document.all:
@@ -157,7 +157,7 @@ def executable(document: Document) -> Hits:
 @rule(
     "PROCESS-TWICE", DRAFT,
     zh="流程标识“{id}”在文件“{other}”中也有", en='The process id "{id}" stands in the file "{other}" too',
-    mend_zh="请给其中一个流程换一个标识,或只部署一个文件",
+    mend_zh="请给其中一个流程换一个标识，或只部署一个文件",
     mend_en="Give one process another id, or deploy one of the files only",
 )
 def process_twice(document: Document) -> Hits:

@@ -36,7 +36,7 @@ def _begins(document: Document, scope: Element) -> bool:
 @rule(
     "FLOW-UNREACHABLE", WARNING,
     zh="从开始事件到不了“{name}”", en='"{name}" cannot be reached from any start',
-    mend_zh="请从前面的步骤连线过来,或删除它", mend_en="Connect it from an earlier step, or delete it",
+    mend_zh="请从前面的步骤连线过来，或删除它", mend_en="Connect it from an earlier step, or delete it",
 )
 def unreachable(document: Document) -> Hits:
     for scope in document.scopes:
@@ -51,7 +51,7 @@ def unreachable(document: Document) -> Hits:
 
 @rule(
     "FLOW-NO-EXIT", WARNING,
-    zh="从“{name}”出发到不了任何结束,流程会一直循环",
+    zh="从“{name}”出发到不了任何结束，流程会一直循环",
     en='No end can be reached from "{name}"; the process would go round for ever',
     mend_zh="请在循环中画一条通向结束事件的路径", mend_en="Draw a way out of the loop to an end event",
 )
@@ -90,7 +90,7 @@ def _split_before(document: Document, flow: Element) -> Element | None:
 
 @rule(
     "FLOW-DEADLOCK", DRAFT,
-    zh="并行汇聚“{name}”等待来自“{split}”的 {n} 条分支,而那里只会走一条,流程将永远停在这里",
+    zh="并行汇聚“{name}”等待来自“{split}”的 {n} 条分支，而那里只会走一条，流程将永远停在这里",
     en='Parallel join "{name}" waits for {n} branches of "{split}", of which only one is taken: it waits for ever',
     mend_zh="请改用排他网关汇聚", mend_en="Join with an exclusive gateway",
 )
@@ -109,9 +109,9 @@ def deadlock(document: Document) -> Hits:
 
 @rule(
     "FLOW-STARVED", DRAFT,
-    zh="并行汇聚“{name}”等待“{source}”,而那里永远不会走到",
+    zh="并行汇聚“{name}”等待“{source}”，而那里永远不会走到",
     en='Parallel join "{name}" waits for "{source}", which is never reached',
-    mend_zh="请连通该分支,或删除这条线", mend_en="Connect that branch, or delete the flow",
+    mend_zh="请连通该分支，或删除这条线", mend_en="Connect that branch, or delete the flow",
 )
 def starved(document: Document) -> Hits:
     for scope in document.scopes:
@@ -130,7 +130,7 @@ def starved(document: Document) -> Hits:
 
 @rule(
     "FLOW-MERGE-TWICE", WARNING,
-    zh="并行分支在“{name}”直接汇合(没有并行网关),它之后的步骤会执行多次",
+    zh="并行分支在“{name}”直接汇合（没有并行网关）,它之后的步骤会执行多次",
     en='Parallel branches of "{split}" meet at "{name}" without a parallel gateway; what follows runs once for each',
     mend_zh="请在前面加并行汇聚网关", mend_en="Join them with a parallel gateway first",
 )

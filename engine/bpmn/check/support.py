@@ -30,8 +30,8 @@ def _unsupported(document: Document) -> Iterator[tuple[Element, str, str]]:
 
 @rule(
     "NOT-RUN", DRAFT,
-    zh="尚不支持执行:{what_zh}", en="Not run by this engine: {what}",
-    mend_zh="请换一种画法,见 docs/diagrams.md", mend_en="Draw it another way, see docs/diagrams.md",
+    zh="尚不支持执行：{what_zh}", en="Not run by this engine: {what}",
+    mend_zh="请换一种画法，见 docs/diagrams.md", mend_en="Draw it another way, see docs/diagrams.md",
 )
 def unsupported(document: Document) -> Hits:
     for element, en, zh in _unsupported(document):
@@ -64,7 +64,7 @@ def unbounded_loop(document: Document) -> Hits:
 
 @rule(
     "RECEIVE-MESSAGE", WARNING,
-    zh="接收任务“{name}”没有选择消息,收不到任何消息", en='Receive task "{name}" names no message, so none reaches it',
+    zh="接收任务“{name}”没有选择消息，收不到任何消息", en='Receive task "{name}" names no message, so none reaches it',
     mend_zh="请选择消息", mend_en="Choose a message",
 )
 def receive_without_message(document: Document) -> Hits:

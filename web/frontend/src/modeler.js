@@ -229,11 +229,23 @@ function notice(text, tone, actions = []) {
   );
 }
 
-/** Runs something that asks the server, one at a time, and says why it failed. */
-let busy = false;
+/** Runs something that asks the server, one at a time, and says why it failed. What is asked meanwhile follows, the same thing does not. */
+let busy = null; // {action, done}
+let next = null;
 async function act(action) {
-  if (busy) return;
-  busy = true;
+  if (next || busy?.action === action) return;
+  if (busy) {
+    next = action;
+    await busy.done;
+    next = null;
+  }
+  let finish;
+  busy = {
+    action,
+    done: new Promise(resolve => {
+      finish = resolve;
+    }),
+  };
   root.setAttribute('aria-busy', 'true');
   try {
     await action();
@@ -242,8 +254,9 @@ async function act(action) {
     tell(error.message, 'bad');
     if (error.body?.findings) takeFindings(error.body.findings, true);
   } finally {
-    busy = false;
+    busy = null;
     root.removeAttribute('aria-busy');
+    finish();
   }
 }
 
