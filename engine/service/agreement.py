@@ -9,7 +9,8 @@ from engine.bpmn import open_elements, visible_variables
 from engine.history import InstanceView, Sealed, fold, unseal
 from engine.model import Break, InstanceId, InstanceStatus
 from engine.service.runtime import Runtime
-from engine.store import chain, instances
+from engine.service.turn import mark_of
+from engine.store import chain, instances, messages
 from engine.store.database import Session, micros_or_none
 
 
@@ -32,6 +33,8 @@ def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple
         *_tasks(session, instance_id, view),
         *_work(session, instance_id, view, set(live), suspended=suspended),
     ]
+    subscriptions = mark_of(messages.of_instance(session, instance_id))
+    found.append(("订阅 subscriptions", subscriptions, row.subscriptions_mark))
     if row.state is not None and None in view.variables:
         found.append(("变量 variables", visible_variables(definition, row.state), view.variables[None]))
     # amounts must not stand in a report: of variables only the names are told
@@ -78,8 +81,8 @@ def _work(session: Session, instance_id: int, view: InstanceView, live: set[int]
     yield "没有位置的机器任务 jobs without a position", services - set(map(int, view.positions)), set()
     held = {bool(h) for (h,) in session.rows("select distinct held from job where instance_id = ? and kind in ('timer', 'service')", (instance_id,))}
     yield "挂起标记 held jobs", held - {suspended}, set()
-    waiting = {t for (t,) in session.rows("select token from subscription where instance_id = ?", (instance_id,))}
-    yield "没有位置的订阅 subscriptions without a token", waiting - live, set()
+    waiting = messages.of_instance(session, instance_id)
+    yield "没有位置的订阅 subscriptions without a token", {int(s.token) for s in waiting} - live, set()
     incidents = session.rows("select coalesce(token, 0) from incident where instance_id = ? and resolved_at is null", (instance_id,))
     yield "异常 incidents", {t for (t,) in incidents}, set(map(int, view.incidents))
 

@@ -6,7 +6,7 @@ transaction whose first statement is the version check. Nothing here asks the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -369,12 +369,7 @@ class Turn:
             subscriptions_mark = (
                 row.subscriptions_mark
                 if self._subscriptions is None
-                else _mark(
-                    [
-                        (s.token, s.kind.value, s.name, s.correlation_key, s.form, sorted(s.candidate_groups))
-                        for s in self._subscriptions
-                    ]
-                )
+                else mark_of(self._subscriptions)
             )
         self._after = replace(
             row,
@@ -578,6 +573,11 @@ def _none_kept(s: Subscription, now: int, after: int, tx: Session) -> bool:
 
 def _taken(message_id: int, tx: Session) -> bool:
     return messages.take(tx, message_id)
+
+
+def mark_of(subscriptions: Iterable[Subscription]) -> int | None:
+    """Return the digest of an instance's subscriptions that its row keeps; None for none."""
+    return _mark([(s.token, s.kind.value, s.name, s.correlation_key, s.form, sorted(s.candidate_groups)) for s in subscriptions])
 
 
 def _mark(waiting: Any) -> int | None:

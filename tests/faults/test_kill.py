@@ -44,6 +44,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_process_is_killed(tmp_
                 cwd=Path(__file__).parents[2],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                bufsize=0,  # what a buffer held, `communicate` would not see
             )
             for _ in range(2)
         ]

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from engine.cli import main
 from engine.errors import AccessDenied, WrongState
 from engine.model import SYSTEM
-from tests.bpmn.build import diagram, end, process, start, user
-from tests.service.house import ANN, OWNER, House
+from tests.bpmn.build import boundary, catch, diagram, end, event, parallel, process, start, timer, user
+from tests.service.house import ANN, FOR_ENGINEERS, OWNER, House
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify_export.py"
 DIAGRAM = diagram(process(start(), user("a"), user("b"), end(), "s>a", "a>b", "b>e"))
@@ -187,3 +187,33 @@ def test_payloads_erased_by_command_are_gone_and_the_chain_verifies(tampered: tu
     assert db.execute("select count(*) from event_payload where instance_id = ?", (id,)).fetchone() == (1,)
     assert house.engine.audit.verify() == ()
     assert house.events(id, "PayloadsErased")[0].reason == "the law"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update user_task set assignee = 'eve' where ended_at is null", "update user_task set due_at = 5 where ended_at is null", "delete from user_task_candidate",
+        "insert into user_task_candidate (principal, sort_at, task_id) select 'u:eve', 1, min(id) from user_task", "update instance set status = 'suspended'",
+        "update job set token = 99 where kind = 'timer'", "delete from job", "delete from subscription", "update subscription set token = 77",
+        f"update instance_state set body = (select body from instance_state where instance_id = {LAST}) where instance_id = {FIRST}",
+    ],
+)  # fmt: skip
+def test_rows_that_no_command_wrote_are_found_by_the_cross_check(tmp_path: Path, statement: str) -> None:
+    house = House(tmp_path / "data")
+    house.deploy(
+        diagram(
+            process(
+                start(), user("a", **FOR_ENGINEERS), parallel("f"), user("b", **FOR_ENGINEERS), boundary("late", "b", timer("timeDuration", "PT1H")),
+                catch("heard", event("message", "mA")), end(), end("e2"), end("e3"), "s>a", "a>f", "f>b", "f>heard", "heard>e", "b>e2", "late>e3",
+            )
+        )
+    )  # fmt: skip
+    for n in (1, 2):
+        house.complete(house.start(variables={"n": n}).id, "a", amount=n)
+    assert house.engine.audit.cross_check() == ()
+
+    house.change(statement)
+
+    assert house.engine.audit.cross_check()
+    assert house.engine.audit.verify() == ()
+    house.close()
