@@ -497,5 +497,5 @@ def _words(task: UserTask, stage: str, zone: str) -> tuple[str, str]:
     """Return subject and body of a reminder, Chinese first."""
     zh, en = _STAGES[stage]
     due = task.due_at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") if task.due_at is not None else "-"
-    subject = f"【{task.title}】{zh}:{task.name}"
+    subject = f"【{task.title}】{zh}：{task.name}"
     return subject, f"{zh}：{task.name}（{task.process_name}），到期时间 {due}。\n{en}: {task.name}, due {due}."
