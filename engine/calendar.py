@@ -39,15 +39,6 @@ def is_working_day(day: date, *, assume: bool = False) -> bool:
         raise CalendarTooShort(year=day.year) from None
 
 
-def is_announced(year: int) -> bool:
-    """Return whether the holidays of `year` are known."""
-    try:
-        chinese_calendar.is_workday(date(year, 1, 1))
-    except NotImplementedError:
-        return False
-    return True
-
-
 def add_working_days(at: datetime, days: int, zone: str = "Asia/Shanghai", *, assume: bool = True) -> datetime:
     """Return the same local time of day, `days` working days after `at` (before, if negative); aware UTC.
 
@@ -64,11 +55,3 @@ def add_working_days(at: datetime, days: int, zone: str = "Asia/Shanghai", *, as
         if is_working_day(day, assume=assume) and left:
             left -= 1
     return local.replace(year=day.year, month=day.month, day=day.day).astimezone(ZoneInfo("UTC"))
-
-
-def working_days_between(start: datetime, end: datetime, zone: str = "Asia/Shanghai", *, assume: bool = True) -> int:
-    """Count the working days after the day of `start` up to and including the day of `end`; negative if `end` is earlier."""
-    first, last = start.astimezone(ZoneInfo(zone)).date(), end.astimezone(ZoneInfo(zone)).date()
-    sign = 1 if last >= first else -1
-    low, high = min(first, last), max(first, last)
-    return sign * sum(is_working_day(low + timedelta(days=n), assume=assume) for n in range(1, (high - low).days + 1))

@@ -18,6 +18,7 @@ import click
 from engine import rehearsal
 from engine.access import GROUPS
 from engine.assembly import Engine, open_engine
+from engine.bpmn.check import line_of
 from engine.errors import EngineError, InvalidDiagram
 from engine.layout import faults, lay_out
 from engine.model import SYSTEM, Finding, IncidentId, InstanceId, Severity
@@ -59,9 +60,7 @@ def _tell_error(error: EngineError) -> None:
 
 def _tell_findings(found: list[Finding], err: bool = False) -> None:
     for finding in found:
-        where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-        click.echo(f"{where}: {finding.severity.value} {finding.rule} [{finding.element or '-'}]", err=err)
-        click.echo(f"    {finding.zh} {finding.mend_zh}", err=err)
+        click.echo(line_of(finding, "zh"), err=err)
         click.echo(f"    {finding.en} {finding.mend_en}", err=err)
 
 
