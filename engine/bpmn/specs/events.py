@@ -1,0 +1,369 @@
+"""Catching and throwing events, boundary events, event sub-processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine import events as log
+from engine.bpmn import timers
+from engine.bpmn.data import Scope
+from engine.bpmn.event_definitions import (
+    Cancel,
+    Code,
+    Compensation,
+    Definition,
+    Message,
+    Signal,
+    Terminate,
+    Timer,
+)
+from engine.bpmn.specs.node import Activity, Node
+from engine.bpmn.specs.subprocesses import SubProcess
+from engine.bpmn.specs.values import Text, place, text_of
+from engine.bpmn.spiff import FUTURE, STARTED, WAITING
+from engine.bpmn.workflow import (
+    ARRIVING,
+    RUNNING,
+    ElementFailed,
+    Token,
+)
+from engine.model import SubscriptionKind, ThrownEvent, TokenId, Values
+
+if TYPE_CHECKING:
+    from engine.bpmn.specs.process import ProcessSpec
+
+
+class Catching(Activity):
+    """An element that waits for events. `definitions`: what for; `parallel`: for all of them, else for the first."""
+
+    is_activity = False
+    interrupting = True
+
+    def __init__(
+        self, wf_spec: ProcessSpec, element: str, definitions: tuple[Any, ...], parallel: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(wf_spec, element, **kwargs)
+        self.definitions, self.parallel = definitions, parallel
+        self.is_event = bool(definitions)
+        self.reads = frozenset[str]().union(*(definition.reads for definition in definitions))
+        self.watches = any(definition.watches for definition in definitions)
+
+    @property
+    def event_definition(self) -> Any:
+        """The library's name for what is waited for."""
+        return self.definitions[0] if len(self.definitions) == 1 else None
+
+    def entered(self, token: Token) -> bool:
+        super().entered(token)
+        return not self.wait(token)
+
+    def wait(self, token: Token) -> bool:
+        if not self.definitions or token.internal_data.pop("given", False):
+            return False
+        top = token.workflow.top_workflow
+        token.internal_data["waits"] = [definition.begin(token, top) for definition in self.definitions]
+        token._state = WAITING
+        top.event_manager.add_task(token)
+        return True
+
+    def look_again(self, token: Token) -> None:
+        top = token.workflow.top_workflow
+        for n, definition in enumerate(self.definitions):
+            if definition.watches and token._state == WAITING and "waits" in token.internal_data:
+                definition.look_again(token, n, top)
+
+    def can_wait(self, token: Token) -> bool:
+        """Whether all that the token would wait for can be computed now."""
+        return all(definition.is_known(token, token.workflow.top_workflow) for definition in self.definitions)
+
+    def happened(self, token: Token, n: int, values: Values) -> None:
+        """What definition `n` waits for has happened."""
+        waits = token.internal_data["waits"]
+        waits[n]["seen"] = True
+        if self.parallel and not all("seen" in wait for wait in waits):
+            self.receive(token, values)
+            return
+        token.payload = values
+        token.workflow.top_workflow.fire(token)
+
+    def timer_due(self, token: Token, n: int) -> None:
+        top = token.workflow.top_workflow
+        wait, definition = token.internal_data["waits"][n], self.definitions[n]
+        plan = wait["timer"]
+        due = timers.due_at(plan)
+        skipped, following = 0, None
+        if definition.kind == "timeCycle":
+            skipped, following = timers.turn(plan, top.at, definition.zone)
+        token.following = following
+        top.emit(log.TimerFired(
+            process=self.process, element=self.event_id, token=TokenId(token.id), due_at=due,
+            late=(top.at - due).total_seconds() > 60, skipped=skipped))
+        self.happened(token, n, {})
+
+    def stop_waiting(self, token: Token) -> None:
+        """The token waits no longer: other timers of it are cancelled."""
+        top = token.workflow.top_workflow
+        top.event_manager.remove_task(token)
+        waits = token.internal_data.pop("waits", ())
+        for wait in waits:
+            if wait.get("timer") and "seen" not in wait:
+                top.emit(log.TimerCancelled(
+                    process=self.process, element=self.event_id, token=TokenId(token.id), due_at=timers.due_at(wait["timer"])))
+        token.was_true = next((wait["condition"] for wait in waits if "condition" in wait), False)
+
+    def receive(self, token: Token, values: Values) -> None:
+        """The payload becomes variables of the scope that catches it."""
+        token.workflow.top_workflow.write(token, values, cause=self.event_id)
+
+    def _run_hook(self, my_task: Token) -> bool | None:
+        self.receive(my_task, getattr(my_task, "payload", {}))
+        race = my_task.internal_data.get("race")
+        if race is not None:
+            workflow = my_task.workflow
+            for other in list(workflow.tasks.values()):
+                if other is not my_task and other.internal_data.get("race") == race:
+                    workflow.kill(other, by=self.bpmn_id)
+        return True
+
+    def parked(self, token: Token) -> None:
+        self.receive(token, getattr(token, "payload", {}))
+
+    def cancelled(self, token: Token, by: str | None) -> None:
+        if token._state == WAITING and "waits" in token.internal_data:
+            self.stop_waiting(token)
+        super().cancelled(token, by)
+
+    def repeat(self, token: Token) -> None:
+        """A non-interrupting event can happen again: subscribe anew."""
+        data: dict[str, Any] = {}
+        if "host" in token.internal_data:
+            data["host"] = token.internal_data["host"]
+        if any(isinstance(definition, Timer) for definition in self.definitions):
+            following = getattr(token, "following", None)
+            if following is not None:
+                data["plan"] = following
+            elif len(self.definitions) == 1:
+                return  # dates and durations, and cycles that are used up
+        if getattr(token, "was_true", False):
+            data["was"] = True
+        token.workflow.subscribe(self, **data)
+
+
+class StartEvent(Catching):
+    pass
+
+
+class IntermediateCatchEvent(Catching):
+    def _run_hook(self, my_task: Token) -> bool | None:
+        following = getattr(my_task, "following", None)
+        if following is not None and "left" in following:  # R4/…: four tokens; a cycle without end happens once here
+            again = Token(my_task.workflow, self)
+            again.internal_data.update(plan=following, **{k: my_task.internal_data[k] for k in ("flow",) if k in my_task.internal_data})
+            self._update(again)
+        return super()._run_hook(my_task)
+
+
+class ReceiveTask(Catching):
+    is_activity = True
+
+    def prepare(self, token: Token) -> None:
+        self.bind_inputs(token)
+
+    def receive(self, token: Token, values: Values) -> None:
+        self.give_out(token, values)
+
+    def parked(self, token: Token) -> None:
+        self.keep_result(token, getattr(token, "payload", {}))
+
+
+class BoundaryEvent(Catching):
+    """Its token is a subscription of the host until it happens; then it is a token like any other."""
+
+    def __init__(self, wf_spec: ProcessSpec, element: str, interrupting: bool, **kwargs: Any) -> None:
+        super().__init__(wf_spec, element, **kwargs)
+        self.interrupting = self.cancel_activity = interrupting
+
+    def announce(self, token: Token) -> None:
+        if token._state != FUTURE:
+            super().announce(token)
+
+    def _run_hook(self, my_task: Token) -> bool | None:
+        workflow = my_task.workflow
+        host = workflow.tasks[my_task.internal_data.pop("host")]
+        self.announce(my_task)
+        super()._run_hook(my_task)
+        if self.interrupting and "notice" not in my_task.internal_data:
+            workflow.kill(host, keep=my_task, by=self.bpmn_id)
+        else:
+            my_task.internal_data.pop("notice", None)
+            my_task.internal_data["host"] = host.id
+            self.repeat(my_task)
+            del my_task.internal_data["host"]
+        return True
+
+    def cancelled(self, token: Token, by: str | None) -> None:
+        cancel_subscription(self, token, by)
+
+
+class EventSubProcess(Catching, SubProcess):
+    """While it waits it is the subscription of its start event; once that happens it is a sub-process of the scope."""
+
+    is_event_subprocess = is_activity = True
+
+    def __init__(
+        self, wf_spec: ProcessSpec, element: str, inner: str, start: str, interrupting: bool, suspends: bool, **kwargs: Any
+    ) -> None:
+        super().__init__(wf_spec, element, inner=inner, **kwargs)
+        self.event_id, self.interrupting, self.suspends = start, interrupting, suspends
+        self.on_compensation = any(isinstance(d, Compensation) for d in self.definitions)
+
+    def announce(self, token: Token) -> None:
+        if token._state != FUTURE:
+            super().announce(token)
+
+    def undo(self, token: Token) -> None:
+        token._state = WAITING
+        token._ready()
+
+    def _run_hook(self, my_task: Token) -> bool | None:
+        workflow = my_task.workflow
+        self.announce(my_task)
+        if self.on_compensation:
+            return None
+        if self.interrupting:
+            workflow.kill_tokens(keep=my_task, by=self.bpmn_id)
+        else:
+            self.repeat(my_task)
+        if self.suspends:
+            top = workflow.top_workflow
+            workflow.suspenders[my_task.id] = top.at.isoformat()
+            top.emit(log.ScopeSuspended(
+                process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), scope=place(workflow)))
+            top.freeze()
+        return None
+
+    def open_scope(self, token: Token) -> tuple[Scope, str]:
+        scope, key = super().open_scope(token)
+        payload = getattr(token, "payload", {})
+        if self.interrupting:
+            token.workflow.top_workflow.write(token, payload, cause=self.event_id)
+        else:  # runs may overlap: what the scopes around do not know stays with this run
+            top = token.workflow.top_workflow
+            known = {name: value for name, value in payload.items() if name in token.data.visible()}
+            top.write(token, known, cause=self.event_id)
+            top.write(token, {n: v for n, v in payload.items() if n not in known}, scope=scope, here=True, cause=self.event_id)
+        return scope, key
+
+    def parked(self, token: Token) -> None:
+        """Nothing was received yet."""
+
+    def finish(self, token: Token) -> None:
+        SubProcess.finish(self, token)
+        self._resume(token)
+
+    def _resume(self, token: Token) -> None:
+        if token.workflow.suspenders.pop(token.id, None) is not None:
+            top = token.workflow.top_workflow
+            top.emit(log.ScopeResumed(
+                process=self.process, element=self.bpmn_id, token=TokenId(token.id), scope=place(token.workflow)))
+            top.freeze()
+
+    def cancelled(self, token: Token, by: str | None) -> None:
+        cancel_subscription(self, token, by)
+        self._resume(token)
+
+
+class Throwing(Activity):
+    """The effect of a thrown event may cancel the thrower: it comes after `_run_hook`, while the token is STARTED."""
+
+    is_activity = False
+
+    def __init__(self, wf_spec: ProcessSpec, element: str, definitions: tuple[Any, ...], **kwargs: Any) -> None:
+        super().__init__(wf_spec, element, **kwargs)
+        self.definitions = definitions
+
+    @property
+    def event_definition(self) -> Any:
+        return self.definitions[0] if len(self.definitions) == 1 else None
+
+    def _run_hook(self, my_task: Token) -> bool | None:
+        return None if self.definitions else True
+
+    def started(self, token: Token) -> None:
+        for definition in self.definitions:
+            if isinstance(definition, Compensation):
+                token.workflow.top_workflow.compensate(token, definition.activity, definition.wait)
+                return
+            if token._state == STARTED:
+                self.throw(token, definition)
+        if token._state == STARTED and "compensation" not in token.internal_data and not token.is_parked:
+            token.complete()
+
+    def throw(self, token: Token, definition: Definition) -> None:
+        workflow = token.workflow
+        top = workflow.top_workflow
+        if isinstance(definition, Terminate):
+            workflow.kill_tokens(keep=token, by=self.bpmn_id)
+        elif isinstance(definition, Code):
+            code = definition.code or ""
+            if not top.throw_code(token, definition.kind, code, own_boundary=False) and definition.kind == "error":
+                top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", f"nobody catches the error {code}"))
+        elif isinstance(definition, Message):
+            top.send_message(
+                token, definition.message_name(token, top), definition.correlation_key(token, top),
+                definition.content(token, top))
+        elif isinstance(definition, Signal):
+            name = definition.signal_name(token, top)
+            top.emit(log.SignalThrown(process=self.process, element=self.bpmn_id, token=TokenId(token.id), name=name))
+            top.thrown.append(
+                ThrownEvent(kind=SubscriptionKind.SIGNAL, name=name, correlation_key="", payload={}))
+            top.send_signal(name, {})
+
+    def child_completed(self, token: Token, child: Token) -> None:
+        token.workflow.top_workflow.continue_compensation(token, child)
+
+
+class IntermediateThrowEvent(Throwing):
+    pass
+
+
+class SendTask(Throwing):
+    is_activity = True
+
+
+class EndEvent(Throwing):
+    """`outcome`: sets the variable `outcome` of its process."""
+
+    outcome: Text | None = None
+
+    def _run_hook(self, my_task: Token) -> bool | None:
+        workflow = my_task.workflow
+        top = workflow.top_workflow
+        if self.outcome is not None:
+            scope: Scope = workflow.scope
+            while not scope.keeps_new and scope.parent is not None:
+                scope = scope.parent
+            top.write(my_task, {"outcome": text_of(self.outcome, my_task, top)}, scope=scope, here=True)
+        if workflow is top:
+            top.last_end = self.bpmn_id
+        return super()._run_hook(my_task)
+
+    def throw(self, token: Token, definition: Definition) -> None:
+        if isinstance(definition, Cancel):  # transaction: stop, compensate, then leave by the cancel event
+            token.workflow.kill_tokens(keep=token, by=self.bpmn_id)
+            token.workflow.top_workflow.compensate(token, None, wait=True, cancel=True)
+        else:
+            super().throw(token, definition)
+
+
+def cancel_subscription(spec: Catching, token: Token, by: str | None) -> None:
+    """A subscription goes quietly (its timers are recorded); a token that is on its way is cancelled like any other."""
+    data = token.internal_data
+    if token._state == WAITING:
+        if "waits" in data:
+            spec.stop_waiting(token)
+    elif token.is_parked and data["incident"][1] == ARRIVING:
+        token.workflow.top_workflow.emit(log.IncidentResolved(
+            process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), kind=data["incident"][0], reason="cancelled"))
+    else:
+        Node.cancelled(spec, token, by)

@@ -1,0 +1,163 @@
+"""Gateways: which flows are taken, and which tokens a join waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.bpmn.data import Scope
+from engine.bpmn.specs.node import Flow, Node
+from engine.bpmn.specs.values import Formula
+from engine.bpmn.spiff import FUTURE, WAITING
+from engine.bpmn.workflow import (
+    AnyWorkflow,
+    Token,
+)
+
+if TYPE_CHECKING:
+    from engine.bpmn.specs.process import ProcessSpec
+
+
+class ExclusiveGateway(Node):
+    def choose(self, token: Token) -> list[Flow]:
+        if len(self.flows) == 1 and self.flows[0].condition is None:
+            return self.flows
+        return self.select(token, first=True)
+
+
+class Join(Node):
+    """What gateways have in common that wait for tokens over several flows."""
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        arrived = {t.internal_data["flow"] for t in token.workflow.tokens_at(self)}
+        missing = [flow for flow in self.incoming if flow not in arrived]
+        sources = {flow.id: node.label for node in token.workflow.spec.task_specs.values() for flow in node.flows}
+        zh = "、".join(f"“{sources.get(flow, flow)}”({flow})" for flow in missing)
+        en = ", ".join(f"“{sources.get(flow, flow)}” ({flow})" for flow in missing)
+        return f"缺少来自{zh}的分支", f"nothing comes from {en}"
+
+    def together(self, token: Token) -> list[Token]:
+        """One token of each other flow."""
+        others: dict[str, Token] = {}
+        for waiting in token.workflow.tokens_at(self, token):
+            others.setdefault(waiting.internal_data["flow"], waiting)
+        others.pop(token.internal_data["flow"], None)
+        return list(others.values())
+
+
+class ParallelGateway(Join):
+    """Takes exactly one token from every incoming flow; more tokens of a flow stay for the next time."""
+
+    def choose(self, token: Token) -> list[Flow]:
+        return self.flows
+
+    def arrive(self, token: Token) -> bool:
+        if len(self.incoming) < 2:
+            return True
+        others = self.together(token)
+        return self.consume(token, others, len(others) + 1 >= len(self.incoming))
+
+
+class InclusiveGateway(Join):
+    """Waits while a token elsewhere in the scope can still reach an incoming flow that has none (and none that has one).
+
+    Decided by `try_release` when nothing else can run, on the diagram, not on a task tree.
+    """
+
+    def choose(self, token: Token) -> list[Flow]:
+        if len(self.flows) == 1 and self.flows[0].condition is None:
+            return self.flows
+        return self.select(token, first=False)
+
+    def arrive(self, token: Token) -> bool:
+        return len(self.incoming) < 2 or self.consume(token, [], False)
+
+    def expected(self, workflow: AnyWorkflow, flows: set[str]) -> bool:
+        """True when a further token may come over an incoming flow that is not in `flows`."""
+        empty = set(self.incoming) - flows
+        for token in workflow.live_tokens():
+            if token.task_spec is self and token._state == WAITING:
+                continue
+            reach = workflow.spec.reachable(token.task_spec, self)
+            if reach & empty and not reach & flows:
+                return True
+        return False
+
+    def try_release(self, workflow: AnyWorkflow) -> bool:
+        tokens: dict[str, Token] = {}
+        for token in workflow.tokens_at(self):
+            tokens.setdefault(token.internal_data["flow"], token)
+        if not tokens or self.expected(workflow, set(tokens)):
+            return False
+        first, *others = tokens.values()
+        self.consume(first, others)
+        self.release(first)
+        return True
+
+    def release(self, token: Token) -> None:
+        if self.enter(token):
+            token._ready()
+
+
+class ComplexGateway(InclusiveGateway):
+    """Fires when its activation condition holds, then swallows the tokens that are still expected, then is ready again."""
+
+    def __init__(self, wf_spec: ProcessSpec, element: str, condition: Formula | None, **kwargs: Any) -> None:
+        super().__init__(wf_spec, element, **kwargs)
+        self.condition = condition
+
+    def arrive(self, token: Token) -> bool:
+        workflow, flow = token.workflow, str(token.internal_data.get("flow", ""))
+        state = workflow.gateways.get(self.name, [])
+        if len(self.incoming) < 2 or (state and flow not in state):  # second case: after the activation
+            if state:
+                workflow.gateways[self.name] = [*state, flow]
+                token.internal_data["swallow"] = True
+            return True
+        waiting = workflow.tokens_at(self, token)
+        if self.condition is None:
+            return self.consume(token, [], False)
+        local = Scope(token.id, token.data, keeps_new=False, values={"activationCount": len(waiting) + 1})
+        go = self.consume(token, waiting, workflow.top_workflow.holds(token, self.condition, local))
+        if go:
+            workflow.gateways[self.name] = [*state, *(t.internal_data["flow"] for t in (token, *waiting))]
+        return go
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        if self.condition is None:
+            return super().lacks(token)
+        return f"激活条件 {self.condition.text} 不成立", f"its activation condition {self.condition.text} does not hold"
+
+    def go_on(self, token: Token) -> None:
+        if self.condition is not None:
+            waiting = [token, *self.together(token)]
+            state = token.workflow.gateways.get(self.name, [])
+            token.workflow.gateways[self.name] = [*state, *(t.internal_data["flow"] for t in waiting)]
+        super().go_on(token)
+
+    def choose(self, token: Token) -> list[Flow]:
+        return [] if "swallow" in token.internal_data else super().choose(token)
+
+    def try_release(self, workflow: AnyWorkflow) -> bool:
+        if self.condition is None:
+            return super().try_release(workflow)
+        state = workflow.gateways.get(self.name)
+        if state and (len(set(state)) >= len(self.incoming) or not self.expected(workflow, set(state))):
+            del workflow.gateways[self.name]  # reset: tokens that waited count for the next turn
+            for token in workflow.tokens_at(self):
+                token._state = FUTURE
+                if self.arrive(token):
+                    self.release(token)
+                    return True
+        return False
+
+
+class EventBasedGateway(Node):
+    """Puts a token on every event behind it; the first event to happen removes the others."""
+
+    def choose(self, token: Token) -> list[Flow]:
+        return self.flows
+
+    def _on_complete_hook(self, my_task: Token) -> None:
+        super()._on_complete_hook(my_task)
+        for child in my_task.children:
+            child.internal_data["race"] = my_task.id

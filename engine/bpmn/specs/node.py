@@ -1,0 +1,346 @@
+"""What every flow node does with a token, and what every activity adds: mappings, boundary events, compensation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine import events as log
+from engine.bpmn.data import Scope
+from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, place, text_of
+from engine.bpmn.spiff import WAITING, BpmnSpecMixin
+from engine.bpmn.workflow import (
+    ARRIVING,
+    LEAVING,
+    AnyWorkflow,
+    ElementFailed,
+    Token,
+    failed,
+)
+from engine.feel import codec
+from engine.model import TokenId, Values
+
+if TYPE_CHECKING:
+    from engine.bpmn.specs.events import BoundaryEvent
+    from engine.bpmn.specs.process import ProcessSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    id: str
+    target: str
+    condition: Formula | None = None
+    default: bool = False
+
+
+class Node(BpmnSpecMixin):  # type: ignore[misc]
+    """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
+
+    start_quantity = completion_quantity = 1
+    is_activity = is_event = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
+    reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
+    ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
+    boundary: tuple[BoundaryEvent, ...] = ()
+    handler: str | None = None
+    sequential = True
+
+    def __init__(self, wf_spec: ProcessSpec, element: str, *, kind: str, label: str | None, name: str | None = None) -> None:
+        super().__init__(wf_spec, name or element, bpmn_name=label)
+        self.bpmn_id = element
+        self.event_id = element
+        self.kind, self.process = kind, wf_spec.process
+        self.flows: list[Flow] = []
+        self.incoming: list[str] = []
+
+    @property
+    def label(self) -> str:
+        return self.bpmn_name or self.bpmn_id
+
+    # ---------------------------------------------------------------------------------------------------- library's hooks
+    def test(self) -> None:
+        """Checked once, when the diagram was read."""
+
+    def _predict_hook(self, my_task: Token) -> None:
+        """Nothing is predicted."""
+
+    def _update(self, my_task: Token) -> None:
+        try:
+            if self._update_hook(my_task):
+                my_task._ready()
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(my_task, ARRIVING, exc) from exc
+
+    def _update_hook(self, my_task: Token) -> bool:
+        if (my_task.id, ARRIVING) in my_task.workflow.top_workflow.parked:
+            return self.enter(my_task)
+        return self.arrive(my_task) and self.enter(my_task)
+
+    def _on_ready_hook(self, my_task: Token) -> None:
+        if not self.manual:
+            my_task.workflow.top_workflow.agenda.append(my_task)
+
+    def _run_hook(self, my_task: Token) -> bool | None:
+        return True
+
+    def _on_complete_hook(self, my_task: Token) -> None:
+        workflow, token = my_task.workflow, my_task
+        if not self.ends_before_leaving:
+            self.announce_end(token)
+        taken = token.taken
+        if taken:
+            top, specs = workflow.top_workflow, workflow.spec.task_specs
+            born = []
+            for flow in taken:
+                for _ in range(self.completion_quantity):
+                    child = Token(workflow, specs[flow.target], token)
+                    child.internal_data["flow"] = flow.id
+                    born.append(child)
+                    if flow.id is not None:
+                        top.emit(log.FlowTaken(
+                            process=self.process, element=self.bpmn_id, token=TokenId(token.id), flow=flow.id,
+                            to_token=TokenId(child.id), condition=None if flow.condition is None else flow.condition.text,
+                            is_default=flow.default))
+            top.fork(token, born)
+        workflow.leave(token)
+        if "owner" in token.internal_data:
+            owner = workflow.owner(token)
+            if owner is not None:
+                owner.task_spec.child_completed(owner, token)
+
+    def _on_error_hook(self, my_task: Token) -> None:
+        """The command is given up and begun again without this element."""
+
+    def _on_cancel(self, my_task: Token) -> None:
+        my_task.workflow.leave(my_task)
+
+    # ----------------------------------------------------------------------------------------------------- life of a token
+    def announce(self, token: Token) -> None:
+        """Record that the node begins."""
+        owner = token.internal_data.get("owner")
+        token.workflow.top_workflow.emit(log.ActivityStarted(
+            process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=self.kind, scope=place(token.workflow),
+            host=None if owner is None else TokenId(owner)))
+
+    def announce_end(self, token: Token) -> None:
+        token.workflow.top_workflow.emit(
+            log.ActivityCompleted(process=self.process, element=self.bpmn_id, token=TokenId(token.id)))
+
+    def arrive(self, token: Token) -> bool:
+        """True when the node may start with this token, else the token waits here."""
+        if self.start_quantity == 1:
+            return True
+        waiting = token.workflow.tokens_at(self, token)
+        return self.consume(token, waiting[: self.start_quantity - 1], len(waiting) + 1 >= self.start_quantity)
+
+    def consume(self, token: Token, others: Iterable[Token], enough: bool = True) -> bool:
+        top = token.workflow.top_workflow
+        if not enough:
+            token._state = WAITING
+            return False
+        top.unstick(token)
+        for other in list(others):
+            top.unstick(other)
+            token.workflow.absorb(other, token)
+        top.joined(token)
+        return True
+
+    def why_stuck(self, token: Token) -> str:
+        """Say what a join lacks that waits in vain, in both languages."""
+        zh, en = self.lacks(token)
+        return (
+            f"“{self.label}”永远等不齐：{zh}，而这里的其他令牌也都停在汇合处。请更正流程图；重试则以已到达的分支继续。"
+            f" (“{self.label}” can never fire: {en}, and every other token here waits at a join. Mend the diagram; a retry goes on"
+            " with what has arrived.)")
+
+    def lacks(self, token: Token) -> tuple[str, str]:
+        """What a join waits for, in Chinese and English."""
+        count = len(token.workflow.tokens_at(self))
+        return f"需要 {self.start_quantity} 个令牌，只到达 {count} 个", f"it needs {self.start_quantity} tokens and has {count}"
+
+    def together(self, token: Token) -> list[Token]:
+        """The other tokens at the join that go on with this one when a person says so."""
+        return token.workflow.tokens_at(self, token)[: self.start_quantity - 1]
+
+    def go_on(self, token: Token) -> None:
+        """A person lets a join that can never fire go on with what has arrived."""
+        self.consume(token, self.together(token))
+        try:
+            if self.enter(token):
+                token._ready()
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(token, ARRIVING, exc) from exc
+
+    def enter(self, token: Token) -> bool:
+        self.announce(token)
+        return self._enter(token)
+
+    def _enter(self, token: Token) -> bool:
+        top = token.workflow.top_workflow
+        if (token.id, ARRIVING) in top.parked:
+            top.park(token, ARRIVING)
+            return False
+        return self.entered(token)
+
+    def begin(self, token: Token) -> None:
+        """Start with a token whose beginning is recorded already: a loop instance, or a parked arrival that is tried again."""
+        try:
+            if self._enter(token):
+                token._ready()
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(token, ARRIVING, exc) from exc
+
+    def entered(self, token: Token) -> bool:
+        """The node starts with this token; True when it may run at once."""
+        return True
+
+    def started(self, token: Token) -> None:
+        """Called when `_run_hook` returned None: the work of the node that may end, or cancel, other tokens."""
+
+    def finish(self, token: Token) -> None:
+        """The work is done; leaving comes next."""
+
+    def cancelled(self, token: Token, by: str | None) -> None:
+        """The token is interrupted."""
+        top = token.workflow.top_workflow
+        if token.is_parked:
+            top.emit(log.IncidentResolved(
+                process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=token.internal_data["incident"][0],
+                reason="cancelled"))
+        top.unstick(token, "cancelled")
+        if not (self.ends_before_leaving and "finished" in token.internal_data):
+            top.emit(log.ActivityCancelled(process=self.process, element=self.bpmn_id, token=TokenId(token.id), by=by))
+
+    def parked(self, token: Token) -> None:
+        """The token is about to be parked before its work is done."""
+
+    def child_completed(self, token: Token, child: Token) -> None:
+        raise NotImplementedError
+
+    def keeps(self, token: Token, scope: AnyWorkflow) -> bool:
+        return False
+
+    # ------------------------------------------------------------------------------------------------------------- leaving
+    def choose(self, token: Token) -> list[Flow]:
+        """Every flow without condition or whose condition holds; the default flow when no condition holds."""
+        if len(self.flows) == 1 and self.flows[0].condition is None:
+            return self.flows
+        return self.select(token, first=False)
+
+    def select(self, token: Token, first: bool) -> list[Flow]:
+        """Return the flows to take.
+
+        Raises:
+            ElementFailed: there is none, or a condition was null and the default flow would hide that.
+        """
+        top = token.workflow.top_workflow
+        taken: list[Flow] = []
+        nulls: list[str] = []
+        conditional = False
+        for flow in self.flows:
+            if flow.default:
+                continue
+            if flow.condition is None:
+                taken.append(flow)
+            else:
+                result = flow.condition.evaluate(token.data.visible(), top)
+                if result.value is None:
+                    reason = "; ".join(result.reasons)
+                    nulls.append(f"{flow.id}: {flow.condition.text} is null" + (f" ({reason})" if reason else ""))
+                    top.emit(log.ExpressionWasNull(
+                        process=self.process, element=self.bpmn_id, token=TokenId(token.id), text=flow.condition.text,
+                        reason=reason))
+                elif result.value is True:
+                    conditional = True
+                    taken.append(flow)
+            if first and taken:
+                return taken
+        if not conditional:
+            default = [flow for flow in self.flows if flow.default]
+            if default and nulls:
+                raise ElementFailed(token, LEAVING, "null_condition", "; ".join(nulls))
+            taken += default
+        if not taken and self.flows:
+            raise ElementFailed(token, LEAVING, "no_flow", "; ".join(nulls) or "no condition of an outgoing flow holds")
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """`camunda:inputOutput`: (name, text or expression) pairs."""
+
+    inputs: tuple[tuple[str, Text], ...] = ()
+    outputs: tuple[tuple[str, Text], ...] = ()
+
+
+class Activity(Node):
+    """`boundary`: boundary events; `handler`: name of the compensation handler; `mapping`: inputs and outputs."""
+
+    is_activity = ends_before_leaving = True
+    mapping = Mapping()
+    for_compensation = False
+
+    def entered(self, token: Token) -> bool:
+        self.prepare(token)
+        for spec in self.boundary:
+            token.workflow.subscribe(spec, host=token.id)
+        return True
+
+    def prepare(self, token: Token) -> None:
+        """Read what the activity needs; may fail."""
+        self.bind_inputs(token)
+
+    def bind_inputs(self, token: Token) -> None:
+        if not self.mapping.inputs:
+            return
+        top = token.workflow.top_workflow
+        values = {name: text_of(text, token, top) for name, text in self.mapping.inputs}
+        own = own_scope(token)
+        top.write(token, values, scope=own, here=True)
+
+    def give_out(self, token: Token, values: Values) -> None:
+        """Write a result: through the output mapping, or as it is. Inputs are local, so the search begins outside them."""
+        top = token.workflow.top_workflow
+        outside = outer_scope(token)
+        if self.mapping.outputs:
+            local = Scope(token.id, token.data, keeps_new=True, values=dict(values))
+            values = {
+                name: text if isinstance(text, str) else top.compute(token, text, local) for name, text in self.mapping.outputs
+            }
+        top.write(token, values, scope=outside)
+
+    def keep_result(self, token: Token, values: Values) -> None:
+        """The result cannot be taken over for now: keep it for the retry."""
+        token.internal_data["result"] = codec.dump(dict(values)).decode()
+
+    def undo(self, token: Token) -> None:
+        """The activity is a compensation handler and has to run now."""
+        self._update(token)
+
+    def finish(self, token: Token) -> None:
+        if self.boundary:
+            token.workflow.drop_subscriptions(token)
+        self.announce_end(token)
+        if self.is_kept(token):
+            workflow = token.workflow
+            workflow.kept[token.id] = token
+            token.internal_data["done"] = workflow.top_workflow.tick()
+
+    def is_kept(self, token: Token) -> bool:
+        """A compensation may have to find it."""
+        top = token.workflow.top_workflow
+        if not top.definition.compensates or self.is_event_subprocess or "undoes" in token.internal_data:
+            return False
+        if self.handler is not None:
+            return True
+        owner = token.internal_data.get("owner")
+        if owner is not None:
+            host = top.find(owner)
+            return host is not None and host.task_spec.is_host and host.task_spec.handler is not None
+        return False
