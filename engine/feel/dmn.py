@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from engine.feel.boxed import compile_boxed, compile_function
+from engine.feel.compiler import Traced
 from engine.feel.definitions import Definitions, Element, Problem, expression_in, iter_files, part, parts
 from engine.feel.errors import DecisionError, FeelLimit, Reason
-from engine.feel.expression import finish
+from engine.feel.expression import Explained, explained, finish
 from engine.feel.parser import normal_name
-from engine.feel.run import HOUSE_ZONE, ExternalFunctions, Run, Scope, Value
+from engine.feel.run import HOUSE_ZONE, ExternalFunctions, Run, Scope, Trace, Value
 from engine.feel.tables import Table, TableHit, checked
-from engine.feel.types import ItemType
+from engine.feel.types import ItemType, is_function
 from engine.feel.values import Function, to_feel, to_native
 
 _STEPS = 1_000_000
@@ -79,10 +81,14 @@ class DecisionModel:
         problems: what is wrong; empty when loaded strictly.
         warnings: names that are read and that nothing gives; they are null.
         tables: every decision table of the file, for `engine.feel.check`.
+        roots: the decisions that no other of the file requires.
     """
 
-    def __init__(self, files: list[Definitions], problems: list[Problem], external: ExternalFunctions | None) -> None:
-        self._files, self._main, self._external = files, files[0], external
+    def __init__(
+        self, files: list[Definitions], problems: list[Problem], external: ExternalFunctions | None,
+        source: tuple[bytes, Mapping[str, bytes]],
+    ) -> None:
+        self._files, self._main, self._external, self._source = files, files[0], external, source
         self.problems = tuple(problems)
         self.warnings: tuple[Problem, ...] = tuple(self._main.warnings)
         self.tables: tuple[Table, ...] = tuple(self._main.tables)
@@ -98,6 +104,11 @@ class DecisionModel:
             for element in self._main.elements
             if element.kind == "decision"
         )
+
+    @property
+    def roots(self) -> tuple[Decision, ...]:
+        required = {href.rpartition("#")[2] for element in self._main.elements for href in element.requires}
+        return tuple(decision for decision in self.decisions if decision.id not in required)
 
     def decide(
         self,
@@ -130,6 +141,31 @@ class DecisionModel:
             value=result.value, rules=own[-1] if own else (), inputs=inputs.read, reasons=tuple(run.reasons), tables=tables
         )
 
+    def explain(
+        self, id_or_name: str, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
+    ) -> Explained:
+        """Return the decision with its value and everything that led to it, as `decide` computes it.
+
+        A decision's children are the decisions it required and the parts of its logic; a table's are its rules
+        (``table 3``: did it match) with the cells that were looked at, up to the first that failed.
+
+        Raises:
+            DecisionError, FeelLimit, TypeError, ValueError: as `decide`.
+        """
+        model = self._tracing
+        run = model._run(now, steps, zone)
+        run.trace = trace = Trace()
+        model._evaluate(model._find(id_or_name, is_service=None), _Inputs(variables, model._main), run)
+        try:
+            return explained(trace[-1], run)
+        except RecursionError:
+            raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
+
+    @cached_property
+    def _tracing(self) -> DecisionModel:
+        """The same model, compiled so that it tells what it computes."""
+        return _load(*self._source, strict=False, external=self._external, is_tracing=True)
+
     def decide_in_feel(
         self, name: str, inputs: Mapping[str, Value], now: datetime, *, is_service: bool = False, steps: int = _STEPS,
         zone: str = HOUSE_ZONE,
@@ -161,8 +197,8 @@ class DecisionModel:
         try:
             if element.kind != "decisionService":
                 return session.value(element)
-            service = session.service(element)
-            return session.run_service(element, {name: inputs.get(name) for name in service.params})
+            return session.told(element, lambda: session.run_service(
+                element, {name: inputs.get(name) for name in session.service(element).params}))
         except RecursionError:
             raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
 
@@ -184,11 +220,17 @@ def load_decisions(
     Raises:
         DecisionError: with the line of the first problem.
     """
+    return _load(xml, imports or {}, strict=strict, external=external, is_tracing=False)
+
+
+def _load(
+    xml: bytes, imports: Mapping[str, bytes], *, strict: bool, external: ExternalFunctions | None, is_tracing: bool
+) -> DecisionModel:
     files: list[Definitions] = []
     problems: list[Problem] = []
     try:
-        for root in iter_files(xml, imports or {}):
-            files.append(Definitions(root, files, problems))
+        for root in iter_files(xml, imports):
+            files.append(Definitions(root, files, problems, is_tracing=is_tracing))
         for file in files:
             file.link()
         for file in files:
@@ -206,7 +248,7 @@ def load_decisions(
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         more_zh = f"(另有 {len(problems) - 1} 处)" if len(problems) > 1 else ""
         raise DecisionError(first.en + more, first.line, zh=first.zh + more_zh)
-    return DecisionModel(files, problems, external)
+    return DecisionModel(files, problems, external, (xml, imports))
 
 
 def _compile(element: Element) -> None:
@@ -346,20 +388,38 @@ class _Session:
         key = id(element)
         if key in self.memo:
             return self.memo[key]
-        if element.kind == "inputData":
-            value = checked(self.inputs.of(element, self.run), element.type, self.run, element.name)
-        elif element.kind == "decisionService":
-            value = self.service(element)
-        else:
-            if key in self.busy:
-                raise DecisionError(f"`{element.name}` requires itself", zh=f"“{element.name}”循环依赖自身")
-            self.busy.add(key)
-            scope = self.scope(element)
-            value = element.logic(scope)
-            if element.kind == "businessKnowledgeModel":
-                scope[element.variable] = value  # it may call itself
-            self.busy.discard(key)
+        value = self._computed(element) if self.run.trace is None else self.told(element, lambda: self._computed(element))
         self.memo[key] = value
+        return value
+
+    def told(self, element: Element, compute: Callable[[], Value]) -> Value:
+        """Compute the value of an element and tell it to `Run.trace`, with what was computed for it."""
+        outer = self.run.trace
+        if outer is None:
+            return compute()
+        self.run.trace = inner = Trace()
+        try:
+            value = compute()
+        finally:
+            self.run.trace = outer
+        if not is_function(value):
+            outer.append(Traced(element.name, value, tuple(inner)))
+        return value
+
+    def _computed(self, element: Element) -> Value:
+        if element.kind == "inputData":
+            return checked(self.inputs.of(element, self.run), element.type, self.run, element.name)
+        if element.kind == "decisionService":
+            return self.service(element)
+        key = id(element)
+        if key in self.busy:
+            raise DecisionError(f"`{element.name}` requires itself", zh=f"“{element.name}”循环依赖自身")
+        self.busy.add(key)
+        scope = self.scope(element)
+        value = element.logic(scope)
+        if element.kind == "businessKnowledgeModel":
+            scope[element.variable] = value  # it may call itself
+        self.busy.discard(key)
         return value
 
     def scope(self, element: Element) -> Scope:

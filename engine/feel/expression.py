@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from engine.feel import codec
 from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import Compiled, CompiledTests, Traced, compile_tests, compile_text
 from engine.feel.errors import FeelLimit, Reason
 from engine.feel.parser import is_plain
-from engine.feel.run import HOUSE_ZONE, Run, Scope, Value, weigh
+from engine.feel.run import HOUSE_ZONE, Run, Scope, Trace, Value, weigh
 from engine.feel.syntax import FreeNames, UnaryTests, entry_names, free_names
-from engine.feel.values import to_feel, to_native
+from engine.feel.values import feel_text, to_feel, to_native
 
 _STEPS = 200_000
 
@@ -35,11 +36,25 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A part of an expression with the value it had; `children` are the parts it was computed from."""
+    """A part of an expression or decision with the value it had; `children` are the parts it was computed from."""
 
     text: str
     value: Any
     children: tuple[Explained, ...]
+
+    def lines(self, depth: int = 0) -> Iterator[str]:
+        """Yield the tree as text, a line a part, indented by two blanks a level: ``a > 1  =  true``."""
+        yield f"{'  ' * depth}{self.text}  =  {feel_text(to_feel(self.value))}"
+        for child in self.children:
+            yield from child.lines(depth + 1)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{"text", "value", "children"}``, values as `engine.feel.codec` writes them; what it cannot, as FEEL text."""
+        try:
+            value = codec.to_json(self.value)
+        except (TypeError, ValueError):
+            value = feel_text(to_feel(self.value))
+        return {"text": self.text, "value": value, "children": [child.as_json() for child in self.children]}
 
 
 class Expression:
@@ -94,14 +109,13 @@ class Expression:
     ) -> Explained:
         """Return the parts of the expression with their values, as `evaluate` computes them; literals are left out."""
         run = Run(now, steps, zone=zone)
-        trace: list[Traced] = []
-        run.trace = trace
+        run.trace = trace = Trace()
         try:
             scope: Scope = {None: run, **{name: to_feel(variables[name]) for name in self._lookups if name in variables}}
             compiled = compile_text(self.text, self._special, frozenset(), True)
             value = compiled.closure(scope)
             if trace:
-                return _explained(trace[-1], run)
+                return explained(trace[-1], run)
             return Explained(self.text.strip(), finish(value, run).value, ())
         except RecursionError:
             raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
@@ -160,11 +174,12 @@ def finish(value: Value, run: Run) -> Result:
     return Result(native, tuple(run.reasons))
 
 
-def _explained(traced: Traced, run: Run) -> Explained:
+def explained(traced: Traced, run: Run) -> Explained:
+    """Return what a trace holds, with Python's values."""
     value = traced.value
     if type(value) in (list, dict):
         weigh(value, run.size)
-    return Explained(traced.text, to_native(value, run), tuple(_explained(child, run) for child in traced.children))
+    return Explained(traced.text, to_native(value, run), tuple(explained(child, run) for child in traced.children))
 
 
 def _special(names: frozenset[str]) -> frozenset[str]:

@@ -26,6 +26,14 @@ _MAX_REASONS = 20
 HOUSE_ZONE: Final = "Asia/Shanghai"
 
 
+class Trace(list[Any]):
+    """The parts that were evaluated for one part; `most` are kept."""
+
+    def __init__(self, most: int = 500) -> None:
+        super().__init__()
+        self.most = most
+
+
 class Run:
     """The budget and surroundings of one evaluation.
 
@@ -63,7 +71,7 @@ class Run:
         self.external = external
         self.reasons: dict[Reason, None] = {}
         self.regex_seconds = 0.5
-        self.trace: list[Any] | None = None
+        self.trace: Trace | None = None
         self.tables: list[Any] = []
 
     def step(self, count: int = 1) -> None:
