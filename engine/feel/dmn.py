@@ -178,7 +178,9 @@ class DecisionModel:
         return self._evaluate(self._find(name, is_service=is_service), _Inputs(inputs, self._main), self._run(now, steps, zone))
 
     def _run(self, now: datetime, steps: int, zone: str) -> Run:
-        return Run(now, steps, zone=zone, resolve=self._main.resolve, external=self._external)
+        run = Run(now, steps, zone)
+        run.resolve, run.external = self._main.resolve, self._external
+        return run
 
     def _find(self, name: str, *, is_service: bool | None) -> Element:
         wanted = normal_name(name)

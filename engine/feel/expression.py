@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.feel import codec
 from engine.feel.builtins import BUILTINS
@@ -18,10 +18,11 @@ from engine.feel.syntax import FreeNames, UnaryTests, entry_names, free_names
 from engine.feel.values import feel_text, to_feel, to_native
 
 _STEPS = 200_000
+#: Types of values that are the same in FEEL and Python.
+_AS_THEY_ARE = frozenset({bool, str, type(None)})
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What an evaluation gave.
 
     Attributes:
@@ -94,13 +95,15 @@ class Expression:
             FeelLimit: the budget, the depth, the size or the time for regular expressions was passed.
             TypeError, ValueError: a variable that is read is no FEEL value.
         """
-        run = Run(now, steps, zone=zone)
+        run = Run(now, steps, zone)
         scope: Scope = {None: run}
         try:
             for name in self._lookups:
                 if name in variables:
-                    scope[name] = to_feel(variables[name])
-            return finish(self._closure(scope), run)
+                    value = variables[name]
+                    scope[name] = value if type(value) in _AS_THEY_ARE else to_feel(value)
+            value = self._closure(scope)
+            return Result(value, tuple(run.reasons)) if type(value) in _AS_THEY_ARE else finish(value, run)
         except RecursionError:
             raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
 
@@ -108,7 +111,7 @@ class Expression:
         self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
     ) -> Explained:
         """Return the parts of the expression with their values, as `evaluate` computes them; literals are left out."""
-        run = Run(now, steps, zone=zone)
+        run = Run(now, steps, zone)
         run.trace = trace = Trace()
         try:
             scope: Scope = {None: run, **{name: to_feel(variables[name]) for name in self._lookups if name in variables}}
@@ -144,7 +147,7 @@ class CellTests:
         Raises:
             FeelLimit, TypeError, ValueError: as `Expression.evaluate`.
         """
-        run = Run(now, steps, zone=zone)
+        run = Run(now, steps, zone)
         try:
             scope: Scope = {None: run, "?": to_feel(value)}
             for name in self._lookups:

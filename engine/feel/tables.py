@@ -89,7 +89,7 @@ class Table:
         if run.trace is not None:
             run.trace += self._told(scopes, hits)
         shown = {column.label: value for column, value in zip(self.inputs, values, strict=True)}
-        run.tables.append(TableHit(self.decision, shown, tuple(rule.number for rule in hits)))
+        run.tell_table(TableHit(self.decision, shown, tuple(rule.number for rule in hits)))
         if not hits:
             return self._no_hit(scope, run, shown)
         return self._conclude(hits, scope, run)
