@@ -599,13 +599,26 @@ for _name, _has_head, _joins in (("append", True, _append), ("concatenate", Fals
 def _distinct_values(run: Run, values: list[Value]) -> Value:
     run.charge_whole(values)
     found: list[Value] = []
+    plain: set[tuple[type, Value]] = set()
+    others: dict[type, list[Value]] = {}  # values of different types are never equal
     for value in values:
-        run.step(1 + len(found) // 16)
-        if type(value) in (list, dict):
-            run.step(len(found))
-        if not any(equal(value, other) is True for other in found):
+        kind = type(value)
+        run.step()
+        if kind in _HASHABLE:
+            if (kind, value) not in plain:
+                plain.add((kind, value))
+                found.append(value)
+            continue
+        alike = others.setdefault(kind, [])
+        run.step(len(alike))
+        if not any(equal(value, other) is True for other in alike):
+            alike.append(value)
             found.append(value)
     return found
+
+
+#: Types of which Python's equality is FEEL's.
+_HASHABLE = frozenset({Decimal, str, bool, type(None)})
 
 
 @_builtin("insert before", "list: list, position: number, newItem: any~")
