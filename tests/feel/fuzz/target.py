@@ -27,8 +27,7 @@ VARIABLES: dict[str, Any] = {
 NAMES = frozenset(VARIABLES)
 SECONDS = 1.0
 
-_KINDS = (bool, int, Decimal, str, datetime, date, type(datetime.min.time()), timedelta, YearsMonths, Range, EqualityTest, Function,
-          Builtin)  # fmt: skip
+_KINDS = (bool, int, Decimal, str, datetime, date, type(datetime.min.time()), timedelta, YearsMonths, Range, EqualityTest, Function)  # fmt: skip
 _FORBIDDEN = ("open", "exec", "compile", "import", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pty.", "marshal.", "pickle.")
 _watching = False
 _seen: list[str] = []
@@ -105,5 +104,5 @@ def _check(value: Any, text: str) -> None:
             if not all(type(name) is str for name in part):
                 raise Escape(f"{text!r} gives a context with other names than texts")
             todo += part.values()
-        elif part is not None and type(part) not in _KINDS:
+        elif part is not None and type(part) not in _KINDS and not isinstance(part, Builtin):
             raise Escape(f"{text!r} gives a {type(part).__name__}")
