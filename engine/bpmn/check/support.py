@@ -10,9 +10,6 @@ from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, rule
 
 def _unsupported(document: Document) -> Iterator[tuple[Element, str, str]]:
     """Yield (element, what, in Chinese)."""
-    for loop in document.each("multiInstanceLoopCharacteristics"):
-        if loop.get("behavior") == "Complex":
-            yield loop, "complex behaviour of a multi-instance activity", "多实例的 Complex 行为"
     for scope in document.each("adHocSubProcess"):
         if scope.get("ordering") == "Sequential":
             yield scope, "sequential ordering of an ad-hoc sub-process", "即席子流程的顺序执行"
@@ -25,7 +22,8 @@ def _unsupported(document: Document) -> Iterator[tuple[Element, str, str]]:
         if document.process(node) is not None:
             yield node, "choreographies", "编排"
     for event in document.each("implicitThrowEvent", "event"):
-        yield event, f"the element {document.kind(event)}", f"元素 {document.kind(event)}"
+        if document.kind(event.getparent()) != "complexBehaviorDefinition":
+            yield event, f"the element {document.kind(event)}", f"元素 {document.kind(event)}"
 
 
 @rule(
