@@ -649,19 +649,48 @@ class _File:
         element = properties.get("outputElement") or name_of(output_item)
         if (output is None) != (element is None):
             raise self.refuse(many, "outputCollection 与 outputElement 须同时给出", "outputCollection and outputElement go together")
-        behavior = many.get("behavior", "All")
-        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, "id"))
-        thrown = self.names.get(reference) if reference and behavior in ("One", "None") else None
-        if behavior in ("One", "None") and thrown is None:
-            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
         return specs.MultiInstanceFields(
             sequential=many.get("isSequential") == "true",
             cardinality=None if collection is not None else self.optional(cardinality, many),
             collection=self.optional(collection, many), item=name_of(item) or many.get(CAMUNDA + "elementVariable"),
             condition=self.optional(_text(many, "completionCondition"), many), output=output,
-            output_element=self.optional(element, many), behavior=behavior,
-            event=None if thrown is None else self.definition(thrown, many),
+            output_element=self.optional(element, many), behavior=many.get("behavior", "All"), implicit=self.implicit(many),
         )
+
+    def implicit(self, many: etree._Element) -> tuple[specs.Implicit, ...]:
+        """What the completion of an instance throws."""
+        behavior = many.get("behavior", "All")
+        if behavior == "All":
+            return ()
+        if behavior == "Complex":
+            made = []
+            for entry in many.iterchildren(BPMN + "complexBehaviorDefinition"):
+                condition, event = self.optional(_text(entry, "condition"), many), entry.find(BPMN + "event")
+                if condition is None:
+                    raise self.refuse(entry, "复杂行为没有条件", "a complex behaviour without a condition")
+                nodes = [] if event is None else _event_nodes(event)
+                if event is not None and not nodes:
+                    raise self.refuse(entry, "没有给出要抛出的事件", "the event to throw is not given")
+                made.append(specs.Implicit(tuple(self.implicit_event(node, many) for node in nodes), condition))
+            if not made:
+                raise self.refuse(many, "复杂行为没有定义", "complex behaviour without a definition")
+            return tuple(made)
+        attribute = {"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior)
+        if attribute is None:
+            raise self.refuse(many, f"没有多实例行为 {behavior}", f"there is no behaviour {behavior}")
+        thrown = self.names.get(many.get(attribute, ""))
+        if thrown is None:
+            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
+        return (specs.Implicit((self.implicit_event(thrown, many),)),)
+
+    def implicit_event(self, node: etree._Element, many: etree._Element) -> ev.Definition:
+        kind = _name(node).removesuffix("EventDefinition")
+        if kind not in ("message", "signal", "escalation", "error"):
+            raise self.refuse(many, f"多实例不能抛出 {kind} 事件", f"a multi-instance activity cannot throw a {kind} event")
+        made: ev.Definition = self.definition(node, many)
+        if isinstance(made, ev.Error) and made.code is None:
+            raise self.refuse(many, "要抛出的错误没有错误代码", "the error to throw needs an error code")
+        return made
 
     # ------------------------------------------------------------------------------------------------------------- events
     def event(self, spec: specs.ProcessSpec, node: etree._Element, kind: str, common: dict[str, Any]) -> specs.Node:

@@ -58,6 +58,13 @@ class ElementFailed(Exception):
         self.token, self.phase, self.kind, self.message = token, phase, kind, message
 
 
+class UncaughtError(Exception):
+    """An error that an element throws and nobody catches."""
+
+    def __str__(self) -> str:
+        return f"nobody catches the error {self.args[0]}"
+
+
 class Token(Task):  # type: ignore[misc]
     """One token at one node. `id` counts from 1 within the instance; `data` is the `Scope` it runs in.
 
@@ -73,6 +80,8 @@ class Token(Task):  # type: ignore[misc]
         incident  [kind, phase]
         stuck     True: an incident says that the join where it waits can never fire
         finished  it ended its work; only the leaving is left
+        terminated  True: the sub-process of this instance came to a terminate end event
+        wrote     {name: digest}: what the instances of a multi-instance activity wrote so far
         result    canonical JSON of what a person, a handler or a message gave to a task that is parked before it could take that over
     """
 
@@ -416,7 +425,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 cause = token.task_spec.bpmn_id
             self.emit(log.VariablesChanged(
                 scope=TokenId(target.id) if target.id else None, names=tuple(news), cause=cause, values=news))
-            if token is not None:
+            if token is not None and target.id != token.id:  # its own inputs are nobody else's
                 self._note_writes(token, target, news)
 
     def _note_writes(self, token: Token, target: Scope, values: Values) -> None:
@@ -991,6 +1000,8 @@ AnyWorkflow = ScopeMixin
 
 def failed(token: Token, phase: str, exc: Exception) -> ElementFailed:
     """What an exception inside an element comes to: an incident at that element."""
+    if isinstance(exc, UncaughtError):
+        return ElementFailed(token, phase, "bpmn_error", str(exc))
     kind = "expression" if isinstance(exc, timers.BadTime) else "element"
     return ElementFailed(token, phase, kind, str(exc) if kind == "expression" else f"{type(exc).__name__}: {exc}")
 

@@ -13,9 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CONFORMANCE = ROOT.parent / "shared" / "conformance"
 
-#: Cases that no engine passes, or that this one refuses to deploy, with the reason.
+#: Cases that no engine passes, with the reason.
 KNOWN = {
-    "MultiInstance_ComplexBehavior": "refused: the order of events it expects follows from no rule of the standard",
     "AdHocSubProcess_Parallel": "the diagram logs task1, task2, task1; the case expects task3",
 }
 
