@@ -190,6 +190,14 @@ def _event_nodes(node: etree._Element) -> list[etree._Element]:
     return [child for child in node if _name(child).endswith("EventDefinition")]
 
 
+def _is_in_transaction(node: etree._Element) -> bool:
+    """Whether it is drawn in a transaction, or in a sub-process inside one."""
+    at = node.getparent()
+    while at is not None and _name(at) in ("subProcess", "adHocSubProcess"):
+        at = at.getparent()
+    return at is not None and _name(at) == "transaction"
+
+
 def _referenced_name(node: etree._Element, attribute: str, names: Mapping[str, etree._Element]) -> str | None:
     reference = node.get(attribute)
     if not reference:
@@ -725,7 +733,7 @@ class _File:
             return specs.BoundaryEvent(spec, id, interrupting, definitions=definitions, parallel=parallel, **common)
         if kind == "intermediateThrowEvent":
             return specs.IntermediateThrowEvent(spec, id, definitions, **common)
-        if "cancel" in kinds and (parent is None or _name(parent) != "transaction"):
+        if "cancel" in kinds and not _is_in_transaction(node):
             raise self.refuse(node, "取消结束事件只能在事务中", "a cancel end event belongs into a transaction")
         if "error" in kinds and any(definition.code is None for definition in definitions if definition.kind == "error"):
             raise self.refuse(node, "错误结束事件没有错误代码", "an error end event needs an error code")

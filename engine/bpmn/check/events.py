@@ -168,6 +168,14 @@ def no_end(document: Document) -> Hits:
             yield hit(scope)
 
 
+def _transaction(document: Document, event: Element) -> Element | None:
+    """Return the transaction that the event is drawn in, directly or in a sub-process inside it."""
+    scope = document.scope(event)
+    while scope is not None and document.kind(scope) in ("subProcess", "adHocSubProcess"):
+        scope = document.scope(scope)
+    return scope if document.kind(scope) == "transaction" else None
+
+
 @rule(
     "EV-CANCEL-END", ERROR,
     zh="取消结束事件“{name}”只能用在事务子流程中", en='Cancel end event "{name}" belongs into a transaction only',
@@ -175,7 +183,7 @@ def no_end(document: Document) -> Hits:
 )
 def cancel_end(document: Document) -> Hits:
     for event in document.each("endEvent"):
-        if "cancel" in document.events(event) and document.kind(document.scope(event)) != "transaction":
+        if "cancel" in document.events(event) and _transaction(document, event) is None:
             yield hit(event)
 
 
@@ -199,7 +207,7 @@ def cancel_boundary(document: Document) -> Hits:
 )
 def cancel_unheard(document: Document) -> Hits:
     for scope in document.each("transaction"):
-        cancels = any("cancel" in document.events(node) for node in document.content[scope])
+        cancels = any("cancel" in document.events(event) for event in document.each("endEvent") if _transaction(document, event) is scope)
         if cancels and not any("cancel" in document.events(event) for event in document.boundaries.get(scope, ())):
             yield hit(scope)
 
