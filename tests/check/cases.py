@@ -122,6 +122,11 @@ def data_input(source: str, target: str = "di", more: str = "") -> str:
 RESOURCE = '<resource id="r" name="r"><resourceParameter id="rp" name="rp" isRequired="true"/></resource>'
 CONVERSATION = '<conversation id="cv"><participantRef>P</participantRef><participantRef>Q</participantRef></conversation>'
 
+FOLLOWED = (
+    '<choreographyTask id="ct2" initiatingParticipantRef="{0}"><participantRef>B</participantRef><participantRef>C</participantRef>'
+    '<messageFlowRef>cm2</messageFlowRef></choreographyTask><sequenceFlow id="cf" sourceRef="ct" targetRef="ct2"/>'
+)
+
 
 def drawn(shape: str, element: str) -> Case:
     """A diagram with a picture of one element."""
@@ -370,6 +375,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     "ACT-LOOP-BOUND": (line(task("x", loop())), line(task("x", loop(maximum="2")))),
     "ACT-MI-COUNT": (line(task("x", many())), line(task("x", many("2")))),
     "ACT-MI-CONDITION": (line(task("x", many("2", until="5"))), line(task("x", many("2", until="loopCounter > 1")))),
+    "ACT-MI-NUMBER": (line(task("x", many("2.5"))), line(task("x", many("2")))),
     "ACT-MI-BEHAVIOR": (
         line(task("x", '<multiInstanceLoopCharacteristics behavior="One"><loopCardinality>2</loopCardinality>'
                        "</multiInstanceLoopCharacteristics>")),
@@ -440,6 +446,8 @@ CASES: dict[str, tuple[Case, Case]] = {
     "GLOBAL-CONTENT": (
         line(task("x"), top='<globalConversation id="gc"><textAnnotation id="ta"/></globalConversation>'),
         line(task("x"), top='<globalConversation id="gc"/>')),
+    "CHOREO-ORDER": (line(task("x"), top=choreographed("A", FOLLOWED.format("C"))),
+                     line(task("x"), top=choreographed("A", FOLLOWED.format("B")))),
     "CHOREO-CONTENT": (
         line(task("x"), top=choreographed("A", task("t"))), line(task("x"), top=choreographed("A", parallel("t")))),
     "CHOREO-PARTICIPANTS": (line(task("x"), top=choreographed("C")), line(task("x"), top=choreographed("A"))),
@@ -538,6 +546,9 @@ CASES: dict[str, tuple[Case, Case]] = {
         raw(fork().xml.decode().replace("<conditionExpression>",
             '<conditionExpression xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="tFormalExpression">'))),
     "EXPR-EMPTY": (line(task("x", many("2", until=" "))), line(task("x", many("2", until="a = 1")))),
+    "EXPR-LANGUAGE": (
+        raw(fork().xml.decode().replace("<conditionExpression>", '<conditionExpression language="javascript">')),
+        raw(fork().xml.decode().replace("<conditionExpression>", '<conditionExpression language="feel">'))),
     "EXPR-INFORMAL": (
         raw(fork().xml.decode().replace("<conditionExpression>",
             '<conditionExpression xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="tExpression">')),

@@ -74,13 +74,28 @@ def instances_count(document: Document) -> Hits:
     mend_zh="请填写结果为真假的表达式", mend_en="Write an expression that is true or false",
 )
 def instances_condition(document: Document) -> Hits:
-    conditions = list(document.each("completionCondition", "loopCondition"))
+    conditions = list(document.each("completionCondition", "loopCondition", "conditionExpression"))
+    for definition in document.each("conditionalEventDefinition"):
+        conditions += document.children(definition, "condition")
     for behavior in document.each("complexBehaviorDefinition"):
         conditions += document.children(behavior, "condition")
     for condition in conditions:
         text = document.text(condition)
         if re.fullmatch(r'=?\s*(-?[\d.]+|"[^"]*")', text):
             yield hit(condition, text=text)
+
+
+@rule(
+    "ACT-MI-NUMBER", DRAFT,
+    zh="多实例“{name}”的次数“{text}”不是整数", en='The cardinality "{text}" of multi-instance "{name}" is no whole number',
+    mend_zh="请填写 0 或更大的整数，或算出整数的表达式", mend_en="Write a whole number of 0 or more, or an expression that gives one",
+)
+def instances_number(document: Document) -> Hits:
+    for cardinality in document.each("loopCardinality"):
+        activity = next((each for each in cardinality.iterancestors() if document.kind(each) in ACTIVITIES), cardinality)
+        text = document.text(cardinality)
+        if re.fullmatch(r'=?\s*(-\s*\d[\d.]*|\d*\.\d*[1-9]\d*|"[^"]*"|true|false)', text):
+            yield hit(activity, text=text)
 
 
 @rule(
@@ -100,7 +115,8 @@ def instances_behavior(document: Document) -> Hits:
         thrown = document.find(loop.get({"None": "noneBehaviorEventRef", "One": "oneBehaviorEventRef"}.get(behavior, "id")))
         named = document.kind(thrown).removesuffix("EventDefinition")
         nameless = thrown is not None and named in ("message", "signal") and not thrown.get(f"{named}Ref")
-        if lacks.get(behavior, False) or (behavior in ("None", "One") and nameless):
+        catches = named in ("timer", "conditional", "link") and behavior in ("None", "One")  # nobody can throw these
+        if lacks.get(behavior, False) or catches or (behavior in ("None", "One") and nameless):
             yield hit(activity, behavior=behavior)
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from engine.bpmn.check.document import ACTIVITIES, NODES, Document, Element
+from engine.bpmn.check.document import ACTIVITIES, CHOREOGRAPHY, NODES, Document, Element
 from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, label, rule
 
 
@@ -122,7 +122,7 @@ def several_messages(document: Document) -> Hits:
 
 
 @rule(
-    "LANE-TWICE", WARNING,
+    "LANE-TWICE", DRAFT,
     zh="“{name}”属于多个泳道", en='"{name}" stands in several lanes',
     mend_zh="请只放在一个泳道中", mend_en="Put it into one lane",
 )
@@ -339,3 +339,34 @@ def choreography_content(document: Document) -> Hits:
             events = set(document.events(node)) & _FORBIDDEN_IN_CHOREOGRAPHY.get(kind, frozenset())
             if kind in forbidden or events:
                 yield hit(node, what=" ".join(sorted(events)) or kind)
+
+
+def _before(document: Document, node: Element) -> Iterator[Element]:
+    """Yield the choreography activities that come directly before, through gateways and events."""
+    todo, seen = [node], set[Element]()
+    while todo:
+        for flow in document.incoming[todo.pop()]:
+            source = document.source[flow]
+            if source is None or source in seen:
+                continue
+            seen.add(source)
+            if document.kind(source) in CHOREOGRAPHY:
+                yield source
+            else:
+                todo.append(source)
+
+
+@rule(
+    "CHOREO-ORDER", DRAFT,
+    zh="“{name}”的发起者没有参与前一个编排活动“{before}”", en='Who initiates "{name}" takes no part in "{before}" before it',
+    mend_zh="请更换发起者，或在中间补一个编排任务", mend_en="Choose another initiator, or draw the task between them",
+)
+def choreography_order(document: Document) -> Hits:
+    for task in document.each("choreographyTask"):
+        initiator = document.find(task.get("initiatingParticipantRef"))
+        if initiator is None or initiator.getparent() is not document.scope(task):
+            continue
+        for before in _before(document, task):
+            members = [document.find(child.text) for child in document.children(before, "participantRef")]
+            if document.kind(before) == "choreographyTask" and initiator not in members:
+                yield hit(task, before=label(before))

@@ -122,8 +122,8 @@ def types(document: Document) -> Hits:
         if len(sources) != 1 or sources[0] is None or target is None:
             continue
         a, b = _item(document, sources[0])[0], _item(document, target)[0]
-        if a is not None and b is not None and a.get("structureRef") != b.get("structureRef"):
-            yield hit(association, a=a.get("structureRef"), b=b.get("structureRef"))
+        if a is not None and b is not None and _type(a) != _type(b):
+            yield hit(association, a=_type(a), b=_type(b))
 
 
 @rule(
@@ -227,13 +227,14 @@ def event_data(document: Document) -> Hits:
     for event, definitions in document.definitions.items():
         items = [child for child in event if document.kind(child) in ("dataInput", "dataOutput")]
         payloads = [found for each in definitions if (found := _payload(document, each)) is not None]
+        if items and len(definitions) > 1 and len(items) != len(definitions):
+            yield hit(event)
+            continue
         if not items or not payloads:
             continue
         typed = [document.find(item.get("itemSubjectRef")) for item in items]
         known = [each for each in typed if each is not None]
-        differ = sorted(each.get("structureRef") or "" for each in payloads) != sorted(
-            each.get("structureRef") or "" for each in known
-        )
+        differ = sorted(_type(each) or "" for each in payloads) != sorted(_type(each) or "" for each in known)
         if len(items) != len(payloads) or (differ and len(known) == len(typed)):
             yield hit(event)
 
@@ -280,7 +281,7 @@ def binding(document: Document) -> Hits:
             data, message = document.find(each.get(reference)), _named(document, operation, kind)
             a = None if data is None else document.find(data.get("itemSubjectRef"))
             b = None if message is None else document.find(message.get("itemRef"))
-            if a is not None and b is not None and a.get("structureRef") != b.get("structureRef"):
+            if a is not None and b is not None and _type(a) != _type(b):
                 yield hit(each)
 
 
@@ -309,14 +310,15 @@ def sets(document: Document) -> Hits:
     for kind, (inputs, outputs) in _SETS.items():
         for task in document.each(kind):
             specification = document.child(task, "ioSpecification")
-            if specification is None or (kind == "serviceTask" and not task.get("operationRef")):
+            if specification is None:
                 continue
+            unbound = kind == "serviceTask" and not task.get("operationRef")
             count = {
                 name: len(document.children(specification, name))
                 for name in ("inputSet", "outputSet", "dataInput", "dataOutput")
             }
             several = count["inputSet"] > 1 or count["outputSet"] > 1
-            if several or count["dataInput"] > inputs or count["dataOutput"] > outputs:
+            if several or (not unbound and (count["dataInput"] > inputs or count["dataOutput"] > outputs)):
                 yield hit(task, why=", ".join(f"{name} {n}" for name, n in count.items()))
 
 
@@ -393,6 +395,11 @@ def untyped(document: Document) -> Hits:
         items = [*document.children(specification, "dataInput"), *document.children(specification, "dataOutput")]
         if any(not item.get("itemSubjectRef") for item in items):
             yield hit(task)
+    for event, definitions in document.definitions.items():
+        items = [child for child in event if document.kind(child) in ("dataInput", "dataOutput")]
+        typed = all(_payload(document, each) is not None for each in definitions)
+        if items and definitions and typed and any(not item.get("itemSubjectRef") for item in items):
+            yield hit(event)
 
 
 @rule(
@@ -566,3 +573,18 @@ def informal(document: Document) -> Hits:
         marked = (expression.get(XSI_TYPE) or "").rsplit(":", 1)[-1]
         if document.is_executable(expression) and (marked == "tExpression" or document.kind(expression) == "expression"):
             yield hit(expression)
+
+
+_LANGUAGES = ("feel", "juel", "xpath")  # the last is the standard's default, which tools write unasked
+
+
+@rule(
+    "EXPR-LANGUAGE", DRAFT,
+    zh="{kind} 写明的表达式语言是“{language}”，只能执行 FEEL", en='{kind} is written in "{language}"; only FEEL is run',
+    mend_zh="请改写为 FEEL，并删除 language", mend_en="Rewrite it in FEEL and remove language",
+)
+def expression_language(document: Document) -> Hits:
+    for expression in document.each(*_FORMAL, "formalExpression", "messagePath", "dataPath", "transformation"):
+        language = (expression.get("language") or "").strip()
+        if language and not any(each in language.lower() for each in _LANGUAGES) and document.is_executable(expression):
+            yield hit(expression, language=language)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.bpmn.check.document import NODES, SUB_PROCESSES, Document, Element
+from engine.bpmn.check.document import ACTIVITIES, NODES, SUB_PROCESSES, Document, Element
 from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, label, rule
 from engine.model import Severity
 
@@ -315,10 +315,16 @@ def compensation_unhandled(document: Document) -> Hits:
     mend_en="Keep one; put several steps into one sub-process for compensation",
 )
 def compensated_twice(document: Document) -> Hits:
-    for host, events in document.boundaries.items():
-        undoing = [event for event in events if "compensate" in document.events(event)]
+    for host in document.each(*ACTIVITIES):
+        undoing = [event for event in document.boundaries.get(host, ()) if "compensate" in document.events(event)]
         handlers = {target for event in undoing for target in document.associated[event] if document.is_compensation(target)}
-        n = max(len(undoing), len(handlers))
+        inner = [
+            sub
+            for sub in document.content.get(host, ())
+            if document.is_event_sub_process(sub) and any("compensate" in document.events(node) for node in document.content[sub]
+                                                          if document.kind(node) == "startEvent")
+        ]
+        n = max(len(undoing), len(handlers)) + len(inner)
         if n > 1:
             yield hit(host, n=n)
 

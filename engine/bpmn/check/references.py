@@ -114,10 +114,18 @@ def _references(document: Document) -> Iterator[tuple[Element, str, str, Kinds]]
                 yield link, document.kind(child), document.text(child), _kinds("linkEventDefinition")
 
 
+def _imported(document: Document, element: Element, reference: str) -> bool:
+    """Whether a model of the namespace that a QName means is imported."""
+    namespace = element.nsmap.get(reference.split(":", 1)[0])
+    return any((each.get("namespace") or "") == namespace for each in document.each("import"))
+
+
 def _unresolved(document: Document) -> Iterator[tuple[Element, str, str, bool]]:
     """Yield (holder, attribute, id, whether nothing that runs depends on it)."""
     for element, name, value, kinds in _references(document):
-        known = document.find(value) is not None or document.is_external(element, value)
+        known = document.find(value) is not None or (
+            document.is_external(element, value) and (name in _LOOSE or _imported(document, element, value))
+        )
         if known or (kinds is None and value in document.foreign_ids):
             continue
         yield element, name, value, name in _LOOSE or document.kind(element) in ("association", "conversationLink") or not value

@@ -124,6 +124,14 @@ def prefix(document: Document) -> Hits:
 )
 def unique_ids(document: Document) -> Hits:
     yield from (hit(element) for element in document.duplicates)
+    seen: set[str] = set()
+    for picture in document.foreign:  # pictures share the ids of the document; what extensions call an id is their own
+        id = picture.get("id")
+        if id is None or not str(picture.tag).startswith(_DIAGRAM):
+            continue
+        if id in seen or document.find(id) is not None:
+            yield hit(picture, DRAFT)
+        seen.add(id)
 
 
 @rule(
