@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from engine import SYSTEM, Actor, BpmnError, Engine, EngineError, MovableClock, open_engine, read_settings
-from engine.bpmn.check import line_of
 from engine.errors import AmbiguousReceiver, InvalidDiagram, NoReceiver
 from engine.handler import HandlerRegistry, Job
 from engine.handler import handler as register
