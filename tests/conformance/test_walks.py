@@ -9,8 +9,8 @@ from tests.conformance.suite import CONFORMANCE, known
 if not CONFORMANCE.is_dir():
     pytest.skip("the cases of others are not beside this folder", allow_module_level=True)
 
-from tests.conformance.foreign import DeployError  # noqa: E402  imports the runners
-from tests.conformance.walk import Ground, Walker, grounds  # noqa: E402
+from tests.conformance.foreign import DeployError
+from tests.conformance.walk import Ground, Walker, grounds
 
 FOUND = list(grounds())
 
