@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 from lxml import etree
 
 from engine import calendar
+from engine.bpmn import elements, specs, timers
 from engine.bpmn import event_definitions as ev
-from engine.bpmn import specs, timers
 from engine.bpmn.definition import Definition
 from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
@@ -25,30 +25,16 @@ from engine.model import Finding, ProcessInfo, Severity, Source, SubscriptionKin
 
 HOUSE_ZONE = "Asia/Shanghai"
 
-_ACTIVITIES = frozenset({
-    "task", "manualTask", "userTask", "serviceTask", "sendTask", "receiveTask", "scriptTask", "businessRuleTask", "subProcess",
-    "transaction", "adHocSubProcess", "callActivity",
-})
-_EVENTS = frozenset({"startEvent", "endEvent", "boundaryEvent", "intermediateCatchEvent", "intermediateThrowEvent"})
 _GATEWAYS = {
     "exclusiveGateway": specs.ExclusiveGateway, "parallelGateway": specs.ParallelGateway,
     "inclusiveGateway": specs.InclusiveGateway, "complexGateway": specs.ComplexGateway,
     "eventBasedGateway": specs.EventBasedGateway,
 }
-_NODES = _ACTIVITIES | _EVENTS | _GATEWAYS.keys()
-_SUBPROCESSES = frozenset({"subProcess", "transaction", "adHocSubProcess"})
-#: What may stand in a scope and moves no token.
-_QUIET = frozenset({
-    "documentation", "extensionElements", "sequenceFlow", "laneSet", "dataObject", "dataObjectReference", "dataStoreReference",
-    "association", "group", "textAnnotation", "property", "ioSpecification", "category", "auditing", "monitoring",
-    "correlationSubscription", "incoming", "outgoing", "dataInputAssociation", "dataOutputAssociation", "resourceRole",
-    "performer", "humanPerformer", "potentialOwner", "standardLoopCharacteristics", "multiInstanceLoopCharacteristics",
-    "supportedInterfaceRef", "ioBinding", "completionCondition", "artifact",
-})
 _GLOBAL = {
     "globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
     "globalBusinessRuleTask": "businessRuleTask",
 }
+_NODES, _ACTIVITIES, _SUBPROCESSES = elements.NODES, elements.ACTIVITIES, elements.tags(elements.Group.SUB_PROCESS)
 
 
 class DiagramCannotRun(InvalidDiagram):
@@ -359,7 +345,7 @@ class _File:
         spec.properties = [entry.get("name", "") or entry.get("id", "") for entry in node if _name(entry) == "property"]
         nodes = [entry for entry in node if _name(entry) in _NODES]
         for entry in node:
-            if _name(entry) and _name(entry) not in _NODES | _QUIET and not _name(entry).endswith("EventDefinition"):
+            if _name(entry) and _name(entry) not in _NODES | elements.BESIDE_NODES and not _name(entry).endswith("EventDefinition"):
                 raise self.refuse(entry, f"不支持元素 {_name(entry)}", f"the element {_name(entry)} is not supported")
         seen: set[str] = set()
         for entry in nodes:
@@ -476,6 +462,9 @@ class _File:
         common: dict[str, Any] = {"kind": kind, "label": node.get("name")}
         if is_loop and kind not in _ACTIVITIES:
             raise self.refuse(node, "只有活动可以循环", "only activities can loop")
+        for entry in (node, *node):
+            for row in elements.refused(entry, _name(entry)):
+                raise self.refuse(entry, row.does_zh, row.does_en)
         made = self.made(spec, node, kind, path, {**common, "name": f"{id} [instance]"} if is_loop else common)
         for attribute, name in (("startQuantity", "start_quantity"), ("completionQuantity", "completion_quantity")):
             value = node.get(attribute)
@@ -485,11 +474,6 @@ class _File:
                 setattr(made, name, int(value))
         if isinstance(made, specs.Activity):
             made.mapping = self.mapping(node)
-        for child in node:
-            if _name(child) in ("dataInputAssociation", "dataOutputAssociation") and (
-                child.find(BPMN + "assignment") is not None or child.find(BPMN + "transformation") is not None
-            ):
-                raise self.refuse(child, "不支持带赋值的数据关联", "data associations with assignments are not supported")
         if many is not None:
             specs.MultiInstance(spec, id, made.name, self.multi_instance(node, many), **common)
         elif loop is not None:
@@ -652,11 +636,6 @@ class _File:
         id = node.get("id", "")
         if node.get("triggeredByEvent") != "true":
             found = {"subProcess": specs.SubProcess, "transaction": specs.Transaction, "adHocSubProcess": specs.AdHocSubProcess}
-            if kind == "adHocSubProcess" and (
-                _text(node, "completionCondition") not in (None, "true") or node.get("ordering") == "Sequential"
-            ):
-                raise self.refuse(
-                    node, "即席子流程只支持并行且无完成条件", "an ad-hoc sub-process runs side by side, without completion condition")
             for start in inner.starts:
                 if inner.task_specs[start].is_event and isinstance(inner.task_specs[start], specs.StartEvent):
                     raise self.refuse(node, "内嵌子流程的开始事件不能带触发", "the start event of an embedded sub-process has no trigger")
@@ -691,8 +670,6 @@ class _File:
         if (output is None) != (element is None):
             raise self.refuse(many, "outputCollection 与 outputElement 须同时给出", "outputCollection and outputElement go together")
         behavior = many.get("behavior", "All")
-        if behavior == "Complex":
-            raise self.refuse(many, "不支持复杂多实例行为", "complex multi-instance behaviour is not supported")
         reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, "id"))
         thrown = self.names.get(reference) if reference and behavior in ("One", "None") else None
         if behavior in ("One", "None") and thrown is None:
@@ -716,18 +693,11 @@ class _File:
         parent = node.getparent()
         if node.find(BPMN + "eventDefinitionRef") is not None:
             raise self.refuse(node, "引用的事件定义不存在", "the event definition it refers to does not exist")
-        allowed = {
-            "startEvent": {"message", "signal", "condition", "error", "escalation", "compensation"},
-            "intermediateCatchEvent": {"message", "signal", "condition"},
-            "boundaryEvent": {"message", "signal", "condition", "error", "escalation", "cancel", "compensation"},
-            "intermediateThrowEvent": {"message", "signal", "escalation", "compensation"},
-            "endEvent": {"message", "signal", "error", "escalation", "cancel", "terminate", "compensation"},
-        }[kind]
-        for definition in definitions:
-            is_timer = isinstance(definition, ev.Timer) and kind in ("startEvent", "intermediateCatchEvent", "boundaryEvent")
-            if definition.kind not in allowed and not is_timer:
-                raise self.refuse(
-                    node, f"{kind} 不能带 {definition.kind} 触发", f"a {kind} cannot have the trigger {definition.kind}")
+        allowed = elements.events_at(*elements.positions_of(kind))
+        for entry in _event_nodes(node):
+            what = _name(entry).removesuffix("EventDefinition")
+            if what not in allowed:
+                raise self.refuse(node, f"{kind} 不能带 {what} 触发", f"a {kind} cannot have the trigger {what}")
         if kind == "startEvent":
             if kinds & {"error", "escalation", "compensation"} and (parent is None or parent.get("triggeredByEvent") != "true"):
                 raise self.refuse(

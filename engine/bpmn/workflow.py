@@ -421,6 +421,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def _note_writes(self, token: Token, target: Scope, values: Values) -> None:
         """Remember what each branch wrote since its fork, in every branch around the token up to where the variable lives."""
+        if target.id == token.id:
+            return  # its own inputs: no other branch sees them
         digests: dict[str, str] | None = None
         at: Token | None = token
         while at is not None:
