@@ -82,13 +82,16 @@ def traced(closure: Closure, text: str, *most: int) -> Closure:
 
     def tracing(scope: Scope) -> Value:
         run: Run = scope[None]
-        outer, inner = run.trace, Trace(*most)
-        run.trace = inner
+        outer = run.trace
+        if outer is None:
+            return closure(scope)
+        is_kept = len(outer) < outer.most
+        inner = run.trace = Trace(*most) if is_kept else None
         try:
             value = closure(scope)
         finally:
             run.trace = outer
-        if outer is not None and len(outer) < outer.most:
+        if inner is not None:
             outer.append(Traced(text, value, tuple(inner)))
         return value
 
