@@ -7,7 +7,7 @@ what it requires; in a file that declares no input data (as modelers often leave
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from engine.feel.compiler import Traced
 from engine.feel.definitions import Definitions, Element, Problem, expression_in, iter_files, part, parts
 from engine.feel.errors import DecisionError, FeelLimit, Reason
 from engine.feel.expression import Explained, explained, finish
+from engine.feel.infer import declared
 from engine.feel.parser import normal_name
 from engine.feel.run import HOUSE_ZONE, ExternalFunctions, Run, Scope, Trace, Value
 from engine.feel.tables import Table, TableHit, checked
@@ -35,6 +36,7 @@ class Decision:
         reads: variables that it certainly reads, directly or through others: `inputs`, or what the expressions name in a file
             that declares no input data.
         entries: of the context it gives; empty when it gives a single value, None when they cannot be told.
+        types: ``{entry: type}`` of those entries whose type the table names, as `engine.feel.infer` has types.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Decision:
     is_table: bool
     reads: frozenset[str] = frozenset()
     entries: frozenset[str] | None = None
+    types: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ class DecisionModel:
                 is_table=part(element.node, "decisionTable") is not None,
                 reads=frozenset(_reads_of(element, set())),
                 entries=_entries_of(element),
+                types=_entry_types(element),
             )
             for element in self._main.elements
             if element.kind == "decision"
@@ -343,6 +347,16 @@ def _entries_of(element: Element) -> frozenset[str] | None:
         return None
     names = frozenset(normal_name(output.get("name")) for output in parts(table, "output"))
     return names if len(names) > 1 else frozenset()
+
+
+def _entry_types(element: Element) -> dict[str, Any]:
+    """Return the types of a table's columns; none where rows are gathered to a list."""
+    table = part(element.node, "decisionTable")
+    if table is None or table.get("hitPolicy", "UNIQUE") not in ("UNIQUE", "FIRST", "ANY", "PRIORITY"):
+        return {}
+    outputs = parts(table, "output")
+    found = {normal_name(output.get("name")): declared(element.file.type_of(output)) for output in outputs}
+    return {name: type_ for name, type_ in found.items() if type_ is not None} if len(outputs) > 1 else {}
 
 
 class _Inputs:

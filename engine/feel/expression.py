@@ -12,6 +12,7 @@ from engine.feel import codec
 from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import Compiled, CompiledTests, Traced, compile_tests, compile_text
 from engine.feel.errors import FeelLimit, Reason
+from engine.feel.infer import Mistake, Type, infer
 from engine.feel.parser import is_plain
 from engine.feel.run import HOUSE_ZONE, Run, Scope, Trace, Value, weigh
 from engine.feel.syntax import FreeNames, UnaryTests, entry_names, free_names
@@ -122,6 +123,10 @@ class Expression:
             return Explained(self.text.strip(), finish(value, run).value, ())
         except RecursionError:
             raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
+
+    def infer(self, types: Mapping[str, Type]) -> tuple[Type, list[Mistake]]:
+        """Return the type that the value will have, and the mistakes of types, as `engine.feel.infer.infer` sees them."""
+        return infer(compile_text(self.text, self._special).tree, types)
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"

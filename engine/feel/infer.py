@@ -102,8 +102,10 @@ def type_of_value(value: Any) -> Type:
     return _OF_CLASS.get(type(value))
 
 
-def declared(name: str) -> Type:
-    """Return the type of a type's name; None for one that is not built in."""
+def declared(name: Any) -> Type:
+    """Return the type of a type's name; None for one that is not built in, and for an item definition."""
+    if not isinstance(name, str):
+        return None
     name = _ALIASES.get(name, name)
     if name in _SAMPLES:
         return name

@@ -416,7 +416,8 @@ class Deployments:
 def _form_names(form: Form) -> FormNames:
     fields = tuple(form.inputs())
     return FormNames(
-        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset()))
+        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset())),
+        types={field.key: type_ for field in fields if field.is_input and (type_ := field.value_type) is not None},
     )
 
 
@@ -451,7 +452,7 @@ def _names_in_table(body: bytes, id: str) -> DecisionNames | None:
 
 
 def _decision_names(decision: Decision) -> DecisionNames:
-    return DecisionNames(reads=decision.reads, writes=decision.entries)
+    return DecisionNames(reads=decision.reads, writes=decision.entries, types=decision.types)
 
 
 def _new_files(files: Files, read: _Bundle) -> list[NewFile]:

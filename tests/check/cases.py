@@ -561,6 +561,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     # ---------------------------------------------------------------------------------------------------------- expressions
     "EXPR-SYNTAX": (fork(a=": x = ("), fork(a=": x = 1")),
     "EXPR-FUNCTION": (fork(a=": no_such(x)"), fork(a=": contains(x, \"a\")")),
+    "EXPR-TYPE": (fork(a=': "a" < 1'), fork(a=': "a" < "b"')),
     "EXPR-JUEL": (fork(a=": ${bean.call(1)}"), fork(a=": x = 1")),
     "NAME-RESERVED": (line(script("x", "1", camunda_resultVariable="then")), line(script("x", "1", camunda_resultVariable="a"))),
     "NAME-FORM": (line(script("x", "1", camunda_resultVariable="a-b")), line(script("x", "1", camunda_resultVariable="a_b"))),

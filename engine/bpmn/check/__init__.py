@@ -18,6 +18,7 @@ from engine.bpmn.check import (
     extensions,
     flows,
     gateways,
+    kinds,
     law,
     names,
     references,
@@ -38,7 +39,7 @@ __all__ = [
 
 #: The modules whose rules are registered.
 MODULES = (
-    schema, references, flows, soundness, events, gateways, activities, collaboration, data, expressions, extensions, names, support,
+    schema, references, flows, soundness, events, gateways, activities, collaboration, data, expressions, extensions, names, kinds, support,
     law,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
@@ -40,18 +40,24 @@ class FormNames:
     Attributes:
         writes: keys of the fields that a person fills in.
         reads: ``((field, FEEL, names that the row around it has), …)`` of rules and of what is only shown.
+        types: ``{key: type}`` of fields whose type is known, as `engine.feel.infer` has types.
     """
 
     writes: frozenset[str] = frozenset()
     reads: tuple[tuple[str, str, frozenset[str]], ...] = ()
+    types: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionNames:
-    """What a decision does with variables. `writes`: entries of the context it gives; None when they cannot be told."""
+    """What a decision does with variables. `writes`: entries of the context it gives; None when they cannot be told.
+
+    `types`: ``{entry: type}`` of those whose type is known.
+    """
 
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] | None = None
+    types: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,12 @@ with atheris.instrument_imports(include=["engine.feel"]):
     from tests.feel.fuzz import target
 
 CORPUS = Path(__file__).with_name("corpus.json")
-WORDS = """and or not if then else for in return some every satisfies between instance of function external true false null
+_WORDS = """and or not if then else for in return some every satisfies between instance of function external true false null
 .. ... ( ) [ ] { } , : ; . + - * / ** = != < <= > >= @ ? -> item partial date( time( duration( "P1D" "PT1H" "P1Y2M"
 "2026-12-01" "2026-12-01T09:30:00+08:00" "09:30:00@Asia/Shanghai" date_and_time( string( number( count( sum( sort( split(
 matches( replace( substring( sublist( flatten( context_merge([ context_put( get_entries( range( list<number> context<a:number>
 range<date> days_and_time_duration years_and_months_duration 1e9 0.1 -1 10**34 \\u4e2d \\n "" '' // /* */ function(x) [1..3] (1..3]
-count_of_bids bids customer.name list[1] list[-1] bids[price>1000].name 投标_截止_时间 毛利率(%) nothing flag""".split()
+count_of_bids bids customer.name list[1] list[-1] bids[price>1000].name 投标_截止_时间 毛利率(%) nothing flag"""
 
 
 def one(data: bytes) -> None:
@@ -40,7 +40,7 @@ def main() -> None:
         (folder / f"kept-{number:04}").write_bytes(text.encode())
     words = folder.with_suffix(".dict")
     lines = []
-    for word in WORDS:
+    for word in _WORDS.split():
         escaped = "".join(f"\\x{byte:02x}" for byte in word.replace("_", " ").encode())
         lines.append(f'"{escaped}"')
     words.write_text("\n".join(lines) + "\n", "ascii")
