@@ -6,7 +6,21 @@ import pytest
 
 from engine.bpmn.check import CheckContext, DecisionNames, FormNames, check
 from engine.model import Severity
-from tests.bpmn.build import catch, diagram, element, end, exclusive, many, mapping, process, script, service, start, timer, user
+from tests.bpmn.build import (
+    catch,
+    diagram,
+    element,
+    end,
+    exclusive,
+    many,
+    mapping,
+    process,
+    script,
+    service,
+    start,
+    timer,
+    user,
+)
 from tests.service.house import House
 
 WORLD = CheckContext(
