@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import PurePath
 
 from engine import access
-from engine.bpmn import describe
+from engine.bpmn import describe, start_events
 from engine.bpmn.check import CheckContext, DecisionNames, FormNames, check, check_decisions
 from engine.bpmn.fields import as_json
-from engine.bpmn.xml import BPMN, read_diagram
+from engine.bpmn.xml import read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
 from engine.feel.dmn import Decision, DecisionModel, load_decisions
 from engine.forms import Component, Form, InvalidForm, read_form
@@ -230,7 +230,7 @@ class Deployments:
                         info=info,
                         file=file,
                         fingerprint=print_,
-                        starts=_starts(files[file], info.key),
+                        starts=start_events(files[file], info.key),
                     )
                 )
         return found
@@ -411,22 +411,6 @@ class Deployments:
             processes=tuple(Choice(id=p.key, zh=p.name, en=p.key) for p in processes),
             users=tuple(Choice(id=u.id, zh=u.name, en=u.id) for u in users if u.active),
         )
-
-
-def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
-    """Return ``((start event, kind, name), …)`` of the messages and signals that a process begins with."""
-    root = read_diagram(xml, limit=len(xml))
-    found: list[tuple[str, str, str]] = []
-    for kind in ("message", "signal"):
-        names = {node.get("id", ""): node.get("name", "") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
-        for process in root.iter(f"{BPMN}process"):
-            if process.get("id") == key:
-                for event in process.findall(f"{BPMN}startEvent/{BPMN}{kind}EventDefinition"):
-                    name = names.get(event.get(f"{kind}Ref", "").rpartition(":")[2])
-                    parent = event.getparent()
-                    if name and parent is not None:
-                        found.append((parent.get("id", ""), kind, name))
-    return tuple(found)
 
 
 def _form_names(form: Form) -> FormNames:

@@ -309,9 +309,7 @@ class Throwing(Activity):
             if not top.throw_code(token, definition.kind, code, own_boundary=False) and definition.kind == "error":
                 top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", f"nobody catches the error {code}"))
         elif isinstance(definition, Message):
-            top.send_message(
-                token, definition.message_name(token, top), definition.correlation_key(token, top),
-                definition.content(token, top))
+            top.send_message(token, definition)
         elif isinstance(definition, Signal):
             name = definition.signal_name(token, top)
             top.emit(log.SignalThrown(process=self.process, element=self.bpmn_id, token=TokenId(token.id), name=name))
