@@ -132,6 +132,11 @@ def reference(value: str | None) -> str:
     return (value or "").strip().rpartition(":")[2]
 
 
+def is_dynamic(name: str) -> bool:
+    """Whether an expression gives the name of a message."""
+    return name.strip().startswith("=") or "${" in name or "#{" in name
+
+
 def process_of(node: etree._Element | None) -> etree._Element | None:
     """Return the process around an element."""
     while node is not None and local(node) != "process":
@@ -205,6 +210,32 @@ class MessageFlows:
             lacking = [holder for holder in holders(node) if not holder.get("messageRef")]
             if lacking and flows:
                 yield node, lacking[0], {self.name(flow) for flow in flows}
+
+    def receives(self, node: etree._Element | None) -> bool:
+        """Whether an element waits for a message."""
+        return node is not None and local(node) in _CATCHING and bool(holders(node))
+
+    def caught(self, process: etree._Element) -> set[str]:
+        """Return the messages that elements of a process wait for."""
+        found = set()
+        for node in process.iter():
+            if self.receives(node):
+                found |= self.given_names(node) or {name for each, _, names in self.unnamed() if each is node for name in names}
+                if local(node) == "receiveTask" and not node.get("messageRef"):
+                    found.add(node.get("id", ""))
+        return found
+
+    def unheard(self, flow: etree._Element) -> tuple[str, set[str]] | None:
+        """Return (message, what is waited for) of a flow by which something is sent that nobody at its end waits for, or None."""
+        source, process = self.end(flow, "sourceRef"), self.process(self.end(flow, "targetRef"))
+        if source is None or process is None or self.process(source) in (None, process) or local(source) not in _THROWING:
+            return None
+        if not holders(source) or (local(source) == "sendTask" and source.get(CAMUNDA + "topic")):
+            return None
+        names, caught = self.given_names(source) or {self.name(flow)}, self.caught(process)
+        if names & caught or any(is_dynamic(name) for name in names | caught):
+            return None
+        return self.name(flow) if self.name(flow) in names or len(names) > 1 else names.pop(), caught
 
     def addresses(self, node: etree._Element, message: str) -> tuple[Address, ...]:
         """Return the receivers of a message that an element throws, one for each message flow; empty: whoever waits for it."""

@@ -809,6 +809,12 @@ class _File:
             properties.get("form") or None, frozenset(word.strip() for word in groups.split(",") if word.strip()))
         if isinstance(name, str):
             made.to = self.flows_between.addresses(owner, name)
+            for flow in self.flows_between.out.get(owner, ()):
+                unheard = self.flows_between.unheard(flow)
+                if unheard is not None:
+                    raise self.refuse(
+                        flow, f"消息流另一端的流程中没有元素等待消息“{unheard[0]}”",
+                        f"in the process at the other end of the message flow nothing waits for the message {unheard[0]!r}")
             made.correlate_by(self.keys)
         return made
 
