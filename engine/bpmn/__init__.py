@@ -6,14 +6,13 @@ clock, no database, no threads. SpiffWorkflow executes, behind these names and n
 
 from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
-from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, start_events
-from engine.bpmn.step import OpenElement, advance, form_of_start, open_elements, visible_variables
+from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, triggers
+from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
     "KEYED",
     "Definition",
     "DiagramCannotRun",
-    "OpenElement",
     "advance",
     "compile_definition",
     "describe",
@@ -22,6 +21,6 @@ __all__ = [
     "keys_carried",
     "open_elements",
     "shown_key",
-    "start_events",
+    "triggers",
     "visible_variables",
 ]
