@@ -94,8 +94,36 @@ def pools(message_flow: str, *more: str, left: str = "", right: str = "") -> Cas
         f'{"".join(more)}</collaboration>', first, second))
 
 
-def message_flow(source: str, target: str, id: str = "m") -> str:
-    return f'<messageFlow id="{id}" sourceRef="{source}" targetRef="{target}"/>'
+def message_flow(source: str, target: str, id: str = "m", message: str = "") -> str:
+    carried = f' messageRef="{message}"' if message else ""
+    return f'<messageFlow id="{id}" sourceRef="{source}" targetRef="{target}"{carried}/>'
+
+
+def keyed(*paths: str) -> Case:
+    """A process with a correlation key of one property."""
+    case = pools("", '<correlationKey id="k"><correlationPropertyRef>cp</correlationPropertyRef></correlationKey>', left="".join((
+        start(), task("t"), end(), '<sequenceFlow id="f1" sourceRef="s" targetRef="t"/><sequenceFlow id="f2" sourceRef="t" targetRef="e"/>')))
+    retrievals = "".join(
+        f'<correlationPropertyRetrievalExpression messageRef="mA"><messagePath>{path}</messagePath></correlationPropertyRetrievalExpression>'
+        for path in paths)
+    return Case(case.xml.replace(b"<collaboration", f'<correlationProperty id="cp">{retrievals}</correlationProperty><collaboration'.encode(), 1))
+
+
+def typed(first: str, second: str) -> Case:
+    """A message of one name, declared twice."""
+    case = pools(message_flow("t", "b"), right="".join((
+        start("s2"), receive("b", "mA2"), end("e2"), '<sequenceFlow id="g1" sourceRef="s2" targetRef="b"/><sequenceFlow id="g2" sourceRef="b" targetRef="e2"/>')))
+    xml = case.xml.replace(b'<message id="mA" name="mA"/>', f'{ITEMS}<message id="mA" name="mA" itemRef="{first}"/><message id="mA2" name="mA" itemRef="{second}"/>'.encode())
+    return Case(xml)
+
+
+def unnamed_between(*messages: str) -> Case:
+    """A receive task without a message, with a flow for each of these."""
+    flows = [message_flow("t", "b", f"m{n}", message) for n, message in enumerate(messages)]
+    case = pools(*flows, left="".join((
+        start(), throw("t", event("message")), end(), '<sequenceFlow id="f1" sourceRef="s" targetRef="t"/><sequenceFlow id="f2" sourceRef="t" targetRef="e"/>')),
+        right="".join((start("s2"), catch("b", event("message")), end("e2"), '<sequenceFlow id="g1" sourceRef="s2" targetRef="b"/><sequenceFlow id="g2" sourceRef="b" targetRef="e2"/>')))
+    return case
 
 
 ITEMS = '<itemDefinition id="i1" structureRef="A"/><itemDefinition id="i2" structureRef="B"/>' \
@@ -428,6 +456,15 @@ CASES: dict[str, tuple[Case, Case]] = {
     "MSG-SOURCE": (pools(message_flow("s", "b")), pools(message_flow("t", "b"))),
     "MSG-TARGET": (pools(message_flow("t", "e2")), pools(message_flow("t", "b"))),
     "MSG-EVENT": (pools(message_flow("e", "b")), pools(message_flow("t", "b"))),
+    "MSG-UNHEARD": (
+        Case(pools(message_flow("t", "b")).xml.replace(b'<receiveTask id="b" messageRef="mA"', b'<receiveTask id="b" messageRef="mB"')),
+        pools(message_flow("t", "b"))),
+    "MSG-NAMES": (unnamed_between("mA", "mB"), unnamed_between("mA", "mA")),
+    "MSG-FLOW-NAME": (pools(message_flow("t", "b", message="mB")), pools(message_flow("t", "b", message="mA"))),
+    "MSG-IDLE": (pools(message_flow("a", "b")), pools(message_flow("t", "b"))),
+    "MSG-TYPE": (typed("i1", "i2"), typed("i1", "i1")),
+    "CORR-PATH": (keyed(), keyed("no")),
+    "CORR-PATH-EMPTY": (keyed(""), keyed("no")),
     "MSG-MANY": (pools(message_flow("t", "b"), message_flow("t", "k", "m2")), pools(message_flow("t", "b"))),
     "MSG-POOL": (
         raw(pools(message_flow("t", "b")).xml.decode().replace(' processRef="q"', "")), pools(message_flow("t", "b"))),

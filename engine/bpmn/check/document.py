@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lxml import etree
 
 from engine.bpmn import elements
+from engine.bpmn.collaboration import MessageFlows
 from engine.bpmn.elements import Group
 from engine.bpmn.xml import BPMN, CAMUNDA, MODEL, source_line
 from engine.model import Severity
@@ -102,6 +103,7 @@ class Document:
         boundaries: ``{activity: boundary events on it}``.
         content: ``{process or sub-process: nodes directly in it}``.
         associated: ``{element: elements joined to it by an association}``.
+        flows_between: the message flows.
     """
 
     def __init__(self, root: Element, file: str, context: CheckContext) -> None:
@@ -135,6 +137,7 @@ class Document:
                 self.duplicates.append(element)
             else:
                 self._by_id[id] = element
+        self.flows_between = MessageFlows(root)
         self._connect()
 
     def _connect(self) -> None:
@@ -212,6 +215,14 @@ class Document:
     def events(self, event: Element | None) -> list[str]:
         """Return what an event waits for or throws: ``["message"]``; empty for a none event."""
         return [] if event is None else [self.kind(each)[:-15] for each in self.definitions.get(event, ())]
+
+    def message_names(self, holder: Element) -> set[str]:
+        """Return the message that a message event definition, or a sending or receiving task, is about: its own, else those that
+        its message flows bring it."""
+        own = self.flows_between.message(holder.get("messageRef"))
+        if own is not None:
+            return {own}
+        return next((names for _, found, names in self.flows_between.unnamed() if found is holder), set())
 
     def scope(self, element: Element | None) -> Element | None:
         """Return the process or sub-process that directly holds the element."""

@@ -95,13 +95,12 @@ def _parameters(document: Document, activity: Element, kind: str) -> frozenset[s
 
 def _message_names(document: Document, node: Element) -> Iterator[str]:
     """Yield the names of the messages that a node catches or throws."""
-    holders = [node] if node.get("messageRef") else []
+    holders = [node] if document.kind(node) in ("sendTask", "receiveTask") and document.message_names(node) else []
     holders += [each for each in document.definitions.get(node, ()) if document.kind(each) == "messageEventDefinition"]
     holders += [each for each in node if document.kind(each) == "messageEventDefinition" and each not in holders]
     for holder in holders:
-        message = document.find(holder.get("messageRef"))
-        name = holder.get("messageRef") or "" if message is None else message.get("name") or message.get("id") or ""
-        yield _DYNAMIC if _is_expression(name) else name
+        for name in sorted(document.message_names(holder)) or [""]:
+            yield _DYNAMIC if _is_expression(name) else name
     if not holders and document.kind(node) == "receiveTask":
         yield node.get("id") or ""
 
