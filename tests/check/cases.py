@@ -200,6 +200,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "FLOW-MERGE-TWICE": (
         one(start(), parallel("g"), task("a"), task("b"), task("c"), end(), "s>g", "g>a", "g>b", "a>c", "b>c", "c>e"),
         one(start(), parallel("g"), task("a"), task("b"), parallel("j"), end(), "s>g", "g>a", "g>b", "a>j", "b>j", "j>e")),
+    "FLOW-ENDLESS": (
+        one(start(), task("a"), task("b"), end(), "s>a", "a>b", "b>a", "a>e"),
+        one(start(), task("a"), user("b"), end(), "s>a", "a>b", "b>a", "a>e")),
     # ------------------------------------------------------------------------------------------------------------- gateways
     "GW-DIRECTION": (fork(exclusive("g", gatewayDirection="Converging")), fork(exclusive("g", gatewayDirection="Diverging"))),
     "GW-USELESS": (line(exclusive("x")), fork()),
