@@ -21,7 +21,7 @@ import click
 from engine import rehearsal
 from engine.access import GROUPS
 from engine.assembly import Engine, open_engine
-from engine.bpmn.check import line_of
+from engine.bpmn.check import counted, line_of
 from engine.clock import SystemClock
 from engine.errors import EngineError, InvalidDiagram
 from engine.feel import (
@@ -173,11 +173,13 @@ def deploy(paths: tuple[Path, ...], name: str, data: Path | None) -> None:
         click.echo("没有变化，未产生新版本 (nothing changed, no new version)")
 
 
-@main.command(epilog="psmflow check processes/psm050_bidding/psm050_bidding.bpmn\npsmflow check processes --json")
+@main.command(epilog="psmflow check processes/psm050_bidding/psm050_bidding.bpmn\npsmflow check processes --strict")
 @click.argument("files", nargs=-1, required=True, type=_existing())
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(files: tuple[Path, ...], as_json: bool) -> None:
-    """Check diagrams as drawn and print every problem; exit status 1 if any keeps them from being deployed.
+@click.option("--strict", is_flag=True, help="Report conformance by the letter of BPMN 2.0, where deployments are lenient.")
+def check(files: tuple[Path, ...], as_json: bool, strict: bool) -> None:
+    """Check diagrams as drawn and print every problem; exit status 1 if any keeps them from being deployed (with --strict:
+    from conforming).
 
     Forms, decisions and called processes are looked up among the files given and in the library folder beside them.
     """
@@ -191,7 +193,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
         if data not in known:
             around.setdefault(f"../{name}", data)
     with tempfile.TemporaryDirectory(prefix="check-") as scratch, _engine(data=Path(scratch), database=Path(scratch) / "c.db") as engine:
-        found = [f for f in engine.deployments.check(around) if f.file in given]
+        found = [f for f in engine.deployments.check(around, strict=strict) if f.file in given]
     refused = sum(f.severity in (Severity.ERROR, Severity.DRAFT) for f in found)
     if as_json:
         click.echo(json.dumps([_finding_json(f) for f in found], ensure_ascii=False, indent=1))
@@ -200,6 +202,9 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
         diagrams = sum(name.endswith(".bpmn") for name in given)
         click.echo(f"{diagrams} 个流程图：{refused} 个必须更正的问题，{len(found) - refused} 个提示 "
                    f"({diagrams} diagrams: {refused} problems, {len(found) - refused} hints)")
+        if strict:
+            zh, en = counted(found)
+            click.echo(f"BPMN 2.0 一致性：{zh} (conformance to BPMN 2.0: {en})")
     sys.exit(1 if refused else 0)
 
 

@@ -101,6 +101,19 @@ def test_a_bad_diagram_is_refused_with_the_place_and_the_way_to_mend_it(psmflow,
     assert "没有" in psmflow("deploy", library, "--name", "x").output or deployed.exit_code == 1
 
 
+def test_the_strict_report_counts_what_the_letter_of_the_standard_forbids(psmflow, library):
+    file = library / "two" / "two.bpmn"
+    file.write_text(DIAGRAM.replace("</bpmn:process>", '<bpmn:exclusiveGateway id="lone" /><bpmn:sequenceFlow id="l1" sourceRef="begin" targetRef="lone" /><bpmn:sequenceFlow id="l2" sourceRef="lone" targetRef="done" /></bpmn:process>'), "utf-8")
+
+    lenient, strict = psmflow("check", file), psmflow("check", "--strict", file)
+
+    assert "GW-USELESS" in lenient.output
+    assert lenient.exit_code == 0, lenient.output
+    assert strict.exit_code == 1
+    assert "BPMN 2.0 一致性：须更正" in strict.output
+    assert "must be mended" in strict.output
+
+
 def test_findings_are_json_for_programs(psmflow, library):
     file = library / "two" / "two.bpmn"
     file.write_text(DIAGRAM.replace('targetRef="done"', 'targetRef="nowhere"'), "utf-8")

@@ -17,6 +17,7 @@ from engine.model import Severity
 
 if TYPE_CHECKING:
     from engine.bpmn.check.names import World
+    from engine.bpmn.check.soundness import Game
 
 TASKS = elements.tags(Group.TASK)
 SUB_PROCESSES = elements.tags(Group.SUB_PROCESS)
@@ -96,7 +97,7 @@ class Document:
 
     Attributes:
         together: every document that is checked in the same call, by file; this one is among them.
-        world: the variables of all of them, once a rule has asked.
+        world: the variables of all of them, once a rule has asked. games: its scopes played through, once a rule has asked.
         duplicates: elements whose id was seen before.
         incoming, outgoing: ``{node: its sequence flows}``, by sourceRef and targetRef alone.
         definitions: ``{event: its event definitions}``, own and referred ones.
@@ -112,6 +113,7 @@ class Document:
         self.context = context
         self.together: dict[str, Document] = {file: self}
         self.world: World | None = None
+        self.games: list[Game] | None = None
         self.all: list[Element] = []
         self.duplicates: list[Element] = []
         self._kind: dict[Element, str] = {}
