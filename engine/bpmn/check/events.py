@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 from engine.bpmn.check.document import ACTIVITIES, NODES, SUB_PROCESSES, Document, Element
 from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, label, rule
+from engine.bpmn.elements import Position, events_at
 from engine.model import Severity
 
-_START = frozenset({"message", "timer", "conditional", "signal"})
-_EVENT_SUB_PROCESS = _START | {"error", "escalation", "compensate"}
-_BOUNDARY = _EVENT_SUB_PROCESS | {"cancel"}
-_END = frozenset({"message", "error", "escalation", "cancel", "compensate", "signal", "terminate"})
-_CATCH = frozenset({"message", "timer", "conditional", "link", "signal"})
-_THROW = frozenset({"message", "escalation", "compensate", "link", "signal"})
+_START = events_at(Position.START)
+_EVENT_SUB_PROCESS, _REPEATED_START = events_at(Position.INTERRUPTING_START), events_at(Position.REPEATED_START)
+_BOUNDARY, _REPEATED_BOUNDARY = events_at(Position.INTERRUPTING_BOUNDARY), events_at(Position.REPEATED_BOUNDARY)
+_END, _CATCH, _THROW = events_at(Position.END), events_at(Position.CATCH), events_at(Position.THROW)
 
 _MEND_ZH, _MEND_EN = "请选择允许的事件类型：{allowed}", "Choose a permitted event type: {allowed}"
 
@@ -79,7 +78,7 @@ def event_sub_process_start(document: Document) -> Hits:
             yield hit(scope, DRAFT, sub=label(scope), what="missing", allowed=", ".join(sorted(_EVENT_SUB_PROCESS)))
         for event in starts:
             interrupting = event.get("isInterrupting", "true") == "true"
-            allowed = _EVENT_SUB_PROCESS if interrupting else _EVENT_SUB_PROCESS - {"error", "compensate"}
+            allowed = _EVENT_SUB_PROCESS if interrupting else _REPEATED_START
             what = _forbidden(document, event, allowed, needed=True)
             if what:
                 yield hit(event, _as_draft(what), sub=label(scope), what=what, allowed=", ".join(sorted(allowed)))
@@ -169,6 +168,14 @@ def no_end(document: Document) -> Hits:
             yield hit(scope)
 
 
+def _transaction(document: Document, event: Element) -> Element | None:
+    """Return the transaction that the event is drawn in, directly or in a sub-process inside it."""
+    scope = document.scope(event)
+    while scope is not None and document.kind(scope) in ("subProcess", "adHocSubProcess"):
+        scope = document.scope(scope)
+    return scope if document.kind(scope) == "transaction" else None
+
+
 @rule(
     "EV-CANCEL-END", ERROR,
     zh="取消结束事件“{name}”只能用在事务子流程中", en='Cancel end event "{name}" belongs into a transaction only',
@@ -176,7 +183,7 @@ def no_end(document: Document) -> Hits:
 )
 def cancel_end(document: Document) -> Hits:
     for event in document.each("endEvent"):
-        if "cancel" in document.events(event) and document.kind(document.scope(event)) != "transaction":
+        if "cancel" in document.events(event) and _transaction(document, event) is None:
             yield hit(event)
 
 
@@ -200,7 +207,7 @@ def cancel_boundary(document: Document) -> Hits:
 )
 def cancel_unheard(document: Document) -> Hits:
     for scope in document.each("transaction"):
-        cancels = any("cancel" in document.events(node) for node in document.content[scope])
+        cancels = any("cancel" in document.events(event) for event in document.each("endEvent") if _transaction(document, event) is scope)
         if cancels and not any("cancel" in document.events(event) for event in document.boundaries.get(scope, ())):
             yield hit(scope)
 
@@ -212,7 +219,7 @@ def cancel_unheard(document: Document) -> Hits:
 def boundary_kind(document: Document) -> Hits:
     for event in document.each("boundaryEvent"):
         interrupting = event.get("cancelActivity", "true") == "true"
-        allowed = _BOUNDARY if interrupting else _BOUNDARY - {"error", "cancel"}
+        allowed = _BOUNDARY if interrupting else _REPEATED_BOUNDARY | {"compensate"}  # what interrupts nothing: EV-COMP-BOUNDARY
         what = _forbidden(document, event, allowed, needed=True)
         if what:
             yield hit(event, _as_draft(what), what=what, allowed=", ".join(sorted(allowed)))
