@@ -242,6 +242,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "BPMN-REF-LOOSE": (
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>gone</flowNodeRef></lane></laneSet>'),
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
+    "BPMN-REF-TWICE": (
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef><flowNodeRef>s</flowNodeRef></lane></laneSet>'),
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
     "BPMN-REF-TYPE": (
         one(start(), end(inner=event("error", "mA")), "s>e"), one(start(), end(inner=event("error", "eA")), "s>e")),
     "BPMN-REF-FLOWLIST": (

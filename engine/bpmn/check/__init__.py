@@ -54,8 +54,8 @@ LENIENT: Mapping[str, Severity | None] = {
 #: A policy: the letter of the standard, where real tools and engines are lenient. For a conformance report, not for deployments.
 STRICT: Mapping[str, Severity | None] = dict.fromkeys(
     (
-        "ACT-ADHOC-CONDITION", "BPMN-ID-FORM", "BPMN-REF-CODE", "BPMN-REF-FLOWLIST", "BPMN-REF-LOOSE", "BPMN-REF-TYPE",
-        "DATA-OPERATION-IO", "DI-REF", "EV-BOUNDARY-ESP", "EV-NO-END", "EV-OPERATION", "EXPR-FORMAL", "FLOW-COND-PLACE",
+        "ACT-ADHOC-CONDITION", "BPMN-ID-FORM", "BPMN-REF-CODE", "BPMN-REF-FLOWLIST", "BPMN-REF-LOOSE", "BPMN-REF-TWICE",
+        "BPMN-REF-TYPE", "DATA-OPERATION-IO", "DI-REF", "EV-BOUNDARY-ESP", "EV-NO-END", "EV-OPERATION", "EXPR-FORMAL", "FLOW-COND-PLACE",
         "FLOW-DEFAULT-COND", "FLOW-OUT-MISSING", "GW-USELESS", "MSG-MANY", "XML-SCHEMA",
     ),
     Severity.DRAFT,
