@@ -193,7 +193,7 @@ def test_a_non_interrupting_condition_happens_each_time_it_becomes_true() -> Non
     p = play(
         process(start(), user("a"), "s>a",
                 event_sub("q", start("s1", condition("v > 5"), isInterrupting="false"), user("h"), "s1>h")), v=0)
-    p.set(v=6).check("a h").set(v=7).check("a h").set(v=5).check("a h").set(v=6).check("a h h")
+    p.set(v=6).check("a h").wait(60).set(v=7).check("a h").set(v=5).check("a h").set(v=6).check("a h h")
 
 
 def test_a_parallel_multiple_event_waits_for_all_wherever_it_stands() -> None:
