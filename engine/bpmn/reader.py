@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
 from engine.feel.dmn import DecisionModel, load_decisions
-from engine.model import Finding, ProcessInfo, Severity, Source
+from engine.model import Finding, ProcessInfo, Severity, Source, SubscriptionKind
 
 HOUSE_ZONE = "Asia/Shanghai"
 
@@ -114,21 +114,41 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
     def words(values: frozenset[str]) -> frozenset[str]:
         return frozenset(word.strip() for value in values for word in value.split(",") if word.strip())
 
-    messages = frozenset(
-        name for node in starts for event in _event_nodes(node) if _name(event) == "messageEventDefinition"
-        if (name := _referenced_name(event, "messageRef", names)))
     return ProcessInfo(
         key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
         starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
         startable=bool(none_starts) or (not starts and bool(plain)),
         start_form=next((form for node in none_starts if (form := node.get(CAMUNDA + "formKey"))), None),
-        start_messages=messages,
+        start_messages=frozenset(name for _, kind, name in _triggers(process, names) if kind is SubscriptionKind.MESSAGE),
         calls=frozenset(key for node in every if _name(node) == "callActivity" if (key := node.get("calledElement"))),
         forms=given("formKey", "userTask", "startEvent") | prop("form"),
         decisions=given("decisionRef", "businessRuleTask"), job_types=given("topic", *_ACTIVITIES),
         groups=words(given("candidateGroups", "userTask") | prop("candidateGroups")),
     )
+
+
+def triggers(xml: bytes, key: str) -> tuple[tuple[str, SubscriptionKind, str], ...]:
+    """Return ``((element, kind, name), …)`` of the messages and signals that start a process, in the order of the file.
+
+    An element is a start event, or a receive task that is marked to instantiate the process.
+    """
+    tree = _normalised(read_diagram(xml, len(xml)))
+    names = _names(tree)
+    return tuple(
+        found for node in tree if _name(node) == "process" and node.get("id") == key for found in _triggers(node, names))
+
+
+def _triggers(process: etree._Element, names: Mapping[str, etree._Element]) -> Iterator[tuple[str, SubscriptionKind, str]]:
+    for node in process:
+        id = node.get("id", "")
+        if _name(node) == "startEvent":
+            for event in _event_nodes(node):
+                for kind in SubscriptionKind:
+                    if _name(event) == f"{kind}EventDefinition" and (name := _referenced_name(event, f"{kind}Ref", names)):
+                        yield id, kind, name
+        elif _name(node) == "receiveTask" and node.get("instantiate") == "true":
+            yield id, SubscriptionKind.MESSAGE, _referenced_name(node, "messageRef", names) or id
 
 
 # ------------------------------------------------------------------------------------------------------------------ XML

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from engine.bpmn.check import FORMALITIES, RULES, STRICT, CheckContext, check, line_of
+from engine.bpmn.check import LENIENT, RULES, STRICT, CheckContext, check, line_of
 from engine.model import Severity
 from tests.check.cases import CASES
 
 
 def told(case, rule):
-    policy = {rule: STRICT.get(rule, RULES[rule].severity)} if rule in FORMALITIES else {}
+    policy = {rule: STRICT.get(rule, RULES[rule].severity)} if rule in LENIENT else {}
     context = CheckContext(**{**{name: getattr(case.context, name) for name in case.context.__slots__}, "policy": policy})
     return [finding for finding in check({"a.bpmn": case.xml, **case.beside}, context) if finding.rule == rule]
 
