@@ -231,11 +231,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartInstance:
-    """`start_event`: element id when the process is started by a message or signal start event, else the none start event."""
+    """`start_event`: element that starts the process, when it is not its only none start event; `trigger`: what happened there.
+
+    It is a start event, an instantiating receive task, or an event behind an instantiating event-based gateway. `trigger` is the name
+    of the message or signal, or ``timer``; an event that waits for several things goes on waiting for the others.
+    """
 
     variables: Values = field(default_factory=dict)
     business_key: str = ""
     start_event: str | None = None
+    trigger: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -111,8 +111,8 @@ def describe(xml: bytes) -> tuple[ProcessInfo, ...]:
 
 def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> ProcessInfo:
     every = [node for node in process.iter() if isinstance(node.tag, str)]
-    starts = [node for node in process if _name(node) == "startEvent"]
-    none_starts = [node for node in starts if not _event_nodes(node)]
+    starts = [node for node in process if _name(node) == "startEvent" or node.get("instantiate") == "true"]
+    none_starts = [node for node in starts if _name(node) == "startEvent" and not _event_nodes(node)]
     plain = [node for node in process if _name(node) in _NODES]
 
     def given(attribute: str, *kinds: str) -> frozenset[str]:
@@ -128,9 +128,7 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
     def words(values: frozenset[str]) -> frozenset[str]:
         return frozenset(word.strip() for value in values for word in value.split(",") if word.strip())
 
-    messages = frozenset(
-        name for node in starts for event in _event_nodes(node) if _name(event) == "messageEventDefinition"
-        if (name := _referenced_name(event, "messageRef", names)))
+    messages = frozenset(name for _, kind, name in _starters(process, names) if kind == "message")
     return ProcessInfo(
         key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
@@ -143,6 +141,33 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
         decisions=given("decisionRef", "businessRuleTask"), job_types=given("topic", *_ACTIVITIES),
         groups=words(given("candidateGroups", "userTask") | prop("candidateGroups")),
     )
+
+
+def starters(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
+    """Return ``((element, kind, name), …)`` of what starts a process by itself.
+
+    The element is a start event, an instantiating receive task, or an event behind an instantiating event gateway; the kind is
+    ``message``, ``signal`` or ``timer`` (without a name).
+    """
+    tree = _normalised(read_diagram(xml, len(xml)))
+    process = next(node for node in tree.iter(BPMN + "process") if node.get("id") == key)
+    return tuple(_starters(process, _names(tree)))
+
+
+def _starters(process: etree._Element, names: Mapping[str, etree._Element]) -> Iterator[tuple[str, str, str]]:
+    starting = {node.get("id") for node in process if _name(node) == "eventBasedGateway" and node.get("instantiate") == "true"}
+    behind = {flow.get("targetRef") for flow in process.iterchildren(BPMN + "sequenceFlow") if flow.get("sourceRef") in starting}
+    for node in process:
+        kind, id = _name(node), node.get("id", "")
+        if kind == "receiveTask" and (node.get("instantiate") == "true" or id in behind):
+            yield id, "message", _referenced_name(node, "messageRef", names) or id
+        elif kind == "startEvent" or id in behind:
+            for event in _event_nodes(node):
+                what = _name(event).removesuffix("EventDefinition")
+                if what == "timer":
+                    yield id, what, ""
+                elif what in ("message", "signal") and (name := _referenced_name(event, f"{what}Ref", names)):
+                    yield id, what, name
 
 
 # ------------------------------------------------------------------------------------------------------------------ XML
@@ -280,6 +305,12 @@ class _Reader:
         file.scope(found, key)
         for called in file.calls:
             self.process(called)
+        for spec in [each for each in self.specs.values() if each.process == key]:
+            for node in spec.task_specs.values():
+                if isinstance(node, specs.CallActivity) and len(self.specs[node.inner].none_starts) > 1:
+                    raise DiagramCannotRun(
+                        key, node.bpmn_id, 0, f"被调用的流程 {node.inner} 有多个空白开始事件，不知从哪一个开始",
+                        f"the called process {node.inner} has several none start events: which one begins cannot be told")
 
     def decision(self, reference: str) -> tuple[DecisionModel, str] | None:
         if self._models is None:
@@ -435,6 +466,14 @@ class _File:
                     if not isinstance(target, specs.IntermediateCatchEvent | specs.ReceiveTask) or not target.definitions:
                         raise self.refuse(
                             node, "事件网关之后只能是捕获事件或接收任务", "only catching events and receive tasks follow an event gateway")
+                    if target.boundary:
+                        raise self.refuse(
+                            by_id[flow.target], "事件网关之后的接收任务不能有边界事件",
+                            "a receive task behind an event gateway cannot have boundary events")
+                    if len(target.incoming) > 1:
+                        raise self.refuse(
+                            by_id[flow.target], "事件网关之后的事件不能有其他流入线",
+                            "an event behind an event gateway cannot have other incoming flows")
             if kind in ("boundaryEvent", "startEvent") and made.incoming:
                 raise self.refuse(node, "此事件不能有流入的顺序流", "this event cannot have an incoming flow")
             if kind == "endEvent" and made.flows:
@@ -527,6 +566,11 @@ class _File:
             return specs.ComplexGateway(spec, id, self.optional(_text(node, "activationCondition"), node), **common)
         if kind in _GATEWAYS:
             gateway: specs.Node = _GATEWAYS[kind](spec, id, **common)
+            if isinstance(gateway, specs.EventBasedGateway) and node.get("eventGatewayType") == "Parallel":
+                if node.get("instantiate") != "true":
+                    raise self.refuse(
+                        node, "并行事件网关只能用于启动流程", "a parallel event-based gateway begins a process, it cannot stand elsewhere")
+                gateway.parallel = True
             return gateway
         return self.event(spec, node, kind, common)
 
@@ -717,6 +761,10 @@ class _File:
                 raise self.refuse(
                     node, f"{kind} 不能带 {definition.kind} 触发", f"a {kind} cannot have the trigger {definition.kind}")
         if kind == "startEvent":
+            if "condition" in kinds and parent is not None and _name(parent) == "process":
+                raise self.refuse(
+                    node, "流程的开始事件不能是条件事件：流程启动前没有变量可看；请用消息、信号或定时开始",
+                    "a process cannot begin with a condition: there are no variables to watch before it runs; use a message, signal or timer")
             if kinds & {"error", "escalation", "compensation"} and (parent is None or parent.get("triggeredByEvent") != "true"):
                 raise self.refuse(
                     node, "此触发只能用于事件子流程", "a start event with this trigger belongs into an event sub-process")
@@ -798,7 +846,7 @@ class _File:
         name = self.word(_referenced_name(node, "signalRef", self.names), owner)
         if name is None:
             raise self.refuse(owner, "信号事件没有信号", "a signal event without a signal")
-        return ev.Signal(name)
+        return ev.Signal(name, self.optional(_properties(owner).get("payload"), owner))
 
     def _code(self, node: etree._Element, reference: str, attribute: str) -> str | None:
         found = self.names.get(node.get(reference, ""))
