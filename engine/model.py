@@ -241,6 +241,8 @@ class StartInstance:
     business_key: str = ""
     start_event: str | None = None
     trigger: str | None = None
+    due_at: datetime | None = None  #: of the timer that starts it
+    skipped: int = 0  #: turns of that timer that were missed before this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -487,6 +489,17 @@ class ProcessCounts:
     running: int
     finished: int
     incidents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimer:
+    """A timer start event of the newest version of a process, and when it will start an instance."""
+
+    process: str
+    version: int
+    name: str  #: of the process
+    element: str
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ clock, no database, no threads. SpiffWorkflow executes, behind these names and n
 """
 
 from engine.bpmn.definition import Definition
-from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe
+from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, start_timers, starters
 from engine.bpmn.step import OpenElement, advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
@@ -17,5 +17,7 @@ __all__ = [
     "describe",
     "form_of_start",
     "open_elements",
+    "start_timers",
+    "starters",
     "visible_variables",
 ]

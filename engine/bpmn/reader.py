@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -152,6 +153,38 @@ def starters(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
     tree = _normalised(read_diagram(xml, len(xml)))
     process = next(node for node in tree.iter(BPMN + "process") if node.get("id") == key)
     return tuple(_starters(process, _names(tree)))
+
+
+def start_timers(xml: bytes, key: str, at: datetime, zone: str = HOUSE_ZONE) -> tuple[tuple[str, timers.Plan], ...]:
+    """Return ``((start event, plan), …)`` of the timers that begin a process deployed at `at`.
+
+    Durations and cycles without a start of their own count from then; a date, or turns of a cycle, that are over start nothing.
+
+    Raises:
+        DiagramCannotRun: a time cannot be known before an instance runs.
+    """
+    reader = _Reader((), {}, ZoneInfo(zone))
+    tree = _normalised(read_diagram(xml, len(xml)))
+    file = _File(reader, tree, key)
+    process = next(node for node in tree.iter(BPMN + "process") if node.get("id") == key)
+    found: list[tuple[str, timers.Plan]] = []
+    for node in process.iterchildren(BPMN + "startEvent"):
+        for entry in _event_nodes(node):
+            if _name(entry) != "timerEventDefinition":
+                continue
+            timer = file.timer(entry, node)
+            text = timer.value if isinstance(timer.value, str) else timer.value.text
+            value = text if isinstance(timer.value, str) else timer.value.compiled.evaluate({}, at, zone=zone).value
+            try:
+                plan: timers.Plan | None = timers.plan(timer.kind, value, at, reader.zone)
+            except timers.BadTime as exc:
+                raise file.refuse(
+                    node, f"开始定时“{text}”无法计算：流程启动前没有变量", f"the start timer {text!r} cannot be computed: {exc}") from exc
+            if plan is not None and timers.due_at(plan) < at:
+                plan = timers.turn(plan, at, reader.zone)[1] if timer.kind == "timeCycle" else None
+            if plan is not None:
+                found.append((node.get("id", ""), plan))
+    return tuple(found)
 
 
 def _starters(process: etree._Element, names: Mapping[str, etree._Element]) -> Iterator[tuple[str, str, str]]:

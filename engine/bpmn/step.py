@@ -174,6 +174,8 @@ def _start(workflow: Workflow, command: StartInstance) -> None:
         raise AmbiguousStart(name=spec.description or definition.key, starts=", ".join(spec.none_starts))
     workflow.business_key = command.business_key
     workflow.start_event, workflow.trigger = command.start_event, command.trigger
+    if command.due_at is not None:
+        workflow.timer = command.due_at, command.skipped
     variables = {**dict.fromkeys(spec.properties), **command.variables}
     workflow.emit(log.InstanceStarted(
         process=definition.key, definitions=dict(definition.versions), business_key=command.business_key, variables=variables))

@@ -175,6 +175,7 @@ class ScopeMixin:
         self.suspenders: dict[int, str] = {}
         self.start_event: str | None = None
         self.trigger: str | None = None
+        self.timer: tuple[datetime, int] | None = None
 
     # ------------------------------------------------------------------------------------------------------------- tokens
     def begin(self) -> None:
@@ -192,6 +193,13 @@ class ScopeMixin:
         for token in born:
             if self.start_event is not None:
                 token.internal_data["given"] = [self.start_event, self.trigger]
+            if self.timer is not None:
+                due, skipped = self.timer
+                spec = token.task_spec
+                top.emit(log.TimerScheduled(process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), due_at=due))
+                top.emit(log.TimerFired(
+                    process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), due_at=due,
+                    late=(top.at - due).total_seconds() > 60, skipped=skipped))
             if race:
                 token.internal_data["race"] = -(self.parent_task_id or 0) - 1
         for token in born:
