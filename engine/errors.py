@@ -147,6 +147,15 @@ class WrongConversation(EngineError):
     en = "The correlation key of the message “{name}” is not that of this instance's conversation: {key}. Check the payload, or send it to another instance."
 
 
+class AmbiguousStart(EngineError):
+    """A process with several none start events was started without naming one: each of them is another beginning."""
+
+    code = "ambiguous_start"
+    status = 409
+    zh = "流程“{name}”有多个空白开始事件，请指明从哪一个开始：{starts}。"
+    en = "The process “{name}” has several none start events; say with which one it begins: {starts}."
+
+
 class WrongState(EngineError):
     """The thing exists but its state does not allow the command."""
 

@@ -393,6 +393,7 @@ class SignalCaught(ElementEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalThrown(ElementEvent):
     name: str
+    values: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,11 +233,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartInstance:
-    """`start_event`: element id when the process is started by a message or signal start event, else the none start event."""
+    """`start_event`: element that starts the process, when it is not its only none start event; `trigger`: what happened there.
+
+    It is a start event, an instantiating receive task, or an event behind an instantiating event-based gateway. `trigger` is the name
+    of the message or signal, or ``timer``; an event that waits for several things goes on waiting for the others.
+    """
 
     variables: Values = field(default_factory=dict)
     business_key: str = ""
     start_event: str | None = None
+    trigger: str | None = None
+    due_at: datetime | None = None  #: of the timer that starts it
+    skipped: int = 0  #: turns of that timer that were missed before this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -518,6 +525,17 @@ class OpenElement:
     scope: TokenId | None
     host: TokenId | None
     is_subscription: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimer:
+    """A timer start event of the newest version of a process, and when it will start an instance."""
+
+    process: str
+    version: int
+    name: str  #: of the process
+    element: str
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ clock, no database, no threads. SpiffWorkflow executes, behind these names and n
 
 from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
-from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, triggers
+from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, start_timers, starters
 from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "keys_carried",
     "open_elements",
     "shown_key",
-    "triggers",
+    "start_timers",
+    "starters",
     "visible_variables",
 ]

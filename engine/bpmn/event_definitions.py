@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.bpmn.specs import Formula
 
 Wait = dict[str, Any]
+_NO_PLAN: Any = object()
 
 
 class Definition:
@@ -42,6 +43,12 @@ class Definition:
 
     kind = ""
     reads: frozenset[str] = frozenset()  #: variables that it depends on
+
+    @property
+    def trigger(self) -> str:
+        """What a process that begins with it is started by: the name of the message or signal, or ``timer``."""
+        wanted = getattr(self, "wanted", None)
+        return wanted if isinstance(wanted, str) else self.kind
 
     @property
     def watches(self) -> bool:
@@ -66,14 +73,18 @@ class Definition:
 class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
     """`value`: the bare text, or the expression that gives the time."""
 
+    trigger = "timer"
+
     def __init__(self, kind: str, value: str | Formula, zone: ZoneInfo) -> None:
         super().__init__(None, value if isinstance(value, str) else value.text)
         self.kind, self.value, self.zone = kind, value, zone
         self.reads = frozenset() if isinstance(value, str) else value.compiled.names
 
     def begin(self, token: Token, top: Workflow) -> Wait:
-        following = token.internal_data.pop("plan", None)
-        if following is None:
+        following = token.internal_data.pop("plan", _NO_PLAN)
+        if following is None:  # it has fired for the last time
+            return {"timer": None, "seen": True}
+        if following is _NO_PLAN:
             value = self.value if isinstance(self.value, str) else top.evaluate(token, self.value)
             if value is None and token.triggered:  # a subscription whose time is not known yet, or does not apply: no timer runs
                 return {"timer": None, "since": top.at.isoformat()}
@@ -88,7 +99,7 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
     def _schedule(self, token: Token, wait: Wait, plan: timers.Plan, top: Workflow) -> None:
         wait["timer"] = plan
         if self.kind != "timeDate" and top.is_suspended(token):
-            wait["frozen"] = top.at.isoformat()
+            wait["frozen"] = token.internal_data.pop("frozen", top.at.isoformat())
         top.emit(log.TimerScheduled(
             process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
             due_at=timers.due_at(plan)))
@@ -210,28 +221,24 @@ class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
             token.internal_data["waits"][n]["key"] = key
 
     def content(self, token: Token, top: Workflow) -> dict[str, Value]:
-        if self.payload is None:
-            return {}
-        value = top.evaluate(token, self.payload)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise timers.BadTime(f"the payload {self.payload.text} is not a context")
-        return value
+        return content_of(self.payload, token, top)
 
 
 class Signal(Definition, SignalEventDefinition):  # type: ignore[misc]
     kind = "signal"
 
-    def __init__(self, name: str | Formula | None) -> None:
+    def __init__(self, name: str | Formula | None, payload: Formula | None = None) -> None:
         super().__init__(name if isinstance(name, str) else None)
-        self.wanted = name
+        self.wanted, self.payload = name, payload
 
     def signal_name(self, token: Token, top: Workflow) -> str:
         return name_of(self.wanted, token, top, "signal")
 
     def begin(self, token: Token, top: Workflow) -> Wait:
         return {"signal": self.signal_name(token, top)}
+
+    def content(self, token: Token, top: Workflow) -> dict[str, Value]:
+        return content_of(self.payload, token, top)
 
 
 class Code(Definition):
@@ -299,6 +306,16 @@ class Compensation(Definition, EventDefinition):  # type: ignore[misc]
     def __init__(self, activity: str | None = None, wait: bool = True) -> None:
         super().__init__()
         self.activity, self.wait = activity, wait
+
+
+def content_of(payload: Formula | None, token: Token, top: Workflow) -> dict[str, Value]:
+    """What goes with a message or signal that is thrown."""
+    value = None if payload is None else top.evaluate(token, payload)
+    if payload is None or value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise timers.BadTime(f"the payload {payload.text} is not a context")
+    return value
 
 
 def name_of(name: str | Formula | None, token: Token, top: Workflow, what: str) -> str:

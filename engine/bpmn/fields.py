@@ -310,9 +310,10 @@ FIELDS: tuple[Field, ...] = (
         help_zh="代发时填写的表单。", help_en="What they fill in.",
     ),
     Field(
-        name="payload", form=Form.PROPERTY, places=_THROW, value=ValueKind.FEEL, group="message",
-        zh="内容", en="Payload",
-        help_zh="FEEL 上下文，随消息发出。", help_en="FEEL context that goes with the message.",
+        name="payload", form=Form.PROPERTY,
+        places=(*_THROW, Place(kind="intermediateThrowEvent", event="signal"), Place(kind="endEvent", event="signal")),
+        value=ValueKind.FEEL, group="message", zh="内容", en="Payload",
+        help_zh="FEEL 上下文，随消息或信号发出。", help_en="FEEL context that goes with the message or signal.",
     ),
     Field(
         name="errorCodeVariable", form=Form.ATTRIBUTE, places=(Place(kind="errorEventDefinition"),), value=ValueKind.VARIABLE,

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,7 @@ from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
 from engine.feel.dmn import DecisionModel, load_decisions
-from engine.model import Finding, ProcessInfo, Severity, Source, SubscriptionKind
+from engine.model import Finding, ProcessInfo, Severity, Source
 
 HOUSE_ZONE = "Asia/Shanghai"
 
@@ -98,8 +99,9 @@ def describe(xml: bytes) -> tuple[ProcessInfo, ...]:
 
 def _info(process: etree._Element, names: Mapping[str, etree._Element], flows: MessageFlows) -> ProcessInfo:
     every = [node for node in process.iter() if isinstance(node.tag, str)]
-    starts = [node for node in process if _name(node) == "startEvent"]
-    none_starts = [node for node in starts if not _event_nodes(node)]
+    starts = [node for node in process if _name(node) == "startEvent" or node.get("instantiate") == "true"]
+    none_starts = [node for node in starts if _name(node) == "startEvent" and not _event_nodes(node)]
+    conditional = [node for node in starts if node.find(BPMN + "conditionalEventDefinition") is not None]
     plain = [node for node in process if _name(node) in _NODES]
 
     def given(attribute: str, *kinds: str) -> frozenset[str]:
@@ -125,9 +127,9 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element], flows: M
         key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
         starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
-        startable=bool(none_starts) or (not starts and bool(plain)),
+        startable=bool(none_starts or conditional) or (not starts and bool(plain)),
         start_form=next((form for node in none_starts if (form := node.get(CAMUNDA + "formKey"))), None),
-        start_messages=frozenset(name for _, kind, name in _triggers(process, names) if kind is SubscriptionKind.MESSAGE),
+        start_messages=frozenset(name for _, kind, name in _starters(process, names) if kind == "message"),
         calls=frozenset(key for node in every if _name(node) == "callActivity" if (key := node.get("calledElement"))),
         forms=given("formKey", "userTask", "startEvent") | prop("form"),
         decisions=given("decisionRef", "businessRuleTask"), job_types=given("topic", *_ACTIVITIES),
@@ -135,27 +137,63 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element], flows: M
     )
 
 
-def triggers(xml: bytes, key: str) -> tuple[tuple[str, SubscriptionKind, str], ...]:
-    """Return ``((element, kind, name), …)`` of the messages and signals that start a process, in the order of the file.
+def starters(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
+    """Return ``((element, kind, name), …)`` of what starts a process by itself.
 
-    An element is a start event, or a receive task that is marked to instantiate the process.
+    The element is a start event, an instantiating receive task, or an event behind an instantiating event gateway; the kind is
+    ``message``, ``signal`` or ``timer`` (without a name).
     """
     tree = _normalised(read_diagram(xml, len(xml)))
-    names = _names(tree)
-    return tuple(
-        found for node in tree if _name(node) == "process" and node.get("id") == key for found in _triggers(node, names))
+    process = next(node for node in tree.iter(BPMN + "process") if node.get("id") == key)
+    return tuple(_starters(process, _names(tree)))
 
 
-def _triggers(process: etree._Element, names: Mapping[str, etree._Element]) -> Iterator[tuple[str, SubscriptionKind, str]]:
+def start_timers(xml: bytes, key: str, at: datetime, zone: str = HOUSE_ZONE) -> tuple[tuple[str, timers.Plan], ...]:
+    """Return ``((start event, plan), …)`` of the timers that begin a process deployed at `at`.
+
+    Durations and cycles without a start of their own count from then; a date, or turns of a cycle, that are over start nothing.
+
+    Raises:
+        DiagramCannotRun: a time cannot be known before an instance runs.
+    """
+    reader = _Reader((), {}, ZoneInfo(zone))
+    tree = _normalised(read_diagram(xml, len(xml)))
+    file = _File(reader, tree, key)
+    process = next(node for node in tree.iter(BPMN + "process") if node.get("id") == key)
+    found: list[tuple[str, timers.Plan]] = []
+    for node in process.iterchildren(BPMN + "startEvent"):
+        for entry in _event_nodes(node):
+            if _name(entry) != "timerEventDefinition":
+                continue
+            timer = file.timer(entry, node)
+            text = timer.value if isinstance(timer.value, str) else timer.value.text
+            value = text if isinstance(timer.value, str) else timer.value.compiled.evaluate({}, at, zone=zone).value
+            try:
+                plan: timers.Plan | None = timers.plan(timer.kind, value, at, reader.zone)
+            except timers.BadTime as exc:
+                raise file.refuse(
+                    node, f"开始定时“{text}”无法计算：流程启动前没有变量", f"the start timer {text!r} cannot be computed: {exc}") from exc
+            if plan is not None and timers.due_at(plan) < at:
+                plan = timers.turn(plan, at, reader.zone)[1] if timer.kind == "timeCycle" else None
+            if plan is not None:
+                found.append((node.get("id", ""), plan))
+    return tuple(found)
+
+
+def _starters(process: etree._Element, names: Mapping[str, etree._Element]) -> Iterator[tuple[str, str, str]]:
+    starting = {node.get("id") for node in process if _name(node) == "eventBasedGateway" and node.get("instantiate") == "true"}
+    behind = {flow.get("targetRef") for flow in process.iterchildren(BPMN + "sequenceFlow") if flow.get("sourceRef") in starting}
     for node in process:
-        id = node.get("id", "")
-        if _name(node) == "startEvent":
+        kind, id = _name(node), node.get("id", "")
+        if kind == "receiveTask" and (node.get("instantiate") == "true" or id in behind):
+            yield id, "message", _referenced_name(node, "messageRef", names) or id
+        elif kind == "startEvent" or id in behind:
             for event in _event_nodes(node):
-                for kind in SubscriptionKind:
-                    if _name(event) == f"{kind}EventDefinition" and (name := _referenced_name(event, f"{kind}Ref", names)):
-                        yield id, kind, name
-        elif _name(node) == "receiveTask" and node.get("instantiate") == "true":
-            yield id, SubscriptionKind.MESSAGE, _referenced_name(node, "messageRef", names) or id
+                what = _name(event).removesuffix("EventDefinition")
+                if what == "timer":
+                    yield id, what, ""
+                elif what in ("message", "signal") and (name := _referenced_name(event, f"{what}Ref", names)):
+                    yield id, what, name
 
 
 # ------------------------------------------------------------------------------------------------------------------ XML
@@ -303,6 +341,12 @@ class _Reader:
         file.scope(found, key)
         for called in file.calls:
             self.process(called)
+        for spec in [each for each in self.specs.values() if each.process == key]:
+            for node in spec.task_specs.values():
+                if isinstance(node, specs.CallActivity) and len(self.specs[node.inner].none_starts) > 1:
+                    raise DiagramCannotRun(
+                        key, node.bpmn_id, 0, f"被调用的流程 {node.inner} 有多个空白开始事件，不知从哪一个开始",
+                        f"the called process {node.inner} has several none start events: which one begins cannot be told")
 
     def decision(self, reference: str) -> tuple[DecisionModel, str] | None:
         if self._models is None:
@@ -459,6 +503,14 @@ class _File:
                     if not isinstance(target, specs.IntermediateCatchEvent | specs.ReceiveTask) or not target.definitions:
                         raise self.refuse(
                             node, "事件网关之后只能是捕获事件或接收任务", "only catching events and receive tasks follow an event gateway")
+                    if target.boundary:
+                        raise self.refuse(
+                            by_id[flow.target], "事件网关之后的接收任务不能有边界事件",
+                            "a receive task behind an event gateway cannot have boundary events")
+                    if len(target.incoming) > 1:
+                        raise self.refuse(
+                            by_id[flow.target], "事件网关之后的事件不能有其他流入线",
+                            "an event behind an event gateway cannot have other incoming flows")
             if kind in ("boundaryEvent", "startEvent") and made.incoming:
                 raise self.refuse(node, "此事件不能有流入的顺序流", "this event cannot have an incoming flow")
             if kind == "endEvent" and made.flows:
@@ -549,6 +601,11 @@ class _File:
             return specs.ComplexGateway(spec, id, self.optional(_text(node, "activationCondition"), node), **common)
         if kind in _GATEWAYS:
             gateway: specs.Node = _GATEWAYS[kind](spec, id, **common)
+            if isinstance(gateway, specs.EventBasedGateway) and node.get("eventGatewayType") == "Parallel":
+                if node.get("instantiate") != "true":
+                    raise self.refuse(
+                        node, "并行事件网关只能用于启动流程", "a parallel event-based gateway begins a process, it cannot stand elsewhere")
+                gateway.parallel = True
             return gateway
         return self.event(spec, node, kind, common)
 
@@ -870,7 +927,7 @@ class _File:
         name = self.word(_referenced_name(node, "signalRef", self.names), owner)
         if name is None:
             raise self.refuse(owner, "信号事件没有信号", "a signal event without a signal")
-        return ev.Signal(name)
+        return ev.Signal(name, self.optional(_properties(owner).get("payload"), owner))
 
     def _code(self, node: etree._Element, reference: str, attribute: str) -> str | None:
         found = self.names.get(node.get(reference, ""))

@@ -18,7 +18,16 @@ from engine.bpmn.event_definitions import Message
 from engine.bpmn.specs import JobTask, UserTask
 from engine.bpmn.spiff import READY, STARTED
 from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
-from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongConversation, WrongState
+from engine.errors import (
+    AmbiguousStart,
+    EngineError,
+    NotFound,
+    TaskNotOpen,
+    TaskSuspended,
+    TaskTooLate,
+    WrongConversation,
+    WrongState,
+)
 from engine.model import (
     BroadcastSignal,
     CancelInstance,
@@ -169,10 +178,14 @@ class _Target:
 
 def _start(workflow: Workflow, command: StartInstance) -> None:
     definition, spec = workflow.definition, workflow.spec
-    if command.start_event is not None and command.start_event not in spec.starts:
+    if command.start_event is not None and command.start_event not in spec.starters:
         raise NotFound(what="开始事件 / start event", id=command.start_event)
+    if command.start_event is None and len(spec.none_starts) > 1:
+        raise AmbiguousStart(name=spec.description or definition.key, starts=", ".join(spec.none_starts))
     workflow.business_key = command.business_key
-    workflow.start_event = command.start_event
+    workflow.start_event, workflow.trigger = command.start_event, command.trigger
+    if command.due_at is not None:
+        workflow.timer = command.due_at, command.skipped
     variables = {**dict.fromkeys(spec.properties), **command.variables}
     workflow.emit(log.InstanceStarted(
         process=definition.key, definitions=dict(definition.versions), business_key=command.business_key, variables=variables))

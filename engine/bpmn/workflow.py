@@ -185,6 +185,8 @@ class ScopeMixin:
         self.gateways: dict[str, list[str]] = {}
         self.suspenders: dict[int, str] = {}
         self.start_event: str | None = None
+        self.trigger: str | None = None
+        self.timer: tuple[datetime, int] | None = None
 
     # ------------------------------------------------------------------------------------------------------------- tokens
     def begin(self) -> None:
@@ -194,14 +196,21 @@ class ScopeMixin:
             if not spec.on_compensation:
                 self.subscribe(spec)
         if self.start_event is not None:
-            names = [self.start_event]
+            names = [self.spec.starters[self.start_event]]
         else:
             names = [name for name in self.spec.starts if not self.spec.task_specs[name].is_event] or self.spec.starts
         race = len(names) > 1 and all(self.spec.task_specs[name].is_event for name in names)
         born = [Token(self, self.spec.task_specs[name]) for name in names]
         for token in born:
             if self.start_event is not None:
-                token.internal_data["given"] = True
+                token.internal_data["given"] = [self.start_event, self.trigger]
+            if self.timer is not None:
+                due, skipped = self.timer
+                spec = token.task_spec
+                top.emit(log.TimerScheduled(process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), due_at=due))
+                top.emit(log.TimerFired(
+                    process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), due_at=due,
+                    late=(top.at - due).total_seconds() > 60, skipped=skipped))
             if race:
                 token.internal_data["race"] = -(self.parent_task_id or 0) - 1
         for token in born:

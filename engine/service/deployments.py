@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import PurePath
 
 from engine import access
-from engine.bpmn import describe, triggers
+from engine.bpmn import describe, start_timers, starters, timers
 from engine.bpmn.check import STRICT, CheckContext, DecisionNames, FormNames, check, check_decisions, is_diagram
 from engine.bpmn.fields import as_json
 from engine.bpmn.xml import read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
+from engine.feel import codec
 from engine.feel.dmn import Decision, DecisionModel, load_decisions
 from engine.forms import Component, Form, InvalidForm, read_form
 from engine.layout import lay_out
@@ -29,9 +31,10 @@ from engine.model import (
     ProcessDefinition,
     ProcessInfo,
     Severity,
+    StartTimer,
 )
 from engine.service.runtime import Runtime
-from engine.store import definitions, instances, people
+from engine.store import definitions, instances, jobs, people
 from engine.store.database import Session, instant, micros
 from engine.store.definitions import NewDefinition, NewFile, digest
 
@@ -213,10 +216,42 @@ class Deployments:
                 files=_new_files(files, read),
                 definitions=new,
             )
+            for n in new:
+                self._replace_start_timers(tx, n, files[n.file], at)
             made = tuple(d for n in new if (d := definitions.get(tx, n.id)) is not None)
             for definition in made:
                 definitions.delete_draft(tx, definition.key)
+        self._runtime.wake()
         return Deployment(id=deployment_id, name=name, at=at, by=actor.id, definitions=made, findings=read.findings)
+
+    def _replace_start_timers(self, tx: Session, definition: NewDefinition, xml: bytes, at: datetime) -> None:
+        """Let the timer start events of a new version start instances from now on, and those of older versions no more."""
+        key = definition.info.key
+        found = start_timers(xml, key, at, self._runtime.settings.time_zone)
+        jobs.replace_start_timers(
+            tx,
+            key,
+            [
+                (self._database.new_id(), element, micros(timers.due_at(plan)), codec.dump({"version": definition.version, "plan": plan}))
+                for element, plan in found
+            ],
+        )
+
+    def start_timers(self, actor: Actor) -> tuple[StartTimer, ...]:
+        """Return which processes start by themselves, and when, soonest first.
+
+        Raises:
+            AccessDenied
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            known = {d.key: d for d in definitions.newest(session)}
+            return tuple(
+                StartTimer(
+                    process=key, version=known[key].version, name=known[key].name, element=element, due_at=instant(due)
+                )
+                for key, element, due in jobs.start_timers(session)
+            )
 
     def _new_versions(self, tx: Session, files: Files, read: _Bundle) -> list[NewDefinition]:
         found: list[NewDefinition] = []
@@ -234,7 +269,7 @@ class Deployments:
                         info=info,
                         file=file,
                         fingerprint=print_,
-                        starts=tuple(dict.fromkeys(triggers(files[file], info.key))),
+                        starts=tuple(dict.fromkeys(s for s in starters(files[file], info.key) if s[1] != "timer")),
                     )
                 )
         return found

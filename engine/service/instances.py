@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from engine import access, history
@@ -83,27 +84,31 @@ class Instances:
             title: for lists; by default the business key, else the name of the process.
             version: of the process; by default the newest.
             idempotency_key: a second call with the same key gives the first call's instance and starts nothing.
-            start_event: element id of the start event, for a process that events start too; who mends incidents may let an
-                instance begin there as if the event had happened.
+            start_event: element id of the none start event, where a process has several. Who mends incidents may name any start
+                event: the instance begins there as if the event had happened.
 
         Raises:
             NotFound: no such process, version or start event.
             AccessDenied: the actor may not start it, or not there.
             InvalidValues: the start form refuses `variables`.
+            AmbiguousStart: there are several none start events and none was named.
         """
         title, business_key = line("title", title), line("business_key", business_key)
         with self._database.reading() as session:
             definition = self._startable(session, actor, key, version)
-            if start_event is not None:
-                access.require(actor, "mend incidents")
-            elif not definition.info.startable:
+            if start_event is None and not definition.info.startable:
                 raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
+            if start_event is not None and start_event not in self._none_starts(session, key, version):
+                access.require(actor, "mend incidents")
         values = self.accepted(actor, definition, variables or {})
         id = self.begin(
             actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
             start_event=start_event,
         )  # fmt: skip
         return self._get(id)
+
+    def _none_starts(self, session: Session, key: str, version: int | None) -> list[str]:
+        return self._runtime.definitions.current(session, key, version).definition.root.none_starts
 
     def accepted(self, actor: Actor, definition: ProcessDefinition, raw: Values) -> Values:
         """Return what the start form of a process accepts; without one, anything that can be stored.
@@ -127,12 +132,14 @@ class Instances:
 
     def begin(
         self, actor: Actor, key: str, values: Values, *, business_key: str = "", title: str = "", version: int | None = None,
-        idempotency_key: str | None = None, start_event: str | None = None, scope: str | None = None,
+        idempotency_key: str | None = None, start_event: str | None = None, trigger: str | None = None, due_at: datetime | None = None,
+        skipped: int = 0, scope: str | None = None,
     ) -> InstanceId:  # fmt: skip
         """Start an instance without asking who may: for `start`, and for messages and signals that start one.
 
         Args:
-            start_event: element id of a message or signal start event; by default the none start event.
+            start_event: element that the message, signal or timer starts it at; by default the none start event.
+            trigger, due_at, skipped: as in `StartInstance`.
             scope: of the idempotency key; by default the actor's starts.
         """
         scope = scope or f"start:{actor.id}:{key}"
@@ -144,7 +151,9 @@ class Instances:
             turn = Turn(self._runtime, session, compiled, row, actor, at)
             if idempotency_key is not None:
                 turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, row.id, micros(at)))
-            turn.step(StartInstance(variables=values, business_key=business_key, start_event=start_event))
+            turn.step(StartInstance(
+                variables=values, business_key=business_key, start_event=start_event, trigger=trigger, due_at=due_at, skipped=skipped,
+            ))  # fmt: skip
             return turn, InstanceId(row.id)
 
         def made_before() -> InstanceId | None:

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from engine import access
 from engine import events as e
+from engine.bpmn.timers import due_at
+from engine.bpmn.timers import turn as turn_of
 from engine.clock import token
 from engine.errors import AmbiguousReceiver, BpmnError, NotFound, WrongState
 from engine.feel import codec
@@ -109,6 +111,8 @@ class Jobs:
             for job in claimed:
                 if job.kind == JobKind.EVENT.value:
                     _try(problems, partial(self._attempt, job, self._route))
+                elif job.instance_id is None:
+                    _try(problems, partial(self._attempt, job, self._start_on_time))
             if count >= limit:
                 break
         count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
@@ -180,6 +184,23 @@ class Jobs:
                 self._failed(job, error)
             if worn and len(worn) < len(claimed):
                 self._fire(instance_id, [job for job in claimed if job not in worn])
+
+    def _start_on_time(self, job: JobRow) -> None:
+        """A timer start event is due: start an instance, once however many turns were missed, and set the next turn."""
+        assert job.body is not None
+        given, zone = codec.load(job.body), ZoneInfo(self._runtime.settings.time_zone)
+        is_cycle = "every" in given["plan"] or "cron" in given["plan"]
+        skipped, following = turn_of(given["plan"], self._runtime.clock.now(), zone) if is_cycle else (0, None)
+        self._instances.begin(
+            SYSTEM, job.process, {}, version=given["version"], start_event=job.element, trigger="timer", due_at=instant(job.due_at),
+            skipped=skipped, idempotency_key=f"{job.id}.{job.due_at}", scope="timer",
+        )  # fmt: skip
+        with self._database.writing() as tx:  # dying before this starts nothing twice: job and turn are the key
+            if following is None:
+                jobs.finish(tx, job.id, job.fence)
+            else:
+                body = codec.dump({**given, "plan": following})
+                jobs.set_start_timer(tx, job.id, job.fence, due_at=micros(due_at(following)), body=body)
 
     # -- handlers
     def _work(self, job: JobRow) -> None:

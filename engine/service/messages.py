@@ -132,7 +132,7 @@ class Messages:
                 except _Gone:
                     continue
             if starts:
-                return self._start(actor, *starts[0], payload, letter.key or "", idempotency_key, scope, name if raw else None)
+                return self._start(actor, *starts[0], name, payload, letter.key or "", idempotency_key, scope, raw)
             if letter.keep_for is None:
                 raise NoReceiver(name=name, key=letter.key or "-")
             if not access.is_system(actor):
@@ -226,15 +226,16 @@ class Messages:
         actor: Actor,
         definition: ProcessDefinition,
         start_event: str,
+        name: str,
         payload: dict[str, Any],
         business_key: str,
         idempotency_key: str | None,
         scope: str,
-        raw_message: str | None = None,
+        raw: bool = False,
     ) -> InstanceId:
         access.require_start(actor, definition.name, definition.info.starter_groups)
-        if raw_message is not None:
-            payload = self._accepted_at_start(actor, definition, start_event, raw_message, payload)
+        if raw:
+            payload = self._accepted_at_start(actor, definition, start_event, name, payload)
         return self._instances.begin(
             actor,
             definition.key,
@@ -243,6 +244,7 @@ class Messages:
             version=definition.version,
             idempotency_key=idempotency_key,
             start_event=start_event,
+            trigger=name,
             scope=scope,
         )
 
@@ -298,7 +300,7 @@ class Messages:
         for instance_id in sorted(receivers):
             reached += self._runtime.command(actor, instance_id, lambda turn: self._signalled(turn, name, payload, key))
         for definition, element in starts:
-            self._start(actor, definition, element, payload, "", f"{key}.{definition.key}", f"signal:{actor.id}")
+            self._start(actor, definition, element, name, payload, "", f"{key}.{definition.key}.{element}", f"signal:{actor.id}")
             reached += 1
         return reached
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.bpmn import DiagramCannotRun, describe, keys_carried, triggers
+from engine.bpmn import DiagramCannotRun, describe, keys_carried, starters
 from engine.errors import WrongConversation
 from engine.model import CorrelateMessage
 from tests.bpmn.build import (
@@ -103,7 +103,7 @@ def test_start_events_that_a_message_flow_names_are_known() -> None:
     other = process(start("begin", event("message")), user("u"), "begin>u", id="other")
     xml = diagram(sender, other, collaboration(pool("a", "p"), pool("b", "other"), "t~>begin"))
 
-    assert triggers(xml, "other") == (("begin", "message", "t_begin"),)
+    assert starters(xml, "other") == (("begin", "message", "t_begin"),)
     assert describe(xml)[1].start_messages == {"t_begin"}
 
 

@@ -318,6 +318,11 @@ CASES: dict[str, tuple[Case, Case]] = {
         waits(receive("w0", "mA"))),
     # --------------------------------------------------------------------------------------------------------------- events
     "EV-START-KIND": (one(start(inner=event("error", "eA")), end(), "s>e"), one(start(inner=event("message", "mA")), end(), "s>e")),
+    "EV-START-CONDITION": (
+        one(start("s", condition("v > 1")), end(), "s>e"),
+        one(start(), task("x"), end(), "s>x", "x>e", event_sub("h", start("i", condition("v > 1")), end("j"), "i>j"))),
+    "EV-NONE-STARTS": (
+        one(start("s"), start("i"), end(), "s>e", "i>e"), one(start("s"), start("i", event("message", "mA")), end(), "s>e", "i>e")),
     "EV-SUB-START": (
         line(sub("x", start("i", event("message", "mA")), end("j"), "i>j")), line(sub("x", start("i"), end("j"), "i>j"))),
     "EV-SUB-STARTS": (

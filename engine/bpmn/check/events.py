@@ -41,6 +41,33 @@ def start_kind(document: Document) -> Hits:
 
 
 @rule(
+    "EV-START-CONDITION", WARNING,
+    zh="条件“{name}”不会自行启动流程：有人启动流程后，等到条件成立才继续",
+    en='The condition "{name}" starts no process by itself: once somebody started it, it waits until the condition holds',
+    mend_zh="若应自动启动，请改用消息、信号或定时开始", mend_en="If it shall start by itself, begin with a message, signal or timer",
+)
+def start_condition(document: Document) -> Hits:
+    for event in document.each("startEvent"):
+        around = document.scope(event)
+        if document.kind(around) == "process" and document.is_executable(event) and "conditional" in document.events(event):
+            yield hit(event)
+
+
+@rule(
+    "EV-NONE-STARTS", WARNING,
+    zh="流程“{name}”有多个空白开始事件；人工启动时须指明从哪一个开始",
+    en='Process "{name}" has several none start events; who starts it has to say which one begins',
+    mend_zh="请只保留一个，或给其余的加上消息、信号或定时",
+    mend_en="Keep one, or give the others a message, signal or timer",
+)
+def none_starts(document: Document) -> Hits:
+    for scope in document.each("process"):
+        nones = [e for e in document.content[scope] if document.kind(e) == "startEvent" and not document.events(e)]
+        if len(nones) > 1:
+            yield hit(scope)
+
+
+@rule(
     "EV-SUB-START", ERROR,
     zh="子流程“{sub}”内的开始事件必须是空白开始事件", en='The start event inside sub-process "{sub}" must be a none start',
     mend_zh="请去掉事件类型，或改为事件子流程", mend_en="Remove the event type or make it an event sub-process",

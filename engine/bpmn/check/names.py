@@ -94,7 +94,12 @@ def _parameters(document: Document, activity: Element, kind: str) -> frozenset[s
 
 
 def _message_names(document: Document, node: Element) -> Iterator[str]:
-    """Yield the names of the messages that a node catches or throws."""
+    """Yield the names of the messages that a node catches or throws, and of the signals, with ``signal `` before."""
+    for each in document.definitions.get(node, ()):
+        if document.kind(each) == "signalEventDefinition":
+            signal = document.find(each.get("signalRef"))
+            name = each.get("signalRef") or "" if signal is None else signal.get("name") or signal.get("id") or ""
+            yield _DYNAMIC if _is_expression(name) else f"signal {name}"
     holders = [node] if document.kind(node) in ("sendTask", "receiveTask") and document.message_names(node) else []
     holders += [each for each in document.definitions.get(node, ()) if document.kind(each) == "messageEventDefinition"]
     holders += [each for each in node if document.kind(each) == "messageEventDefinition" and each not in holders]

@@ -59,10 +59,20 @@ class Catching(Activity):
         return not self.wait(token)
 
     def wait(self, token: Token) -> bool:
-        if not self.definitions or token.internal_data.pop("given", False):
+        given = token.internal_data.pop("given", None)
+        if not self.definitions or (given is not None and not self.parallel):
             return False
         top = token.workflow.top_workflow
-        token.internal_data["waits"] = [definition.begin(token, top) for definition in self.definitions]
+        token.internal_data["waits"] = waits = []
+        carried = token.internal_data.pop("carried", {})
+        for n, definition in enumerate(self.definitions):
+            token.internal_data.update(carried.get(str(n), {}))
+            waits.append(definition.begin(token, top))
+        if given is not None:  # one of several things that it waits for has happened: it started the instance
+            for wait, definition in zip(waits, self.definitions, strict=True):
+                if given[1] in (None, definition.trigger):
+                    wait["seen"] = True
+                    break
         token._state = WAITING
         top.event_manager.add_task(token)
         return True
@@ -95,7 +105,7 @@ class Catching(Activity):
         skipped, following = 0, None
         if definition.kind == "timeCycle":
             skipped, following = timers.turn(plan, top.at, definition.zone)
-        token.following = following
+        wait["following"] = following
         top.emit(log.TimerFired(
             process=self.process, element=self.event_id, token=TokenId(token.id), due_at=due,
             late=(top.at - due).total_seconds() > 60, skipped=skipped))
@@ -110,7 +120,7 @@ class Catching(Activity):
             if wait.get("timer") and "seen" not in wait:
                 top.emit(log.TimerCancelled(
                     process=self.process, element=self.event_id, token=TokenId(token.id), due_at=timers.due_at(wait["timer"])))
-        token.was_true = next((wait["condition"] for wait in waits if "condition" in wait), False)
+        token.waited = waits
 
     def receive(self, token: Token, values: Values) -> None:
         """The payload becomes variables of the scope that catches it."""
@@ -139,14 +149,20 @@ class Catching(Activity):
         data: dict[str, Any] = {}
         if "host" in token.internal_data:
             data["host"] = token.internal_data["host"]
-        if any(isinstance(definition, Timer) for definition in self.definitions):
-            following = getattr(token, "following", None)
-            if following is not None:
-                data["plan"] = following
-            elif len(self.definitions) == 1:
-                return  # dates and durations, and cycles that are used up
-        if getattr(token, "was_true", False):
-            data["was"] = True
+        carried: dict[str, Any] = {}
+        over = 0
+        for n, (definition, wait) in enumerate(zip(self.definitions, getattr(token, "waited", ()), strict=False)):
+            if definition.kind == "condition" and wait["condition"]:
+                carried[str(n)] = {"was": True}
+            elif isinstance(definition, Timer) and "seen" in wait and (wait.get("following") or not self.parallel):
+                carried[str(n)] = {"plan": wait.get("following")}  # None: dates and durations, and cycles that are used up
+                over += wait.get("following") is None
+            elif isinstance(definition, Timer) and "seen" not in wait and wait["timer"] is not None:
+                carried[str(n)] = {"plan": wait["timer"], **({"frozen": wait["frozen"]} if "frozen" in wait else {})}
+        if over == len(self.definitions):
+            return
+        if carried:
+            data["carried"] = carried
         token.workflow.subscribe(self, **data)
 
 
@@ -156,10 +172,12 @@ class StartEvent(Catching):
 
 class IntermediateCatchEvent(Catching):
     def _run_hook(self, my_task: Token) -> bool | None:
-        following = getattr(my_task, "following", None)
-        if following is not None and "left" in following:  # R4/…: four tokens; a cycle without end happens once here
+        data = my_task.internal_data
+        following = next((wait["following"] for wait in getattr(my_task, "waited", ()) if wait.get("following")), None)
+        if following is not None and "left" in following and "race" not in data and len(self.definitions) == 1:
+            # R4/…: four tokens, one at each turn; a cycle without end happens once here
             again = Token(my_task.workflow, self)
-            again.internal_data.update(plan=following, **{k: my_task.internal_data[k] for k in ("flow",) if k in my_task.internal_data})
+            again.internal_data.update(carried={"0": {"plan": following}}, **{k: data[k] for k in ("flow",) if k in data})
             self._update(again)
         return super()._run_hook(my_task)
 
@@ -400,10 +418,11 @@ def throw_event(token: Token, definition: Definition, values: Values) -> None:
             top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", str(UncaughtError(name))))
     elif isinstance(definition, Message):
         top.send_message(token, definition, name, {**definition.content(token, top), **values})
-    else:
-        top.emit(log.SignalThrown(process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), name=name))
-        top.thrown.append(ThrownEvent(kind=SubscriptionKind.SIGNAL, name=name, correlation_key="", payload=dict(values)))
-        top.send_signal(name, values)
+    elif isinstance(definition, Signal):
+        sent = {**definition.content(token, top), **values}
+        top.emit(log.SignalThrown(process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), name=name, values=sent))
+        top.thrown.append(ThrownEvent(kind=SubscriptionKind.SIGNAL, name=name, correlation_key="", payload=sent))
+        top.send_signal(name, sent)
 
 
 def cancel_subscription(spec: Catching, token: Token, by: str | None) -> None:

@@ -155,12 +155,25 @@ class ComplexGateway(InclusiveGateway):
 
 
 class EventBasedGateway(Node):
-    """Puts a token on every event behind it; the first event to happen removes the others."""
+    """Puts a token on every event behind it; the first event to happen removes the others.
+
+    `parallel`: it begins an instance, and all the events have to happen. When one of them started the instance, its token goes on at
+    once; the others are waited for by a parallel gateway only.
+    """
+
+    parallel = False
 
     def choose(self, token: Token) -> list[Flow]:
-        return self.flows
+        given = token.internal_data.get("given")
+        if given is None or self.parallel:
+            return self.flows
+        return [flow for flow in self.flows if flow.target == given[0]]
 
     def _on_complete_hook(self, my_task: Token) -> None:
         super()._on_complete_hook(my_task)
+        given = my_task.internal_data.get("given")
         for child in my_task.children:
-            child.internal_data["race"] = my_task.id
+            if given is not None and child.task_spec.name == given[0]:
+                child.internal_data["given"] = given
+            elif not self.parallel:
+                child.internal_data["race"] = my_task.id
