@@ -480,6 +480,85 @@ joining("eventBasedGateway", "userTask task")
 
 
 @edit
+def message_flow_between_others(page: Page) -> set[str]:
+    flow, other = page.one("messageFlow", lambda each: kind(each.getparent()) == "collaboration"), page.one("choreography")
+    flow.set("sourceRef", page.one("participant", lambda each: each.getparent() is other).get("id"))
+    return named(flow)
+
+
+@edit
+def pool_without_its_process(page: Page) -> set[str]:
+    flow = page.one("messageFlow", lambda each: kind(each.getparent()) == "collaboration")
+    node = page.one(f"{NODES_OF_FLOW} {HAS_EVENTS}", lambda each: each.get("id") == flow.get("targetRef"))
+    pool = page.one("participant", lambda each: each.get("processRef") == page.scope(node).get("id"))
+    del pool.attrib["processRef"]
+    return named(flow)
+
+
+@edit
+def condition_behind_a_parallel_gateway(page: Page) -> set[str]:
+    gateway = page.one("parallelGateway", lambda each: len(page.flows(each, "sourceRef")) > 1)
+    page.flows(gateway, "sourceRef")[0].append(made("<conditionExpression>true</conditionExpression>"))
+    return named(gateway)
+
+
+@edit
+def condition_that_is_no_question(page: Page) -> set[str]:
+    found = page.one("conditionExpression", lambda each: each.getparent().get("id"))
+    found.text = "5"
+    return named(found)
+
+
+@edit
+def half_an_instance(page: Page) -> set[str]:
+    found = page.one("loopCardinality")
+    found.text = "2.5"
+    return named(found)
+
+
+@edit
+def expression_in_another_language(page: Page) -> set[str]:
+    found = page.one("conditionExpression", lambda each: each.getparent().get("id"))
+    found.set("language", "https://python.org")
+    return named(found)
+
+
+@edit
+def picture_with_the_id_of_a_step(page: Page) -> set[str]:
+    picture = next((each for each in page.root.iter("*") if str(each.tag).endswith("}BPMNShape")), None)
+    if picture is None:
+        raise LookupError("BPMNShape")
+    picture.set("id", page.one(" ".join(TASKS), lambda each: each.get("id")).get("id"))
+    return named(picture)
+
+
+@edit
+def second_compensation_handler(page: Page) -> set[str]:
+    undo = page.one("boundaryEvent", lambda each: each.find(BPMN + "compensateEventDefinition") is not None)
+    again = made(f'<boundaryEvent id="added" attachedToRef="{undo.get("attachedToRef")}"><compensateEventDefinition/></boundaryEvent>')
+    undo.addnext(again)
+    return named(again) | {undo.get("attachedToRef")}
+
+
+@edit
+def data_of_an_inner_scope(page: Page) -> set[str]:
+    found, inner = page.one("dataObject"), page.one("subProcess")
+    users = page.all("dataObjectReference", lambda each: each.get("dataObjectRef") == found.get("id"))
+    inner.insert([kind(each) in ACTIVITIES | EVENTS for each in inner].index(True), found)
+    return named(*users) | {inner.get("id")}
+
+
+@edit
+def reference_into_a_model_that_is_not_imported(page: Page) -> set[str]:
+    found = page.one("receiveTask sendTask", lambda each: each.get("messageRef"))
+    renewed = etree.Element(found.tag, dict(found.attrib), nsmap={"other": "urn:other"})
+    renewed.extend(list(found))
+    renewed.set("messageRef", "other:order")
+    found.getparent().replace(found, renewed)
+    return named(renewed)
+
+
+@edit
 def conversation_of_nobody(page: Page) -> set[str]:
     found = page.one("conversation")
     for each in list(found):

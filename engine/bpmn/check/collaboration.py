@@ -67,7 +67,7 @@ def _ends(document: Document, *sides: str) -> Iterator[tuple[Element, Element]]:
 def outside_pools(document: Document) -> Hits:
     for collaboration in document.each("collaboration", "choreography", "globalConversation", "globalChoreographyTask"):
         pools = document.children(collaboration, "participant")
-        processes = {document.find(each.get("processRef")) for each in pools}
+        processes = {document.find(each.get("processRef")) for each in pools} - {None}
         for flow in document.children(collaboration, "messageFlow"):
             for end in ("sourceRef", "targetRef"):
                 node = document.find(flow.get(end))

@@ -124,9 +124,10 @@ def _imported(document: Document, element: Element, reference: str) -> bool:
 def _unresolved(document: Document) -> Iterator[tuple[Element, str, str, bool]]:
     """Yield (holder, attribute, id, whether nothing that runs depends on it)."""
     for element, name, value, kinds in _references(document):
-        known = document.find(value) is not None or (
-            document.is_external(element, value) and (name in _LOOSE or _imported(document, element, value))
-        )
+        if document.is_external(element, value):
+            known = name in _LOOSE or _imported(document, element, value)
+        else:
+            known = document.find(value) is not None
         if known or (kinds is None and value in document.foreign_ids):
             continue
         yield element, name, value, name in _LOOSE or not value
