@@ -17,7 +17,7 @@ from lxml import etree
 from engine import SYSTEM, EngineError
 from engine.model import InstanceId, InstanceStatus
 from tests.conformance.adapter import ProductAdapter
-from tests.conformance.foreign import CONFORMANCE, DIALECT, MODEL, DeployError
+from tests.conformance.foreign import CONFORMANCE, DIALECT, MODEL, DeployError, translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,15 @@ class Broken(AssertionError):
 
 def grounds() -> Iterator[Ground]:
     """Give every diagram of betsy that is to run, and every one of Camunda's."""
-    from translate import translate_betsy, translate_camunda
-
     betsy = json.loads((CONFORMANCE / "betsy.json").read_text("utf-8"))
     for each in betsy["tests"]:
-        xml = translate_betsy((CONFORMANCE / "files/betsy" / each["file"]).read_bytes(), DIALECT)[0]
+        xml = translate.translate_betsy((CONFORMANCE / "files/betsy" / each["file"]).read_bytes(), DIALECT)[0]
         keys = {each["process_key"], *(c["parallel_process"] for c in each["cases"] if c["parallel_process"])}
         yield _ground(each["id"], (xml,), [(key, dict(c["inputs"])) for c in each["cases"] for key in sorted(keys)])
     camunda = json.loads((CONFORMANCE / "camunda_cases.json").read_text("utf-8"))
     root = CONFORMANCE / "files/camunda" / camunda["source"]["root"]
     for each in camunda["cases"]:
-        files = tuple(translate_camunda((root / file).read_bytes(), DIALECT) for file in each["files"])
+        files = tuple(translate.translate_camunda((root / file).read_bytes(), DIALECT) for file in each["files"])
         yield _ground(each["id"], files, [(s["start"], dict(s["vars"])) for s in each["steps"] if "start" in s])
 
 
