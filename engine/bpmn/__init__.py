@@ -5,17 +5,30 @@ clock, no database, no threads. SpiffWorkflow executes, behind these names and n
 """
 
 from engine.bpmn.definition import Definition
-from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, triggers
+from engine.bpmn.reader import (
+    DiagramCannotRun,
+    StartTimer,
+    compile_definition,
+    describe,
+    following_turn,
+    start_timers,
+    start_times,
+    triggers,
+)
 from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
     "Definition",
     "DiagramCannotRun",
+    "StartTimer",
     "advance",
     "compile_definition",
     "describe",
+    "following_turn",
     "form_of_start",
     "open_elements",
+    "start_timers",
+    "start_times",
     "triggers",
     "visible_variables",
 ]
