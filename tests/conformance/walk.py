@@ -15,6 +15,7 @@ from typing import Any
 from lxml import etree
 
 from engine import SYSTEM, EngineError
+from engine.handler import Job
 from engine.model import InstanceId, InstanceStatus
 from tests.conformance.adapter import ProductAdapter
 from tests.conformance.foreign import CONFORMANCE, DIALECT, MODEL, DeployError, translate
@@ -67,13 +68,26 @@ def _ground(name: str, files: tuple[bytes, ...], starts: list[tuple[str, dict[st
     )
 
 
+class Unreliable(ProductAdapter):
+    """Its machine work fails now and then: jobs wait to be tried again, are cancelled meanwhile, become incidents."""
+
+    def __init__(self, rnd: random.Random) -> None:
+        super().__init__()
+        self._random = rnd
+
+    def work(self, job: Job) -> None:
+        if self._random.random() < 0.4:
+            raise ConnectionError("nobody answers")
+        super().work(job)
+
+
 class Walker:
     """Does at random what people, systems and time do to the instances of one diagram, and looks after each step."""
 
     def __init__(self, ground: Ground, seed: str) -> None:
         self.ground = ground
         self.random = random.Random(seed)
-        self.adapter = ProductAdapter()
+        self.adapter = Unreliable(self.random)
         self.taken: list[str] = []  #: steps, to be told when something is broken
         self.refused: Counter[str] = Counter()
 
@@ -85,7 +99,8 @@ class Walker:
             DeployError: the diagram is refused.
         """
         try:
-            self.adapter.load(self.ground.files[0], self.ground.name, extra=self.ground.files[1:])
+            first, *others = (self._with_more_machines(file) for file in self.ground.files)
+            self.adapter.load(first, self.ground.name, extra=tuple(others))
             for number in range(length):
                 step = self.start if number == 0 else self.random.choice(self._steps())
                 self.taken.append(step.__name__)
@@ -101,6 +116,19 @@ class Walker:
             raise Broken(f"{self.ground.name}: {self.taken}: {traceback.format_exc()}") from error
         finally:
             self.adapter.close()
+
+    def _with_more_machines(self, file: bytes) -> bytes:
+        """Return the diagram with some of its user tasks done by machines: these fail, wait and are interrupted in other ways."""
+        tree = etree.fromstring(file)
+        for node in list(tree.iter(MODEL + "userTask")):
+            if self.random.random() < 0.4:
+                made = etree.Element(MODEL + "serviceTask", {k: v for k, v in node.attrib.items() if not k.startswith("{")}, nsmap=node.nsmap)
+                made.extend([part for part in node if str(part.tag).endswith(("ming", "going", "Characteristics"))])
+                made.tail = node.tail
+                parent = node.getparent()
+                assert parent is not None
+                parent.replace(node, made)
+        return etree.tostring(tree)
 
     def _steps(self) -> list[Callable[[], None]]:
         often = [self.complete] * 8 + [self.fire_timer] * 3 + [self.trigger] * 3 + [self.set_variable] * 2 + [self.retry] * 2
