@@ -280,8 +280,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="completionCondition", form=Form.BPMN, places=_LOOP, value=ValueKind.FEEL, group="loop",
         zh="提前完成条件", en="Completion condition",
-        help_zh="FEEL;为真时其余实例取消。可用 nrOfInstances、nrOfCompletedInstances、nrOfActiveInstances。",
-        help_en="FEEL; once true the others are cancelled. nrOfInstances, nrOfCompletedInstances, nrOfActiveInstances.",
+        help_zh="FEEL;为真时其余实例取消。可用 nrOfInstances、nrOfActiveInstances、nrOfCompletedInstances、nrOfTerminatedInstances。",
+        help_en="FEEL; once true the others are cancelled. nrOfInstances, nrOfActiveInstances, nrOfCompletedInstances, nrOfTerminatedInstances.",
     ),
     Field(
         name="outputCollection", form=Form.PROPERTY, places=_LOOP, value=ValueKind.VARIABLE, group="loop",

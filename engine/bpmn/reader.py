@@ -275,6 +275,14 @@ def _event_nodes(node: etree._Element) -> list[etree._Element]:
     return [child for child in node if _name(child).endswith("EventDefinition")]
 
 
+def _is_in_transaction(node: etree._Element) -> bool:
+    """Whether it is drawn in a transaction, or in a sub-process inside one."""
+    at = node.getparent()
+    while at is not None and _name(at) in ("subProcess", "adHocSubProcess"):
+        at = at.getparent()
+    return at is not None and _name(at) == "transaction"
+
+
 def _referenced_name(node: etree._Element, attribute: str, names: Mapping[str, etree._Element]) -> str | None:
     reference = node.get(attribute)
     if not reference:
@@ -734,19 +742,48 @@ class _File:
         element = properties.get("outputElement") or name_of(output_item)
         if (output is None) != (element is None):
             raise self.refuse(many, "outputCollection 与 outputElement 须同时给出", "outputCollection and outputElement go together")
-        behavior = many.get("behavior", "All")
-        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, "id"))
-        thrown = self.names.get(reference) if reference and behavior in ("One", "None") else None
-        if behavior in ("One", "None") and thrown is None:
-            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
         return specs.MultiInstanceFields(
             sequential=many.get("isSequential") == "true",
             cardinality=None if collection is not None else self.optional(cardinality, many),
             collection=self.optional(collection, many), item=name_of(item) or many.get(CAMUNDA + "elementVariable"),
             condition=self.optional(_text(many, "completionCondition"), many), output=output,
-            output_element=self.optional(element, many), behavior=behavior,
-            event=None if thrown is None else self.definition(thrown, many),
+            output_element=self.optional(element, many), behavior=many.get("behavior", "All"), implicit=self.implicit(many),
         )
+
+    def implicit(self, many: etree._Element) -> tuple[specs.Implicit, ...]:
+        """What the completion of an instance throws."""
+        behavior = many.get("behavior", "All")
+        if behavior == "All":
+            return ()
+        if behavior == "Complex":
+            made = []
+            for entry in many.iterchildren(BPMN + "complexBehaviorDefinition"):
+                condition, event = self.optional(_text(entry, "condition"), many), entry.find(BPMN + "event")
+                if condition is None:
+                    raise self.refuse(entry, "复杂行为没有条件", "a complex behaviour without a condition")
+                nodes = [] if event is None else _event_nodes(event)
+                if event is not None and not nodes:
+                    raise self.refuse(entry, "没有给出要抛出的事件", "the event to throw is not given")
+                made.append(specs.Implicit(tuple(self.implicit_event(node, many) for node in nodes), condition))
+            if not made:
+                raise self.refuse(many, "复杂行为没有定义", "complex behaviour without a definition")
+            return tuple(made)
+        attribute = {"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior)
+        if attribute is None:
+            raise self.refuse(many, f"没有多实例行为 {behavior}", f"there is no behaviour {behavior}")
+        thrown = self.names.get(many.get(attribute, ""))
+        if thrown is None:
+            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
+        return (specs.Implicit((self.implicit_event(thrown, many),)),)
+
+    def implicit_event(self, node: etree._Element, many: etree._Element) -> ev.Definition:
+        kind = _name(node).removesuffix("EventDefinition")
+        if kind not in ("message", "signal", "escalation", "error"):
+            raise self.refuse(many, f"多实例不能抛出 {kind} 事件", f"a multi-instance activity cannot throw a {kind} event")
+        made: ev.Definition = self.definition(node, many)
+        if isinstance(made, ev.Error) and made.code is None:
+            raise self.refuse(many, "要抛出的错误没有错误代码", "the error to throw needs an error code")
+        return made
 
     # ------------------------------------------------------------------------------------------------------------- events
     def event(self, spec: specs.ProcessSpec, node: etree._Element, kind: str, common: dict[str, Any]) -> specs.Node:
@@ -781,7 +818,7 @@ class _File:
             return specs.BoundaryEvent(spec, id, interrupting, definitions=definitions, parallel=parallel, **common)
         if kind == "intermediateThrowEvent":
             return specs.IntermediateThrowEvent(spec, id, definitions, **common)
-        if "cancel" in kinds and (parent is None or _name(parent) != "transaction"):
+        if "cancel" in kinds and not _is_in_transaction(node):
             raise self.refuse(node, "取消结束事件只能在事务中", "a cancel end event belongs into a transaction")
         if "error" in kinds and any(definition.code is None for definition in definitions if definition.kind == "error"):
             raise self.refuse(node, "错误结束事件没有错误代码", "an error end event needs an error code")

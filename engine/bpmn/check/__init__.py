@@ -52,9 +52,9 @@ LENIENT: Mapping[str, Severity | None] = {
 #: A policy: the letter of the standard, where real tools and engines are lenient. For a conformance report, not for deployments.
 STRICT: Mapping[str, Severity | None] = dict.fromkeys(
     (
-        "ARTIFACT-FORMAT", "BPMN-REF-CODE", "BPMN-REF-FLOWLIST", "BPMN-REF-LOOSE", "DATA-OPERATION-IO", "DATA-STATE-NAME",
-        "EV-COMP-BOUNDARY", "EV-NO-END", "EV-OPERATION", "EXPR-FORMAL", "FLOW-DEFAULT-COND", "FLOW-OUT-MISSING", "GW-USELESS",
-        "LANE-TWICE", "MSG-MANY",
+        "ACT-ADHOC-CONDITION", "BPMN-ID-FORM", "BPMN-REF-CODE", "BPMN-REF-FLOWLIST", "BPMN-REF-LOOSE", "BPMN-REF-TYPE",
+        "DATA-OPERATION-IO", "DI-REF", "EV-BOUNDARY-ESP", "EV-NO-END", "EV-OPERATION", "EXPR-FORMAL", "FLOW-COND-PLACE",
+        "FLOW-DEFAULT-COND", "FLOW-OUT-MISSING", "GW-USELESS", "MSG-MANY", "XML-SCHEMA",
     ),
     Severity.DRAFT,
 )

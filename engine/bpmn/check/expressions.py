@@ -254,7 +254,7 @@ _RESERVED = frozenset({
     "if", "then", "else", "for", "in", "return", "some", "every", "satisfies", "and", "or", "not", "between", "instance", "of",
     "true", "false", "null", "function", "external", "item",
     "partial", "loopCounter", "nrOfInstances", "nrOfCompletedInstances",
-    "nrOfActiveInstances",
+    "nrOfActiveInstances", "nrOfTerminatedInstances",
 })
 
 
