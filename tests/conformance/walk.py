@@ -99,10 +99,10 @@ class Walker:
             DeployError: the diagram is refused.
         """
         try:
-            first, *others = (self._with_more_machines(file) for file in self.ground.files)
+            first, *others = (self._with_other_workers(file) for file in self.ground.files)
             self.adapter.load(first, self.ground.name, extra=tuple(others))
             for number in range(length):
-                step = self.start if number == 0 else self.random.choice(self._steps())
+                step = self.start if number == 0 or self._all_ended() else self.random.choice(self._steps())
                 self.taken.append(step.__name__)
                 try:
                     step()
@@ -117,18 +117,23 @@ class Walker:
         finally:
             self.adapter.close()
 
-    def _with_more_machines(self, file: bytes) -> bytes:
-        """Return the diagram with some of its user tasks done by machines: these fail, wait and are interrupted in other ways."""
+    def _with_other_workers(self, file: bytes) -> bytes:
+        """Return the diagram with some tasks done by others: machines fail and wait, people let an instance stand for a while."""
         tree = etree.fromstring(file)
-        for node in list(tree.iter(MODEL + "userTask")):
-            if self.random.random() < 0.4:
-                made = etree.Element(MODEL + "serviceTask", {k: v for k, v in node.attrib.items() if not k.startswith("{")}, nsmap=node.nsmap)
+        for node in list(tree.iter(MODEL + "userTask", MODEL + "scriptTask")):
+            if self.random.random() < 0.5:
+                worker = "serviceTask" if node.tag == MODEL + "userTask" else "userTask"
+                kept = {k: v for k, v in node.attrib.items() if not k.startswith("{") and k != "scriptFormat"}
+                made = etree.Element(MODEL + worker, kept, nsmap=node.nsmap)
                 made.extend([part for part in node if str(part.tag).endswith(("ming", "going", "Characteristics"))])
                 made.tail = node.tail
                 parent = node.getparent()
                 assert parent is not None
                 parent.replace(node, made)
         return etree.tostring(tree)
+
+    def _all_ended(self) -> bool:
+        return not self.adapter.engine.instances.list(SYSTEM, status=InstanceStatus.ACTIVE, limit=1).items
 
     def _steps(self) -> list[Callable[[], None]]:
         often = [self.complete] * 8 + [self.fire_timer] * 3 + [self.trigger] * 3 + [self.set_variable] * 2 + [self.retry] * 2
