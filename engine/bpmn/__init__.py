@@ -4,6 +4,7 @@
 clock, no database, no threads. SpiffWorkflow executes, behind these names and nowhere else.
 """
 
+from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
 from engine.bpmn.reader import (
     DiagramCannotRun,
@@ -18,15 +19,19 @@ from engine.bpmn.reader import (
 from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
+    "KEYED",
     "Definition",
     "DiagramCannotRun",
     "StartTimer",
     "advance",
     "compile_definition",
     "describe",
+    "fits",
     "following_turn",
     "form_of_start",
+    "keys_carried",
     "open_elements",
+    "shown_key",
     "start_timers",
     "start_times",
     "triggers",
