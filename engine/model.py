@@ -167,7 +167,6 @@ class JobKind(StrEnum):
     TIMER = "timer"  #: a due timer of a process instance
     NOTIFICATION = "notification"  #: told to a person; no token waits for it
     EVENT = "event"  #: a message or signal on its way to other process instances
-    START = "start"  #: a process that begins at a time
 
 
 class JobState(StrEnum):
@@ -527,15 +526,6 @@ class OpenTimer:
 
     token: TokenId
     process: str
-    element: str
-    due_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduledStart:
-    """A process that will begin by itself: its newest version, at the timer start event `element`."""
-
-    key: str
     element: str
     due_at: datetime
 

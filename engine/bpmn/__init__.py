@@ -6,34 +6,21 @@ clock, no database, no threads. SpiffWorkflow executes, behind these names and n
 
 from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
-from engine.bpmn.reader import (
-    DiagramCannotRun,
-    StartTimer,
-    compile_definition,
-    describe,
-    following_turn,
-    start_timers,
-    start_times,
-    triggers,
-)
+from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, triggers
 from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
     "KEYED",
     "Definition",
     "DiagramCannotRun",
-    "StartTimer",
     "advance",
     "compile_definition",
     "describe",
     "fits",
-    "following_turn",
     "form_of_start",
     "keys_carried",
     "open_elements",
     "shown_key",
-    "start_timers",
-    "start_times",
     "triggers",
     "visible_variables",
 ]

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -158,69 +156,6 @@ def _triggers(process: etree._Element, names: Mapping[str, etree._Element]) -> I
                         yield id, kind, name
         elif _name(node) == "receiveTask" and node.get("instantiate") == "true":
             yield id, SubscriptionKind.MESSAGE, _referenced_name(node, "messageRef", names) or id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartTimer:
-    """A timer by which a process begins. `plan`: as in `engine.bpmn.timers`."""
-
-    element: str
-    plan: timers.Plan
-
-    @property
-    def due_at(self) -> datetime:
-        return timers.due_at(self.plan)
-
-
-def _timed_starts(tree: etree._Element, key: str) -> Iterator[etree._Element]:
-    for node in tree.iterfind(f"{BPMN}process[@id='{key}']/{BPMN}startEvent[{BPMN}timerEventDefinition]"):
-        if node.get("parallelMultiple") != "true" or len(_event_nodes(node)) == 1:  # else the time alone starts nothing
-            yield node
-
-
-def start_times(xml: bytes, key: str) -> dict[str, tuple[str, ...]]:
-    """Return ``{start event: its times as drawn}`` of the timers that start a process."""
-    return {
-        node.get("id", ""): tuple(
-            f"{_name(time)} {(time.text or '').strip()}"
-            for event in node.iterchildren(BPMN + "timerEventDefinition") for time in event if _name(time).startswith("time"))
-        for node in _timed_starts(_normalised(read_diagram(xml, len(xml))), key)
-    }
-
-
-def start_timers(xml: bytes, key: str, elements: Collection[str], at: datetime, zone: ZoneInfo) -> tuple[StartTimer, ...]:
-    """Return the timers of some start events of a process, which begin to run at `at`.
-
-    Raises:
-        DiagramCannotRun: an expression gives no time.
-    """
-    tree = _normalised(read_diagram(xml, len(xml)))
-    file = _File(_Reader((), {}, zone), tree, key)
-    found: list[StartTimer] = []
-    for node in _timed_starts(tree, key):
-        if node.get("id", "") not in elements:
-            continue
-        for event in node.iterchildren(BPMN + "timerEventDefinition"):
-            timer = file.timer(event, node)
-            value, why = timer.value, ""
-            if not isinstance(value, str):
-                given = value.compiled.evaluate({}, at, zone=zone.key)
-                value, why = given.value, "; ".join(["", *map(str, given.reasons)])
-            try:
-                plan = timers.plan(timer.kind, value, at, zone)
-            except (timers.BadTime, OverflowError) as exc:
-                raise file.refuse(
-                    node, f"流程开始的时间无法算出：{exc}{why}", f"when the process begins cannot be computed: {exc}{why}") from exc
-            found.append(StartTimer(element=node.get("id", ""), plan=plan))
-    return tuple(found)
-
-
-def following_turn(element: str, plan: timers.Plan, at: datetime, zone: ZoneInfo) -> StartTimer | None:
-    """Return the next turn of a timer that has fired at `at`, missed ones left out; None when it fires once or is through."""
-    if "every" not in plan and "cron" not in plan:
-        return None
-    _, following = timers.turn(plan, at, zone)
-    return None if following is None else StartTimer(element=element, plan=following)
 
 
 # ------------------------------------------------------------------------------------------------------------------ XML

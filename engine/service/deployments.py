@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from hashlib import sha256
 from pathlib import PurePath
 
@@ -29,10 +28,8 @@ from engine.model import (
     ProcessCounts,
     ProcessDefinition,
     ProcessInfo,
-    ScheduledStart,
     Severity,
 )
-from engine.service import schedule
 from engine.service.runtime import Runtime
 from engine.store import definitions, instances, people
 from engine.store.database import Session, instant, micros
@@ -207,7 +204,6 @@ class Deployments:
                         id=DeploymentId(id), name=last_name, at=instant(last_at), by=by, definitions=(), findings=read.findings
                     )
             new = self._new_versions(tx, files, read)
-            starts = [self._start_timers(tx, files[each.file], each.info.key, at) for each in new]
             definitions.insert(
                 tx,
                 deployment_id=deployment_id,
@@ -220,25 +216,7 @@ class Deployments:
             made = tuple(d for n in new if (d := definitions.get(tx, n.id)) is not None)
             for definition in made:
                 definitions.delete_draft(tx, definition.key)
-            for change in starts:
-                schedule.write(self._runtime, tx, change)
-        self._runtime.wake()
         return Deployment(id=deployment_id, name=name, at=at, by=actor.id, definitions=made, findings=read.findings)
-
-    def _start_timers(self, tx: Session, xml: bytes, key: str, at: datetime) -> schedule.Change:
-        last = definitions.by_key(tx, key)
-        before = None if last is None else definitions.xml(tx, last.id)
-        return schedule.change(key, xml, before, at, self._runtime.settings.time_zone)
-
-    def scheduled(self, actor: Actor) -> tuple[ScheduledStart, ...]:
-        """Return the processes that will begin by themselves at a time, the next first.
-
-        Raises:
-            AccessDenied
-        """
-        access.require(actor, "see definitions")
-        with self._database.reading() as session:
-            return schedule.scheduled(session)
 
     def _new_versions(self, tx: Session, files: Files, read: _Bundle) -> list[NewDefinition]:
         found: list[NewDefinition] = []

@@ -32,7 +32,7 @@ from engine.model import (
     UserTask,
     Values,
 )
-from engine.service import outside, reminders, schedule
+from engine.service import outside, reminders
 from engine.service.forms import storable
 from engine.service.instances import Instances, require_status
 from engine.service.messages import Messages
@@ -54,7 +54,7 @@ _LATE = timedelta(minutes=1)
 _DEATHS = 5
 #: A reminder that could not be told is tried again after this.
 _AGAIN = timedelta(minutes=5)
-_QUICK = (JobKind.TIMER.value, JobKind.EVENT.value, JobKind.START.value)
+_QUICK = (JobKind.TIMER.value, JobKind.EVENT.value)
 _SLOW = (JobKind.SERVICE.value, JobKind.NOTIFICATION.value)
 
 
@@ -107,9 +107,7 @@ class Jobs:
                 due = [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value]
                 _try(problems, partial(self._fire, instance_id, due))
             for job in claimed:
-                if job.kind == JobKind.START.value:
-                    _try(problems, partial(self._attempt, job, partial(schedule.begin, self._runtime, self._instances)))
-                elif job.kind == JobKind.EVENT.value:
+                if job.kind == JobKind.EVENT.value:
                     _try(problems, partial(self._attempt, job, self._route))
             if count >= limit:
                 break

@@ -140,25 +140,6 @@ def make_due(tx: Session, job_id: int, now: int) -> bool:
     )
 
 
-def reschedule(tx: Session, job_id: int, fence: int, *, due_at: int, body: bytes) -> bool:
-    """Set a job that comes again and again to its next turn. False: as in `finish`."""
-    return bool(tx.run(
-        "update job set state = 'waiting', lease_until = null, attempts = 0, error = null, due_at = ?, body = ?"
-        " where id = ? and fence = ? and state = 'running'",
-        (due_at, body, job_id, fence),
-    ))  # fmt: skip
-
-
-def unschedule(tx: Session, key: str, element: str) -> None:
-    """Take away the timer of a start event."""
-    tx.run("delete from job where kind = 'start' and process = ? and element = ?", (key, element))
-
-
-def scheduled(tx: Session) -> list[tuple[str, str, int]]:
-    """Return ``[(process key, start event, due at)]``, the next first."""
-    return [(key, element, due) for key, element, due in tx.rows("select process, element, due_at from job where kind = 'start' order by due_at, id")]
-
-
 def release(tx: Session, instance_id: int, *, due_at: int) -> None:
     """Give back leased timers of an instance that the step did not fire; a little later, so that nothing turns in circles."""
     tx.run(

@@ -278,7 +278,6 @@ class ProductAdapter(Adapter):  # type: ignore[misc]
 
     def fire_timer(self) -> bool:
         timers = [timer.due_at for i in self._started() for timer in self.engine.instances.timers(SYSTEM, i.id)]
-        timers += [start.due_at for start in self.engine.deployments.scheduled(SYSTEM)]
         if not timers:
             return False
         self._pass_to(min(timers))
