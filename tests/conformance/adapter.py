@@ -81,16 +81,20 @@ class Sleepers:
 
     def run(self, engine: Engine) -> int:
         """Let a worker do the next piece of machine work until it is done or sleeps; return how many pieces there were."""
-        found: list[int] = [1]  # asleep, unless it comes to an end
+        found: list[int | Exception] = [1]  # asleep, unless it comes to an end
 
         def work() -> None:
             try:
                 found[0] = engine.jobs.run_slow(1)
+            except Exception as error:  # noqa: BLE001  told in the adapter's own thread
+                found[0] = error
             finally:
                 self._moved.release()
 
         threading.Thread(target=work, daemon=True).start()
         self._moved.acquire()
+        if isinstance(found[0], Exception):
+            raise found[0]
         return found[0]
 
     @property
@@ -162,7 +166,7 @@ class ProductAdapter(Adapter):  # type: ignore[misc]
         files = [prepared(document) for document in (xml, *extra)]
         handlers = HandlerRegistry()
         for topic in sorted(frozenset[str]().union(*(file.topics for file in files))):
-            self._handle(topic, handlers)
+            register(topic, registry=handlers, timeout=timedelta(days=1))(self.work)
         self._open(handlers)
         for file in files:
             self._trace.covers(file)
@@ -178,16 +182,13 @@ class ProductAdapter(Adapter):  # type: ignore[misc]
         if not self._definitions:
             raise DeployError("no executable process")
 
-    def _handle(self, topic: str, handlers: HandlerRegistry) -> None:
-        kind, _, rest = topic.partition(".")
-
-        def run(job: Job) -> None:
-            if kind == "wait":
-                self.sleepers.sleep(job.element, int(rest))
-            elif kind == "error":
-                raise BpmnError(rest)
-
-        register(topic, registry=handlers, timeout=timedelta(days=1))(run)
+    def work(self, job: Job) -> None:
+        """Do what a translated script or a foreign service does, in a worker's thread."""
+        kind, _, rest = job.type.partition(".")
+        if kind == "wait":
+            self.sleepers.sleep(job.element, int(rest))
+        elif kind == "error":
+            raise BpmnError(rest)
 
     def process_ids(self) -> list[str]:
         return list(self._definitions)
@@ -286,8 +287,9 @@ class ProductAdapter(Adapter):  # type: ignore[misc]
     def _settle(self) -> None:
         """Do the work there is, until there is none. Time stands still, so no timer fires; but while a handler sleeps it passes."""
         for _ in range(_ROUNDS):
-            while self.engine.jobs.run_quick(timers=False) + self.sleepers.run(self.engine):
+            if self.engine.jobs.run_quick(timers=False) + self.sleepers.run(self.engine):
                 self._look()
+                continue
             alarm = self.sleepers.next_at
             if alarm is None:
                 self._look()
@@ -299,7 +301,7 @@ class ProductAdapter(Adapter):  # type: ignore[misc]
                 self._move_to(alarm)
                 self.sleepers.wake()
             self._look()
-        raise RuntimeError("work follows on work without end")
+        raise RuntimeError(f"work follows on work without end: {_ROUNDS} rounds")
 
     def _pass_to(self, due: datetime) -> None:
         """Let time pass until something is due, and fire the timers of that instant."""

@@ -23,9 +23,10 @@ CONFORMANCE = Path(__file__).resolve().parents[3] / "shared" / "conformance"
 if str(CONFORMANCE) not in sys.path:
     sys.path.insert(0, str(CONFORMANCE))
 
-_interface = importlib.import_module("adapter")  # the runners': Adapter, DeployError
+_interface = importlib.import_module("adapter")  # the runners' own modules lie outside this repository
 Adapter: Any = _interface.Adapter
 DeployError: Any = _interface.DeployError
+translate: Any = importlib.import_module("translate")
 
 #: How the runners translate scripts and conditions for this engine.
 DIALECT = {"quote_timers": False, "script": "feel", "expr": "feel", "juel": True}

@@ -16,14 +16,12 @@ pytestmark = pytest.mark.skipif(not CONFORMANCE.is_dir(), reason="the cases of o
 
 def refusals(policy: Mapping[str, Severity | None]) -> dict[str, list[Finding]]:
     """Return ``{constraint case: findings that refuse its diagram}``."""
-    from translate import translate_betsy
-
-    from tests.conformance.foreign import DIALECT, prepared  # not before it is known that the cases are there
+    from tests.conformance.foreign import DIALECT, prepared, translate  # not before it is known that the cases are there
 
     found: dict[str, list[Finding]] = {}
     for case in json.loads((CONFORMANCE / "betsy.json").read_text("utf-8"))["constraints"]:
         xml = (CONFORMANCE / "files/betsy" / case["file"]).read_bytes()
-        file = prepared(translate_betsy(xml, DIALECT)[0]).xml
+        file = prepared(translate.translate_betsy(xml, DIALECT)[0]).xml
         told = check({case["id"]: file}, CheckContext(policy=policy))
         found[case["id"]] = [f for f in told if f.severity is not Severity.WARNING]
     return found

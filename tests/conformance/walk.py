@@ -15,9 +15,10 @@ from typing import Any
 from lxml import etree
 
 from engine import SYSTEM, EngineError
+from engine.handler import Job
 from engine.model import InstanceId, InstanceStatus
 from tests.conformance.adapter import ProductAdapter
-from tests.conformance.foreign import CONFORMANCE, DIALECT, MODEL, DeployError
+from tests.conformance.foreign import CONFORMANCE, DIALECT, MODEL, DeployError, translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,15 @@ class Broken(AssertionError):
 
 def grounds() -> Iterator[Ground]:
     """Give every diagram of betsy that is to run, and every one of Camunda's."""
-    from translate import translate_betsy, translate_camunda
-
     betsy = json.loads((CONFORMANCE / "betsy.json").read_text("utf-8"))
     for each in betsy["tests"]:
-        xml = translate_betsy((CONFORMANCE / "files/betsy" / each["file"]).read_bytes(), DIALECT)[0]
+        xml = translate.translate_betsy((CONFORMANCE / "files/betsy" / each["file"]).read_bytes(), DIALECT)[0]
         keys = {each["process_key"], *(c["parallel_process"] for c in each["cases"] if c["parallel_process"])}
         yield _ground(each["id"], (xml,), [(key, dict(c["inputs"])) for c in each["cases"] for key in sorted(keys)])
     camunda = json.loads((CONFORMANCE / "camunda_cases.json").read_text("utf-8"))
     root = CONFORMANCE / "files/camunda" / camunda["source"]["root"]
     for each in camunda["cases"]:
-        files = tuple(translate_camunda((root / file).read_bytes(), DIALECT) for file in each["files"])
+        files = tuple(translate.translate_camunda((root / file).read_bytes(), DIALECT) for file in each["files"])
         yield _ground(each["id"], files, [(s["start"], dict(s["vars"])) for s in each["steps"] if "start" in s])
 
 
@@ -69,13 +68,26 @@ def _ground(name: str, files: tuple[bytes, ...], starts: list[tuple[str, dict[st
     )
 
 
+class Unreliable(ProductAdapter):
+    """Its machine work fails now and then: jobs wait to be tried again, are cancelled meanwhile, become incidents."""
+
+    def __init__(self, rnd: random.Random) -> None:
+        super().__init__()
+        self._random = rnd
+
+    def work(self, job: Job) -> None:
+        if self._random.random() < 0.4:
+            raise ConnectionError("nobody answers")
+        super().work(job)
+
+
 class Walker:
     """Does at random what people, systems and time do to the instances of one diagram, and looks after each step."""
 
     def __init__(self, ground: Ground, seed: str) -> None:
         self.ground = ground
         self.random = random.Random(seed)
-        self.adapter = ProductAdapter()
+        self.adapter = Unreliable(self.random)
         self.taken: list[str] = []  #: steps, to be told when something is broken
         self.refused: Counter[str] = Counter()
 
@@ -87,9 +99,10 @@ class Walker:
             DeployError: the diagram is refused.
         """
         try:
-            self.adapter.load(self.ground.files[0], self.ground.name, extra=self.ground.files[1:])
+            first, *others = (self._with_other_workers(file) for file in self.ground.files)
+            self.adapter.load(first, self.ground.name, extra=tuple(others))
             for number in range(length):
-                step = self.start if number == 0 else self.random.choice(self._steps())
+                step = self.start if number == 0 or self._all_ended() else self.random.choice(self._steps())
                 self.taken.append(step.__name__)
                 try:
                     step()
@@ -103,6 +116,24 @@ class Walker:
             raise Broken(f"{self.ground.name}: {self.taken}: {traceback.format_exc()}") from error
         finally:
             self.adapter.close()
+
+    def _with_other_workers(self, file: bytes) -> bytes:
+        """Return the diagram with some tasks done by others: machines fail and wait, people let an instance stand for a while."""
+        tree = etree.fromstring(file)
+        for node in list(tree.iter(MODEL + "userTask", MODEL + "scriptTask")):
+            if self.random.random() < 0.5:
+                worker = "serviceTask" if node.tag == MODEL + "userTask" else "userTask"
+                kept = {k: v for k, v in node.attrib.items() if not k.startswith("{") and k != "scriptFormat"}
+                made = etree.Element(MODEL + worker, kept, nsmap=node.nsmap)
+                made.extend([part for part in node if str(part.tag).endswith(("ming", "going", "Characteristics"))])
+                made.tail = node.tail
+                parent = node.getparent()
+                assert parent is not None
+                parent.replace(node, made)
+        return etree.tostring(tree)
+
+    def _all_ended(self) -> bool:
+        return not self.adapter.engine.instances.list(SYSTEM, status=InstanceStatus.ACTIVE, limit=1).items
 
     def _steps(self) -> list[Callable[[], None]]:
         often = [self.complete] * 8 + [self.fire_timer] * 3 + [self.trigger] * 3 + [self.set_variable] * 2 + [self.retry] * 2
