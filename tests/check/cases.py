@@ -242,6 +242,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "BPMN-REF-LOOSE": (
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>gone</flowNodeRef></lane></laneSet>'),
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
+    "BPMN-REF-TWICE": (
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef><flowNodeRef>s</flowNodeRef></lane></laneSet>'),
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
     "BPMN-REF-TYPE": (
         one(start(), end(inner=event("error", "mA")), "s>e"), one(start(), end(inner=event("error", "eA")), "s>e")),
     "BPMN-REF-FLOWLIST": (
@@ -273,8 +276,8 @@ CASES: dict[str, tuple[Case, Case]] = {
         one(start(), exclusive("g"), end("won"), end("lost", inner=properties(outcome="lost")), "s>g", "g>won!", "g>lost: x = 1")),
     "FLOW-UNREACHABLE": (line(task("x"), task("y"), task("z"), "y>z", "z>y"), line(task("x"))),
     "FLOW-NO-EXIT": (
-        one(start(), task("x"), task("y"), end(), "s>x", "x>y", "y>x"),
-        one(start(), task("x"), exclusive("g"), end(), "s>x", "x>g", "g>x: a = 1", "g>e!")),
+        one(start(), user("x"), task("y"), end(), "s>x", "x>y", "y>x"),
+        one(start(), user("x"), exclusive("g"), end(), "s>x", "x>g", "g>x: a = 1", "g>e!")),
     "FLOW-DEADLOCK": (
         one(start(), exclusive("g"), parallel("j"), end(), task("a"), task("b"), "s>g", "g>a: x = 1", "g>b!", "a>j", "b>j", "j>e"),
         one(start(), parallel("g"), parallel("j"), end(), task("a"), task("b"), "s>g", "g>a", "g>b", "a>j", "b>j", "j>e")),
@@ -284,6 +287,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "FLOW-MERGE-TWICE": (
         one(start(), parallel("g"), task("a"), task("b"), task("c"), end(), "s>g", "g>a", "g>b", "a>c", "b>c", "c>e"),
         one(start(), parallel("g"), task("a"), task("b"), parallel("j"), end(), "s>g", "g>a", "g>b", "a>j", "b>j", "j>e")),
+    "FLOW-ENDLESS": (
+        one(start(), task("a"), task("b"), end(), "s>a", "a>b", "b>a", "a>e"),
+        one(start(), task("a"), user("b"), end(), "s>a", "a>b", "b>a", "a>e")),
     # ------------------------------------------------------------------------------------------------------------- gateways
     "GW-DIRECTION": (fork(exclusive("g", gatewayDirection="Converging")), fork(exclusive("g", gatewayDirection="Diverging"))),
     "GW-USELESS": (line(exclusive("x")), fork()),
@@ -598,6 +604,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     # ---------------------------------------------------------------------------------------------------------- expressions
     "EXPR-SYNTAX": (fork(a=": x = ("), fork(a=": x = 1")),
     "EXPR-FUNCTION": (fork(a=": no_such(x)"), fork(a=": contains(x, \"a\")")),
+    "EXPR-TYPE": (fork(a=': "a" < 1'), fork(a=': "a" < "b"')),
     "EXPR-JUEL": (fork(a=": ${bean.call(1)}"), fork(a=": x = 1")),
     "NAME-RESERVED": (line(script("x", "1", camunda_resultVariable="then")), line(script("x", "1", camunda_resultVariable="a"))),
     "NAME-FORM": (line(script("x", "1", camunda_resultVariable="a-b")), line(script("x", "1", camunda_resultVariable="a_b"))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
@@ -17,6 +17,7 @@ from engine.model import Severity
 
 if TYPE_CHECKING:
     from engine.bpmn.check.names import World
+    from engine.bpmn.check.soundness import Game
 
 TASKS = elements.tags(Group.TASK)
 SUB_PROCESSES = elements.tags(Group.SUB_PROCESS)
@@ -41,18 +42,24 @@ class FormNames:
     Attributes:
         writes: keys of the fields that a person fills in.
         reads: ``((field, FEEL, names that the row around it has), …)`` of rules and of what is only shown.
+        types: ``{key: type}`` of fields whose type is known, as `engine.feel.infer` has types.
     """
 
     writes: frozenset[str] = frozenset()
     reads: tuple[tuple[str, str, frozenset[str]], ...] = ()
+    types: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionNames:
-    """What a decision does with variables. `writes`: entries of the context it gives; None when they cannot be told."""
+    """What a decision does with variables. `writes`: entries of the context it gives; None when they cannot be told.
+
+    `types`: ``{entry: type}`` of those whose type is known.
+    """
 
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] | None = None
+    types: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +97,7 @@ class Document:
 
     Attributes:
         together: every document that is checked in the same call, by file; this one is among them.
-        world: the variables of all of them, once a rule has asked.
+        world: the variables of all of them, once a rule has asked. games: its scopes played through, once a rule has asked.
         duplicates: elements whose id was seen before.
         incoming, outgoing: ``{node: its sequence flows}``, by sourceRef and targetRef alone.
         definitions: ``{event: its event definitions}``, own and referred ones.
@@ -106,6 +113,7 @@ class Document:
         self.context = context
         self.together: dict[str, Document] = {file: self}
         self.world: World | None = None
+        self.games: list[Game] | None = None
         self.all: list[Element] = []
         self.duplicates: list[Element] = []
         self._kind: dict[Element, str] = {}
