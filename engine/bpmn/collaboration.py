@@ -144,14 +144,6 @@ def process_of(node: etree._Element | None) -> etree._Element | None:
     return node
 
 
-def holders(node: etree._Element) -> list[etree._Element]:
-    """Return what of an element names a message: the task itself, or the message event definitions in it."""
-    definitions = [child for child in node if local(child) == "messageEventDefinition"]
-    if local(node) in ("sendTask", "receiveTask") and not definitions:
-        return [node]
-    return definitions
-
-
 class MessageFlows:
     """The message flows of a diagram. `out`, `into`: ``{element or pool: its message flows}``."""
 
@@ -167,6 +159,17 @@ class MessageFlows:
                 node = self.end(flow, side)
                 if node is not None:
                     found.setdefault(node, []).append(flow)
+
+    def holders(self, node: etree._Element) -> list[etree._Element]:
+        """Return what of an element names a message: the task itself, or its message event definitions, own and referred ones."""
+        definitions = [child for child in node if local(child) == "messageEventDefinition"]
+        for child in node.iterchildren(BPMN + "eventDefinitionRef"):
+            referred = self.by_id.get(reference(child.text))
+            if referred is not None and local(referred) == "messageEventDefinition":
+                definitions.append(referred)
+        if local(node) in ("sendTask", "receiveTask") and not definitions:
+            return [node]
+        return definitions
 
     def end(self, flow: etree._Element, side: str) -> etree._Element | None:
         return self.by_id.get(reference(flow.get(side)))
@@ -189,7 +192,7 @@ class MessageFlows:
         """Return the messages that an element names itself."""
         if node is None:
             return set()
-        return {name for holder in holders(node) if (name := self.message(holder.get("messageRef")))}
+        return {name for holder in self.holders(node) if (name := self.message(holder.get("messageRef")))}
 
     def name(self, flow: etree._Element) -> str:
         """Return the message that a flow carries: its own, else that of the one end that names one, else its id."""
@@ -207,13 +210,13 @@ class MessageFlows:
         for node in [*self.out, *self.into]:
             kind = local(node)
             flows = self.out.get(node, ()) if kind in _THROWING else self.into.get(node, ()) if kind in _CATCHING else ()
-            lacking = [holder for holder in holders(node) if not holder.get("messageRef")]
+            lacking = [holder for holder in self.holders(node) if not holder.get("messageRef")]
             if lacking and flows:
                 yield node, lacking[0], {self.name(flow) for flow in flows}
 
     def receives(self, node: etree._Element | None) -> bool:
         """Whether an element waits for a message."""
-        return node is not None and local(node) in _CATCHING and bool(holders(node))
+        return node is not None and local(node) in _CATCHING and bool(self.holders(node))
 
     def caught(self, process: etree._Element) -> set[str]:
         """Return the messages that elements of a process wait for."""
@@ -225,12 +228,19 @@ class MessageFlows:
                     found.add(node.get("id", ""))
         return found
 
+    def is_caught_at_end(self, flow: etree._Element) -> bool:
+        """Whether a flow ends at an element that waits for a message, not at a pool or an activity of another kind."""
+        return self.receives(self.end(flow, "targetRef"))
+
     def unheard(self, flow: etree._Element) -> tuple[str, set[str]] | None:
-        """Return (message, what is waited for) of a flow by which something is sent that nobody at its end waits for, or None."""
+        """Return (message, what is waited for) of a flow by which something is sent that nobody at its end waits for, or None.
+
+        At its end: in the process where it ends.
+        """
         source, process = self.end(flow, "sourceRef"), self.process(self.end(flow, "targetRef"))
         if source is None or process is None or self.process(source) in (None, process) or local(source) not in _THROWING:
             return None
-        if not holders(source) or (local(source) == "sendTask" and source.get(CAMUNDA + "topic")):
+        if not self.holders(source) or (local(source) == "sendTask" and source.get(CAMUNDA + "topic")):
             return None
         names, caught = self.given_names(source) or {self.name(flow)}, self.caught(process)
         if names & caught or any(is_dynamic(name) for name in names | caught):
@@ -240,7 +250,7 @@ class MessageFlows:
     def addresses(self, node: etree._Element, message: str) -> tuple[Address, ...]:
         """Return the receivers of a message that an element throws, one for each message flow; empty: whoever waits for it."""
         flows = self.out.get(node, ())
-        if len(holders(node)) > 1:
+        if len(self.holders(node)) > 1:
             flows = [flow for flow in flows if self.name(flow) == message]
         made = []
         for flow in flows:

@@ -884,7 +884,7 @@ class _File:
             made.to = self.flows_between.addresses(owner, name)
             for flow in self.flows_between.out.get(owner, ()):
                 unheard = self.flows_between.unheard(flow)
-                if unheard is not None:
+                if unheard is not None and self.flows_between.is_caught_at_end(flow):
                     raise self.refuse(
                         flow, f"消息流另一端的流程中没有元素等待消息“{unheard[0]}”",
                         f"in the process at the other end of the message flow nothing waits for the message {unheard[0]!r}")

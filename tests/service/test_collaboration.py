@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -235,6 +236,35 @@ def test_ten_replies_reach_precisely_the_ten_that_asked(house: House) -> None:
         assert house.engine.instances.variables(SYSTEM, id)["said"] == str(n)
         assert set(house.open_tasks(id)) == {"after"}
     assert house.rows("select count(*) from message") == [(0,)]
+
+
+def test_replies_that_cross_each_other_in_several_workers_find_their_instances(house: House) -> None:
+    house.deploy(PAIR)
+
+    def work(_: int) -> None:
+        for _ in range(30):
+            house.engine.jobs.run_due()
+
+    asked = {n: house.start("buyer", variables={"number": n}).id for n in range(10)}
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(work, range(4)))
+        list(workers.map(lambda id: house.complete(id, "think"), instances(house, "bidder")))
+        list(workers.map(work, range(4)))
+    run(house)
+
+    assert {n: house.engine.instances.variables(SYSTEM, id)["said"] for n, id in asked.items()} == {n: str(n) for n in range(10)}
+    assert all(len(house.events(id, "MessageCorrelated")) == 1 for id in asked.values())
+    assert house.rows("select count(*) from message") == [(0,)]
+
+
+def test_a_message_without_its_key_starts_nothing(house: House) -> None:
+    house.deploy(PAIR)
+
+    with pytest.raises(NoCorrelationKey) as refused:
+        house.engine.messages.correlate(SYSTEM, "mA", {"said": "hello"})
+
+    assert "tender" in refused.value.text("en")
+    assert instances(house, "bidder") == []
 
 
 def test_a_payload_with_another_key_is_not_delivered_and_the_right_one_is(house: House) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from engine.bpmn.check.document import ACTIVITIES, CHOREOGRAPHY, NODES, Document, Element
 from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, label, rule
-from engine.bpmn.collaboration import holders
 
 
 @rule(
@@ -131,8 +130,9 @@ def several_messages(document: Document) -> Hits:
 def unheard(document: Document) -> Hits:
     for flow in document.flows_between.all:
         found = document.flows_between.unheard(flow)
-        if found is not None:
-            yield hit(flow, message=found[0], waits=", ".join(sorted(found[1])) or "-")
+        if found is not None:  # at the border of a pool or at a person's task it may be read as a picture: it is kept, then told
+            severity = None if document.flows_between.is_caught_at_end(flow) else WARNING
+            yield hit(flow, severity, message=found[0], waits=", ".join(sorted(found[1])) or "-")
 
 
 @rule(
@@ -196,7 +196,7 @@ def message_type(document: Document) -> Hits:
     flows = document.flows_between
     for flow in flows.all:
         references = [holder.get("messageRef") for side in ("sourceRef", "targetRef") if (node := flows.end(flow, side)) is not None
-                      for holder in holders(node)]
+                      for holder in flows.holders(node)]
         messages = [message for each in (*references, flow.get("messageRef")) if (message := document.find(each)) is not None]
         same = {message.get("name") for message in messages}
         types = {message.get("itemRef") or "" for message in messages} - {""}
