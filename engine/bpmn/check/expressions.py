@@ -48,7 +48,10 @@ class Written:
         return True
 
 
-_TEXTS = ("conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition")
+_TEXTS = (
+    "conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition", "messagePath",
+    "dataPath",
+)
 _FEEL_PROPERTIES = frozenset({"correlationKey", "payload", "outputElement"})
 
 
