@@ -567,3 +567,8 @@ def test_errors_and_escalations_are_matched_by_code_not_by_id(kind: str) -> None
         start(), sub("sp", start("s1"), end("t", event(kind, "one")), "s1>t"), boundary("b", "sp", event(kind, "late")), user("wrong"),
         boundary("c", "sp", event(kind, "two")), user("right"), "s>sp", "b>wrong", "c>right")), "p")
     p.check("right")
+
+
+def test_a_cron_expression_names_hours_of_the_house_zone() -> None:
+    p = play(process(start(), catch("c", timer("timeCycle", "0 0 9 ? * 1-5")), "s>c"))
+    assert due(p) == [MONDAY + timedelta(days=1)]
