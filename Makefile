@@ -6,7 +6,7 @@ PORT   ?= 8000
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench fuzz test check lint types imports tests browser rehearse format lock clean
+.PHONY: help run bench fuzz test check lint types imports tests mutants browser rehearse format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ imports: $(VENV)/.test
 
 tests: $(VENV)/.test ## all tests (ARGS="-k word" for some)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+mutants: $(VENV)/.test ## put every deliberate fault into the core and see that a test notices it (ARGS="join" for some)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(VENV)/.run ## measure: completions per second beside bare commits, FEEL beside Python
 	$(BIN)/python -m bench.two_tasks

@@ -558,3 +558,17 @@ def test_a_correlation_key_follows_its_variable() -> None:
 def test_what_is_thrown_before_anybody_waits_is_not_kept_inside() -> None:
     p = play(process(start(), throw("t", event("signal", "sA")), catch("c", event("signal", "sA")), user("z"), "s>t", "t>c", "c>z"))
     p.check("c").signal("sA").check("z")
+
+
+@pytest.mark.parametrize("kind", ["error", "escalation"])
+def test_errors_and_escalations_are_matched_by_code_not_by_id(kind: str) -> None:
+    declared = "".join(f'<{kind} id="{id}" {kind}Code="{code}"/>' for id, code in (("one", "late"), ("two", "late"), ("late", "other")))
+    p = Play(diagram(declared, process(
+        start(), sub("sp", start("s1"), end("t", event(kind, "one")), "s1>t"), boundary("b", "sp", event(kind, "late")), user("wrong"),
+        boundary("c", "sp", event(kind, "two")), user("right"), "s>sp", "b>wrong", "c>right")), "p")
+    p.check("right")
+
+
+def test_a_cron_expression_names_hours_of_the_house_zone() -> None:
+    p = play(process(start(), catch("c", timer("timeCycle", "0 0 9 ? * 1-5")), "s>c"))
+    assert due(p) == [MONDAY + timedelta(days=1)]

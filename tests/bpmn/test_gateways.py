@@ -249,6 +249,7 @@ def test_handlers_event_sub_processes_and_boundary_events_do_not_start_with_a_sc
         sub("sp", user("a"), boundary("b", "a", event("message", "mA")), user("y"), "b>y", user("undo", isForCompensation="true"),
             undone_by("a", "undo"), event_sub("q", start("s2", event("message", "mB")), user("h"), "s2>h")),
         throw("t", "<compensateEventDefinition/>"), user("z"), "s>sp", "sp>t", "t>z"))
+    assert len(p.subscriptions("mB")) == len(p.subscriptions("mA")) == 1
     p.check("a").do("a").check("undo").do("undo").check("z")
 
 
