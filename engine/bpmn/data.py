@@ -14,7 +14,10 @@ from engine.model import Value, Values
 
 #: What loops and gateways put into their local scopes; never copied into or out of a called process.
 LOOP_NAMES = frozenset(
-    {"loopCounter", "nrOfInstances", "nrOfCompletedInstances", "nrOfActiveInstances", "activationCount"}
+    {
+        "loopCounter", "nrOfInstances", "nrOfActiveInstances", "nrOfCompletedInstances", "nrOfTerminatedInstances",
+        "activationCount",
+    }
 )
 
 

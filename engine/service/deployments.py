@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import PurePath
 
 from engine import access
-from engine.bpmn import describe, start_timers, starters, timers
-from engine.bpmn.check import CheckContext, DecisionNames, FormNames, check, check_decisions
+from engine.bpmn import describe, start_timers, timers, triggers
+from engine.bpmn.check import CheckContext, DecisionNames, FormNames, check, check_decisions, is_diagram
 from engine.bpmn.fields import as_json
 from engine.bpmn.xml import read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
@@ -103,7 +103,7 @@ class Deployments:
                     if decision.id in decisions:
                         findings.append(_twice("decision", name, "决策", decision.id, decisions[decision.id][0]))
                     decisions[decision.id] = name, decision
-        diagrams = {n: b for n, b in files.items() if PurePath(n).suffix == ".bpmn"}
+        diagrams = {n: b for n, b in files.items() if is_diagram(n)}
         context = self._context(session, forms, decisions)
         found = tuple(check(diagrams, context))
         findings += found
@@ -172,7 +172,7 @@ class Deployments:
         keep theirs.
 
         Args:
-            files: ``{relative path: bytes}``: ``.bpmn``, ``.form``, ``.dmn``; others are kept beside them.
+            files: ``{relative path: bytes}``: diagrams (``.bpmn``, ``.bpmn20.xml``), ``.form``, ``.dmn``; others are kept beside them.
             bases: ``{process key: SHA-256 of the draft or version that was opened}``: what must still stand.
 
         Raises:
@@ -265,7 +265,7 @@ class Deployments:
                         info=info,
                         file=file,
                         fingerprint=print_,
-                        starts=tuple(s for s in starters(files[file], info.key) if s[1] != "timer"),
+                        starts=tuple(dict.fromkeys(triggers(files[file], info.key))),
                     )
                 )
         return found
@@ -451,7 +451,8 @@ class Deployments:
 def _form_names(form: Form) -> FormNames:
     fields = tuple(form.inputs())
     return FormNames(
-        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset()))
+        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset())),
+        types={field.key: type_ for field in fields if field.is_input and (type_ := field.value_type) is not None},
     )
 
 
@@ -486,13 +487,13 @@ def _names_in_table(body: bytes, id: str) -> DecisionNames | None:
 
 
 def _decision_names(decision: Decision) -> DecisionNames:
-    return DecisionNames(reads=decision.reads, writes=decision.entries)
+    return DecisionNames(reads=decision.reads, writes=decision.entries, types=decision.types)
 
 
 def _new_files(files: Files, read: _Bundle) -> list[NewFile]:
     found: list[NewFile] = []
     for name, body in sorted(files.items()):
-        kind = {".bpmn": "diagram", ".form": "form", ".dmn": "decision"}.get(PurePath(name).suffix, "other")
+        kind = "diagram" if is_diagram(name) else {".form": "form", ".dmn": "decision"}.get(PurePath(name).suffix, "other")
         artifacts: tuple[tuple[str, str], ...] = ()
         if kind == "form":
             artifacts = tuple((ident, form.title) for ident, (file, form) in read.forms.items() if file == name)

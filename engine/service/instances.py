@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine import access, history
-from engine.bpmn import visible_variables
+from engine.bpmn import open_elements, visible_variables
 from engine.errors import AccessDenied, EngineError, NotFound, WrongState
 from engine.events import DataMended, Event, Recorded
 from engine.forms import Form
@@ -20,6 +20,7 @@ from engine.model import (
     Document,
     InstanceId,
     InstanceStatus,
+    OpenElement,
     OpenTimer,
     Page,
     ProcessDefinition,
@@ -74,7 +75,7 @@ class Instances:
 
     def start(
         self, actor: Actor, key: str, variables: Values | None = None, *, business_key: str = "", title: str = "",
-        version: int | None = None, start_event: str | None = None, idempotency_key: str | None = None,
+        version: int | None = None, idempotency_key: str | None = None, start_event: str | None = None,
     ) -> ProcessInstance:  # fmt: skip
         """Start an instance of a process at its none start event.
 
@@ -82,22 +83,24 @@ class Instances:
             variables: what the start form takes, checked by it; without a start form anything.
             title: for lists; by default the business key, else the name of the process.
             version: of the process; by default the newest.
-            start_event: which one, where a process has several none start events.
             idempotency_key: a second call with the same key gives the first call's instance and starts nothing.
+            start_event: which one, where a process has several none start events; who mends incidents may let an instance begin at
+                any other as if its event had happened.
 
         Raises:
-            NotFound: no such process or version.
-            AccessDenied: the actor may not start it.
+            NotFound: no such process, version or start event.
+            AccessDenied: the actor may not start it, or not there.
             InvalidValues: the start form refuses `variables`.
             AmbiguousStart: there are several none start events and none was named.
         """
         title, business_key = line("title", title), line("business_key", business_key)
         with self._database.reading() as session:
             definition = self._startable(session, actor, key, version)
-            if not definition.info.startable:
+            if start_event is not None:
+                if start_event not in self._none_starts(session, key, version):
+                    access.require(actor, "mend incidents")
+            elif not definition.info.startable:
                 raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
-            if start_event is not None and start_event not in self._none_starts(session, key, version):
-                raise NotFound(what="空白开始事件 (none start event)", id=start_event)
         values = self.accepted(actor, definition, variables or {})
         id = self.begin(
             actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
@@ -242,7 +245,6 @@ class Instances:
             WrongState: it has ended.
         """
         access.require(actor, "mend incidents")
-        values = storable(values)
         values = storable(values)
 
         def do(turn: Turn) -> None:
@@ -389,6 +391,19 @@ class Instances:
         self.get(actor, id)
         with self._database.reading() as session:
             return tuple(self._runtime.prices.readable(session, actor, tasks.documents(session, instance_id=id)))
+
+    def tokens(self, actor: Actor, id: InstanceId) -> tuple[OpenElement, ...]:
+        """Return where the instance stands: every live token, the oldest first; none once it has ended.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self.get(actor, id)
+        with self._database.reading() as session:
+            row = instances.load(session, id)
+            if row is None or row.state is None:
+                return ()
+            return open_elements(self._runtime.definitions.compiled(session, row.bundle_id).definition, row.state)
 
     def timers(self, actor: Actor, id: InstanceId) -> tuple[OpenTimer, ...]:
         """Return what will fire by itself, the next first.

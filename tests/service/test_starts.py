@@ -225,7 +225,7 @@ def test_who_starts_a_process_with_several_none_start_events_says_which(house: H
     with pytest.raises(AmbiguousStart):
         house.engine.instances.start(SYSTEM, "p")
     with pytest.raises(NotFound):
-        house.engine.instances.start(SYSTEM, "p", start_event="s3")
+        house.engine.instances.start(SYSTEM, "p", start_event="s4")
     house.engine.instances.start(SYSTEM, "p", start_event="s2")
 
     assert started(house) == ["b"]

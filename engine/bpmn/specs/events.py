@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as log
 from engine.bpmn import compensation, timers
-from engine.bpmn.data import Scope
+from engine.bpmn.data import Scope, without_loop_names
 from engine.bpmn.event_definitions import (
     Cancel,
     Code,
@@ -26,6 +26,7 @@ from engine.bpmn.workflow import (
     RUNNING,
     ElementFailed,
     Token,
+    UncaughtError,
 )
 from engine.model import SubscriptionKind, ThrownEvent, TokenId, Values
 
@@ -123,7 +124,7 @@ class Catching(Activity):
 
     def receive(self, token: Token, values: Values) -> None:
         """The payload becomes variables of the scope that catches it."""
-        token.workflow.top_workflow.write(token, values, cause=self.event_id)
+        token.workflow.top_workflow.write(token, without_loop_names(values), cause=self.event_id)
 
     def _run_hook(self, my_task: Token) -> bool | None:
         self.receive(my_task, getattr(my_task, "payload", {}))
@@ -350,20 +351,10 @@ class Throwing(Activity):
         top = workflow.top_workflow
         if isinstance(definition, Terminate):
             workflow.kill_tokens(keep=token, by=self.bpmn_id)
-        elif isinstance(definition, Code):
-            code = definition.code or ""
-            if not top.throw_code(token, definition.kind, code, own_boundary=False) and definition.kind == "error":
-                top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", f"nobody catches the error {code}"))
-        elif isinstance(definition, Message):
-            top.send_message(
-                token, definition.message_name(token, top), definition.correlation_key(token, top),
-                definition.content(token, top))
-        elif isinstance(definition, Signal):
-            name, values = definition.signal_name(token, top), definition.content(token, top)
-            top.emit(log.SignalThrown(
-                process=self.process, element=self.bpmn_id, token=TokenId(token.id), name=name, values=values))
-            top.thrown.append(ThrownEvent(kind=SubscriptionKind.SIGNAL, name=name, correlation_key="", payload=values))
-            top.send_signal(name, values)
+            if workflow is not top and "owner" in workflow.host.internal_data:
+                workflow.host.internal_data["terminated"] = True
+        else:
+            throw_event(token, definition, {})
 
 
 class IntermediateThrowEvent(Throwing):
@@ -399,6 +390,40 @@ class EndEvent(Throwing):
             compensation.cancel(scope.host, token)
         else:
             super().throw(token, definition)
+
+
+def thrown_name(definition: Definition, token: Token) -> str:
+    """The name or code by which an event that is thrown finds those who wait for it."""
+    top = token.workflow.top_workflow
+    if isinstance(definition, Message):
+        return definition.message_name(token, top)
+    if isinstance(definition, Signal):
+        return definition.signal_name(token, top)
+    assert isinstance(definition, Code)
+    return definition.code or ""
+
+
+def throw_event(token: Token, definition: Definition, values: Values) -> None:
+    """Throw a message, signal, error or escalation from an element. `values`: what goes with a message or signal.
+
+    An activity throws what its own boundary may catch; of an implicit event only an error does (see `MultiInstance.notify`).
+    """
+    top, spec = token.workflow.top_workflow, token.task_spec
+    name = thrown_name(definition, token)
+    if isinstance(definition, Code):
+        is_error = definition.kind == "error"
+        if not top.throw_code(token, definition.kind, name, own_boundary=is_error and spec.is_host) and is_error:
+            if spec.is_host:
+                raise UncaughtError(name)
+            top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", str(UncaughtError(name))))
+    elif isinstance(definition, Message):
+        top.send_message(token, definition, name, {**definition.content(token, top), **values})
+    else:
+        assert isinstance(definition, Signal)
+        values = {**definition.content(token, top), **values}
+        top.emit(log.SignalThrown(process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), name=name, values=values))
+        top.thrown.append(ThrownEvent(kind=SubscriptionKind.SIGNAL, name=name, correlation_key="", payload=values))
+        top.send_signal(name, values)
 
 
 def cancel_subscription(spec: Catching, token: Token, by: str | None) -> None:
