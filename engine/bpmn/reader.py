@@ -631,16 +631,12 @@ class _File:
         inner = self.scope(node, path)
         id = node.get("id", "")
         if node.get("triggeredByEvent") != "true":
-            found = {"subProcess": specs.SubProcess, "transaction": specs.Transaction, "adHocSubProcess": specs.AdHocSubProcess}
-            if kind == "adHocSubProcess" and (
-                _text(node, "completionCondition") not in (None, "true") or node.get("ordering") == "Sequential"
-            ):
-                raise self.refuse(
-                    node, "即席子流程只支持并行且无完成条件", "an ad-hoc sub-process runs side by side, without completion condition")
             for start in inner.starts:
                 if inner.task_specs[start].is_event and isinstance(inner.task_specs[start], specs.StartEvent):
                     raise self.refuse(node, "内嵌子流程的开始事件不能带触发", "the start event of an embedded sub-process has no trigger")
-            return found[kind](spec, id, path, **common)
+            if kind == "adHocSubProcess":
+                return self.ad_hoc(spec, node, inner, path, common)
+            return (specs.Transaction if kind == "transaction" else specs.SubProcess)(spec, id, path, **common)
         starts = [made for made in inner.task_specs.values() if isinstance(made, specs.StartEvent)]
         if len(starts) != 1 or not starts[0].definitions:
             raise self.refuse(
@@ -653,6 +649,24 @@ class _File:
             spec, id, inner=path, start=start.bpmn_id, interrupting=interrupting or bool(kinds & {"error", "compensation"}),
             suspends=_properties(node).get("suspends") == "true", definitions=definitions, parallel=parallel, **common)
         spec.event_subprocesses.append(made)
+        return made
+
+    def ad_hoc(
+        self, spec: specs.ProcessSpec, node: etree._Element, inner: specs.ProcessSpec, path: str, common: dict[str, Any]
+    ) -> specs.Node:
+        for entry in node:
+            if _name(entry) in ("startEvent", "endEvent"):
+                raise self.refuse(entry, "即席子流程中不能有开始或结束事件", "an ad-hoc sub-process has no start or end events")
+        ordering = node.get("ordering", "Parallel")
+        if ordering not in ("Parallel", "Sequential"):
+            raise self.refuse(node, f"没有执行顺序 {ordering}", f"there is no ordering {ordering}")
+        fields = specs.AdHocFields(
+            sequential=ordering == "Sequential", cancels=node.get("cancelRemainingInstances") != "false",
+            condition=self.optional(_text(node, "completionCondition"), node),
+            active=self.optional(_properties(node).get("activeElements"), node))
+        made = inner.ad_hoc = specs.AdHocSubProcess(spec, node.get("id", ""), path, fields, **common)
+        if fields.sequential:
+            inner.late_joins.append(made)
         return made
 
     def multi_instance(self, node: etree._Element, many: etree._Element) -> specs.MultiInstanceFields:

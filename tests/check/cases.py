@@ -349,7 +349,8 @@ CASES: dict[str, tuple[Case, Case]] = {
     "SCRIPT-LANGUAGE": (line(element("scriptTask", "x", "<script>1</script>", scriptFormat="python")), line(script("x"))),
     "SCRIPT-EMPTY": (line(script("x", "")), line(script("x"))),
     "NOT-RUN": (
-        line(sub("x", task("y"), tag="adHocSubProcess", ordering="Sequential")), line(sub("x", task("y"), tag="adHocSubProcess"))),
+        line(task("x"), sub("y", element("choreographyTask", "ct", initiatingParticipantRef="P"))),
+        line(task("x"), sub("y", task("ct")))),
     # -------------------------------------------------------------------------------------------------------- collaboration
     "POOL-MULTIPLICITY": (
         raw(pools("").xml.decode().replace(

@@ -49,7 +49,7 @@ class Written:
 
 
 _TEXTS = ("conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition")
-_FEEL_PROPERTIES = frozenset({"correlationKey", "payload", "outputElement"})
+_FEEL_PROPERTIES = frozenset({"activeElements", "correlationKey", "payload", "outputElement"})
 
 
 def written(document: Document) -> Iterator[Written]:

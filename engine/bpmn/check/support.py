@@ -10,11 +10,6 @@ from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, rule
 
 def _unsupported(document: Document) -> Iterator[tuple[Element, str, str]]:
     """Yield (element, what, in Chinese)."""
-    for scope in document.each("adHocSubProcess"):
-        if scope.get("ordering") == "Sequential":
-            yield scope, "sequential ordering of an ad-hoc sub-process", "即席子流程的顺序执行"
-        if document.text(document.child(scope, "completionCondition")) not in ("", "true", "=true", "= true"):
-            yield scope, "the completion condition of an ad-hoc sub-process", "即席子流程的完成条件"
     for association in document.each("dataInputAssociation", "dataOutputAssociation"):
         if any(document.child(association, kind) is not None for kind in ("assignment", "transformation")):
             yield association, "assignments and transformations of data associations", "数据关联中的赋值与转换"

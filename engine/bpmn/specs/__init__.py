@@ -27,12 +27,13 @@ from engine.bpmn.specs.gateways import (
 from engine.bpmn.specs.loops import Implicit, MultiInstance, MultiInstanceFields, StandardLoop
 from engine.bpmn.specs.node import Activity, Flow, Mapping, Node
 from engine.bpmn.specs.process import ProcessSpec
-from engine.bpmn.specs.subprocesses import AdHocSubProcess, CallActivity, SubProcess, Transaction
+from engine.bpmn.specs.subprocesses import AdHocFields, AdHocSubProcess, CallActivity, SubProcess, Transaction
 from engine.bpmn.specs.tasks import BusinessRuleTask, JobTask, ScriptTask, Task, UserTask, UserTaskFields
 from engine.bpmn.specs.values import Formula, Text
 
 __all__ = [
     "Activity",
+    "AdHocFields",
     "AdHocSubProcess",
     "BoundaryEvent",
     "BusinessRuleTask",

@@ -136,9 +136,7 @@ class Catching(Activity):
 
     def repeat(self, token: Token) -> None:
         """A non-interrupting event can happen again: subscribe anew."""
-        data: dict[str, Any] = {}
-        if "host" in token.internal_data:
-            data["host"] = token.internal_data["host"]
+        data: dict[str, Any] = {key: token.internal_data[key] for key in ("host", "standing") if key in token.internal_data}
         if any(isinstance(definition, Timer) for definition in self.definitions):
             following = getattr(token, "following", None)
             if following is not None:
@@ -155,7 +153,26 @@ class StartEvent(Catching):
 
 
 class IntermediateCatchEvent(Catching):
+    """In an ad-hoc sub-process and without incoming flow it is ``standing``: a subscription that may happen again and again."""
+
+    is_catch = True
+
+    def announce(self, token: Token) -> None:
+        if token._state != FUTURE or "standing" not in token.internal_data:
+            super().announce(token)
+
+    def cancelled(self, token: Token, by: str | None) -> None:
+        if "standing" in token.internal_data:
+            cancel_subscription(self, token, by)
+        else:
+            super().cancelled(token, by)
+
     def _run_hook(self, my_task: Token) -> bool | None:
+        if "standing" in my_task.internal_data:
+            self.announce(my_task)
+            self.repeat(my_task)
+            del my_task.internal_data["standing"]
+            return super()._run_hook(my_task)
         following = getattr(my_task, "following", None)
         if following is not None and "left" in following:  # R4/…: four tokens; a cycle without end happens once here
             again = Token(my_task.workflow, self)
@@ -233,6 +250,8 @@ class EventSubProcess(Catching, SubProcess):
             return None
         if self.interrupting:
             workflow.kill_tokens(keep=my_task, by=self.bpmn_id)
+            if workflow.spec.ad_hoc is not None:
+                workflow.host.internal_data["over"] = True
         else:
             self.repeat(my_task)
         if self.suspends:

@@ -224,11 +224,12 @@ class MultiInstance(Looping):
             found = sorted(found, key=lambda entry: entry[0].internal_data["waits"][entry[1]][event.kind] is None)[:1]
         if found:
             where: dict[str, Any] = {"process": self.process, "element": self.bpmn_id, "token": TokenId(token.id)}
-            top.emit({
-                "escalation": lambda: log.EscalationThrown(**where, code=name, caught_by=found[0][0].task_spec.event_id),
-                "signal": lambda: log.SignalThrown(**where, name=name),
-                "message": lambda: log.MessageThrown(**where, name=name, correlation_key="", inside=True, values={}),
-            }[event.kind]())
+            if event.kind == "escalation":
+                top.emit(log.EscalationThrown(**where, code=name, caught_by=found[0][0].task_spec.event_id))
+            elif event.kind == "signal":
+                top.emit(log.SignalThrown(**where, name=name))
+            else:
+                top.emit(log.MessageThrown(**where, name=name, correlation_key="", inside=True, values={}))
         values = {key: value for key, value in token.data.values.items() if key in LOOP_NAMES}
         for receiver, n in found:
             receiver.internal_data["notice"] = True

@@ -24,6 +24,7 @@ from engine.model import TokenId, Values
 if TYPE_CHECKING:
     from engine.bpmn.specs.events import BoundaryEvent
     from engine.bpmn.specs.process import ProcessSpec
+    from engine.bpmn.specs.subprocesses import AdHocSubProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
 
     start_quantity = completion_quantity = 1
-    is_activity = is_event = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
+    is_activity = is_event = is_catch = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
     reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
     ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
     boundary: tuple[BoundaryEvent, ...] = ()
@@ -132,7 +133,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         """True when the node may start with this token, else the token waits here."""
         if self.start_quantity == 1:
             return True
-        waiting = token.workflow.tokens_at(self, token)
+        waiting = [t for t in token.workflow.tokens_at(self, token) if t.internal_data.get("turn") != "waits"]
         return self.consume(token, waiting[: self.start_quantity - 1], len(waiting) + 1 >= self.start_quantity)
 
     def consume(self, token: Token, others: Iterable[Token], enough: bool = True) -> bool:
@@ -285,6 +286,33 @@ class Activity(Node):
     is_activity = ends_before_leaving = True
     mapping = Mapping()
     for_compensation = False
+
+    def ad_hoc(self, token: Token) -> AdHocSubProcess | None:
+        """The ad-hoc sub-process of which this is an inner activity."""
+        around = token.workflow.spec.ad_hoc
+        return around if self.is_activity and not self.is_event_subprocess and "owner" not in token.internal_data else None
+
+    def _update_hook(self, my_task: Token) -> bool:
+        around = self.ad_hoc(my_task)
+        if around is not None:
+            if "over" in my_task.workflow.host.internal_data:
+                my_task.workflow.kill(my_task, by=around.bpmn_id)
+                return False
+            if around.fields.sequential and "turn" not in my_task.internal_data:
+                my_task.internal_data["turn"] = "waits"
+                my_task._state = WAITING
+                return False
+        return super()._update_hook(my_task)
+
+    def choose(self, token: Token) -> list[Flow]:
+        around = self.ad_hoc(token)
+        return [] if around is not None and around.is_over(token) else super().choose(token)
+
+    def _on_complete_hook(self, my_task: Token) -> None:
+        super()._on_complete_hook(my_task)
+        around = self.ad_hoc(my_task)
+        if around is not None:
+            around.inner_completed(my_task.workflow)
 
     def entered(self, token: Token) -> bool:
         self.prepare(token)

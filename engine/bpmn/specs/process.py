@@ -7,6 +7,7 @@ from functools import cached_property
 from engine.bpmn.specs.events import EventSubProcess
 from engine.bpmn.specs.gateways import InclusiveGateway, Join
 from engine.bpmn.specs.node import Node
+from engine.bpmn.specs.subprocesses import AdHocSubProcess
 from engine.bpmn.spiff import BpmnProcessSpec
 
 
@@ -18,7 +19,8 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         starts: names of the nodes that get a token when the scope starts.
         properties: data declared in the scope.
         event_subprocesses: their specs.
-        late_joins: gateways that are decided when nothing else can run.
+        late_joins: gateways that are decided when nothing else can run, and the turns of a sequential ad-hoc sub-process.
+        ad_hoc: the ad-hoc sub-process whose inside this is.
     """
 
     def __init__(self, name: str, process: str, label: str | None) -> None:
@@ -29,7 +31,8 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         self.starts: list[str] = []
         self.properties: list[str] = []
         self.event_subprocesses: list[EventSubProcess] = []
-        self.late_joins: list[InclusiveGateway] = []
+        self.late_joins: list[InclusiveGateway | AdHocSubProcess] = []
+        self.ad_hoc: AdHocSubProcess | None = None
         self._reach: dict[tuple[str, str], frozenset[str]] = {}
 
     @cached_property
