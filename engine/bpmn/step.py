@@ -172,7 +172,7 @@ def _start(workflow: Workflow, command: StartInstance) -> None:
         raise NotFound(what="开始事件 / start event", id=command.start_event)
     workflow.business_key = command.business_key
     workflow.start_event = command.start_event
-    variables = {**dict.fromkeys(spec.properties), **command.variables}
+    variables = {**spec.initial(), **command.variables}
     workflow.emit(log.InstanceStarted(
         process=definition.key, definitions=dict(definition.versions), business_key=command.business_key, variables=variables))
     workflow.scope.put(variables)

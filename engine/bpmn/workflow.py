@@ -374,8 +374,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         spec = self.subprocess_specs[spec_name]
         scope, key = my_task.task_spec.open_scope(my_task)
         inner = self.subprocesses[my_task.id] = SubWorkflow(spec, my_task, self, scope, key)
-        if spec.properties:
-            scope.put(dict.fromkeys(spec.properties))
+        if spec.properties:  # what came in by then stays, also into a property of the sub-process
+            given = my_task.data.values if my_task.data.id == my_task.id else {}
+            scope.put({
+                name: given.get(name, value) for name, value in spec.initial().items() if name not in scope.values})
         return inner
 
     def emit(self, event: log.Event) -> None:

@@ -396,7 +396,20 @@ CASES: dict[str, tuple[Case, Case]] = {
         line(task("x", in_out() + data_input("o1 o2")), OBJECTS, top=ITEMS),
         line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS)),
     "DATA-NOT-RUN": (
-        line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS), line(task("x", in_out()), OBJECTS, top=ITEMS)),
+        line(task("x", "<dataOutputAssociation><targetRef>o1</targetRef></dataOutputAssociation>"), OBJECTS, top=ITEMS),
+        line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS)),
+    "DATA-STORE": (
+        line(task("x", in_out() + data_input("d")), '<dataStoreReference id="d" itemSubjectRef="i1"/>', top=ITEMS),
+        line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS)),
+    "DATA-ASSIGNMENT": (
+        line(task("x", in_out() + data_input("o1", more="<assignment><from>1</from><to>di + 1</to></assignment>")), OBJECTS, top=ITEMS),
+        line(task("x", in_out() + data_input("o1", more="<assignment><from>1</from><to>di.price</to></assignment>")), OBJECTS,
+             top=ITEMS)),
+    "DATA-NO-CARRIER": (
+        line(task("x"), throw("t", '<dataInput id="di" itemSubjectRef="i1"/>' + data_input("o1")
+                              + "<inputSet><dataInputRefs>di</dataInputRefs></inputSet>" + event("escalation", "xA")), OBJECTS, top=ITEMS),
+        line(task("x"), throw("t", '<dataInput id="di" itemSubjectRef="i1"/>' + data_input("o1")
+                              + "<inputSet><dataInputRefs>di</dataInputRefs></inputSet>" + event("signal", "sA")), OBJECTS, top=ITEMS)),
     "DATA-MI-TYPE": (
         line(sub("x", task("y"), inner=many(inner='<loopDataInputRef>oc</loopDataInputRef><inputDataItem id="it" '
                                                   'itemSubjectRef="i2"/>')),

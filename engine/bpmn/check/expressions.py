@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from engine.bpmn import timers
 from engine.bpmn.check.document import Document, Element
 from engine.bpmn.check.rule import DRAFT, WARNING, Hit, Hits, hit, label, rule
+from engine.bpmn.items import item_names
 from engine.bpmn.reader import HOUSE_ZONE, translated
 from engine.bpmn.xml import CAMUNDA
 from engine.feel import Expression, FeelSyntaxError, compile_expression
@@ -48,7 +49,10 @@ class Written:
         return True
 
 
-_TEXTS = ("conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition")
+_TEXTS = (
+    "conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition", "from",
+    "transformation",
+)
 _FEEL_PROPERTIES = frozenset({"activeElements", "correlationKey", "payload", "outputElement"})
 
 
@@ -123,7 +127,7 @@ def _of_extension(node: Element, entry: Element) -> Iterator[Written]:
 
 def _variables(document: Document) -> frozenset[str]:
     """Names that the diagram itself gives to variables: those with blanks change how an expression is read."""
-    found: set[str] = set()
+    found: set[str] = set(item_names(document.root).values())
     for element in document.all:
         for name in ("resultVariable", "elementVariable"):
             found.add(document.camunda(element, name))

@@ -10,9 +10,6 @@ from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, rule
 
 def _unsupported(document: Document) -> Iterator[tuple[Element, str, str]]:
     """Yield (element, what, in Chinese)."""
-    for association in document.each("dataInputAssociation", "dataOutputAssociation"):
-        if any(document.child(association, kind) is not None for kind in ("assignment", "transformation")):
-            yield association, "assignments and transformations of data associations", "数据关联中的赋值与转换"
     for node in document.each(*CHOREOGRAPHY):
         if document.process(node) is not None:
             yield node, "choreographies", "编排"

@@ -4,6 +4,7 @@ SpiffWorkflow predicts the tasks that may follow and prunes them later; joins th
 predicted here: a task exists only once its token arrived, so a join counts waiting tokens and reads the diagram.
 """
 
+from engine.bpmn.specs.associations import Data, Move
 from engine.bpmn.specs.events import (
     BoundaryEvent,
     Catching,
@@ -40,6 +41,7 @@ __all__ = [
     "CallActivity",
     "Catching",
     "ComplexGateway",
+    "Data",
     "EndEvent",
     "EventBasedGateway",
     "EventSubProcess",
@@ -53,6 +55,7 @@ __all__ = [
     "JobTask",
     "Join",
     "Mapping",
+    "Move",
     "MultiInstance",
     "MultiInstanceFields",
     "Node",

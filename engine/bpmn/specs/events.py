@@ -19,7 +19,7 @@ from engine.bpmn.event_definitions import (
 )
 from engine.bpmn.specs.node import Activity, Node
 from engine.bpmn.specs.subprocesses import SubProcess
-from engine.bpmn.specs.values import Text, place, text_of
+from engine.bpmn.specs.values import Text, outer_scope, place, text_of
 from engine.bpmn.spiff import FUTURE, STARTED, WAITING
 from engine.bpmn.workflow import (
     ARRIVING,
@@ -28,7 +28,7 @@ from engine.bpmn.workflow import (
     Token,
     UncaughtError,
 )
-from engine.model import SubscriptionKind, ThrownEvent, TokenId, Values
+from engine.model import SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
     from engine.bpmn.specs.process import ProcessSpec
@@ -113,8 +113,17 @@ class Catching(Activity):
         token.was_true = next((wait["condition"] for wait in waits if "condition" in wait), False)
 
     def receive(self, token: Token, values: Values) -> None:
-        """The payload becomes variables of the scope that catches it."""
-        token.workflow.top_workflow.write(token, without_loop_names(values), cause=self.event_id)
+        """The payload becomes variables of the scope that catches it, or goes where data outputs of the event lead."""
+        rest = self.put_out(token, self.items(token, values))
+        token.workflow.top_workflow.write(token, without_loop_names(rest), scope=outer_scope(token), cause=self.event_id)
+
+    def items(self, token: Token, values: Values) -> Values:
+        """Return a payload by the names of the data outputs: an entry of that name, else the only entry, else all of it."""
+        names = self.data.consumed
+        if not names or not values or not names.isdisjoint(values):
+            return values
+        whole: Value = next(iter(values.values())) if len(values) == 1 else dict(values)
+        return dict.fromkeys(names, whole)
 
     def _run_hook(self, my_task: Token) -> bool | None:
         self.receive(my_task, getattr(my_task, "payload", {}))
@@ -149,7 +158,9 @@ class Catching(Activity):
 
 
 class StartEvent(Catching):
-    pass
+    def items(self, token: Token, values: Values) -> Values:
+        """What starts a process or an event sub-process has become variables already."""
+        return {name: value for name, value in token.data.visible().items() if name in self.data.consumed}
 
 
 class IntermediateCatchEvent(Catching):
@@ -188,7 +199,7 @@ class ReceiveTask(Catching):
         self.bind_inputs(token)
 
     def receive(self, token: Token, values: Values) -> None:
-        self.give_out(token, values)
+        self.give_out(token, self.items(token, values))
 
     def parked(self, token: Token) -> None:
         self.keep_result(token, getattr(token, "payload", {}))
@@ -327,7 +338,8 @@ class Throwing(Activity):
             if workflow is not top and "owner" in workflow.host.internal_data:
                 workflow.host.internal_data["terminated"] = True
         else:
-            throw_event(token, definition, {})
+            visible = token.data.visible()
+            throw_event(token, definition, {name: visible.get(name) for name in self.data.carried})
 
     def child_completed(self, token: Token, child: Token) -> None:
         token.workflow.top_workflow.continue_compensation(token, child)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine import events as log
 from engine.bpmn.data import Scope
+from engine.bpmn.specs.associations import Data, moved
 from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, place, text_of
 from engine.bpmn.spiff import WAITING, BpmnSpecMixin
 from engine.bpmn.workflow import (
@@ -281,10 +282,11 @@ class Mapping:
 
 
 class Activity(Node):
-    """`boundary`: boundary events; `handler`: name of the compensation handler; `mapping`: inputs and outputs."""
+    """`boundary`: boundary events; `handler`: name of the compensation handler; `mapping`, `data`: inputs and outputs."""
 
     is_activity = ends_before_leaving = True
     mapping = Mapping()
+    data = Data()
     for_compensation = False
 
     def ad_hoc(self, token: Token) -> AdHocSubProcess | None:
@@ -325,9 +327,15 @@ class Activity(Node):
         self.bind_inputs(token)
 
     def bind_inputs(self, token: Token) -> None:
+        top, data = token.workflow.top_workflow, self.data
+        if data.properties or data.inputs:
+            visible = {**token.data.visible(), **dict.fromkeys(data.properties)}
+            local, outer = moved(data.inputs, top, visible, visible)
+            own = own_scope(token)
+            top.write(token, {**dict.fromkeys(data.properties), **local}, scope=own, here=True)
+            top.write(token, outer, scope=own.parent)
         if not self.mapping.inputs:
             return
-        top = token.workflow.top_workflow
         values = {name: text_of(text, token, top) for name, text in self.mapping.inputs}
         own = own_scope(token)
         top.write(token, values, scope=own, here=True)
@@ -336,12 +344,34 @@ class Activity(Node):
         """Write a result: through the output mapping, or as it is. Inputs are local, so the search begins outside them."""
         top = token.workflow.top_workflow
         outside = outer_scope(token)
-        if self.mapping.outputs:
+        rest = self.put_out(token, values)
+        if not self.mapping.outputs:
+            values = rest
+        else:
             local = Scope(token.id, token.data, keeps_new=True, values=dict(values))
             values = {
                 name: text if isinstance(text, str) else top.compute(token, text, local) for name, text in self.mapping.outputs
             }
         top.write(token, values, scope=outside)
+
+    def put_out(self, token: Token, values: Values, *, inside: Scope | None = None) -> Values:
+        """Move what the activity gives to where its data output associations lead; return what they leave to become variables.
+
+        Args:
+            inside: the scope of a sub-process, whose own variables may move out.
+        """
+        data = self.data
+        if not data.outputs:
+            return {name: value for name, value in values.items() if name not in data.properties} if data.properties else values
+        top, own = token.workflow.top_workflow, token.data.id == token.id
+        scope = inside or token.data
+        items = {**(token.data.values if own else {}), **(inside.values if inside else {}), **values}
+        _, outer = moved(data.outputs, top, {**scope.visible(), **values}, items)
+        outside = outer_scope(token)
+        for name, value in outer.items():  # an instance of a loop may have an input of the same name
+            is_own = own and name in (*data.carried, *data.properties)
+            top.write(token, {name: value}, scope=token.data.parent if is_own else outside)
+        return {n: v for n, v in values.items() if n not in data.consumed and n not in data.properties}
 
     def keep_result(self, token: Token, values: Values) -> None:
         """The result cannot be taken over for now: keep it for the retry."""

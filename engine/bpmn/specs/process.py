@@ -9,6 +9,7 @@ from engine.bpmn.specs.gateways import InclusiveGateway, Join
 from engine.bpmn.specs.node import Node
 from engine.bpmn.specs.subprocesses import AdHocSubProcess
 from engine.bpmn.spiff import BpmnProcessSpec
+from engine.model import Value
 
 
 class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
@@ -17,7 +18,7 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
     Attributes:
         process: key of the process it is drawn in.
         starts: names of the nodes that get a token when the scope starts.
-        properties: data declared in the scope.
+        properties: ``{variable: whether it is a collection}`` of the data declared in the scope.
         event_subprocesses: their specs.
         late_joins: gateways that are decided when nothing else can run, and the turns of a sequential ad-hoc sub-process.
         ad_hoc: the ad-hoc sub-process whose inside this is.
@@ -29,11 +30,15 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         self.start = self.end = None
         self.process = process
         self.starts: list[str] = []
-        self.properties: list[str] = []
+        self.properties: dict[str, bool] = {}
         self.event_subprocesses: list[EventSubProcess] = []
         self.late_joins: list[InclusiveGateway | AdHocSubProcess] = []
         self.ad_hoc: AdHocSubProcess | None = None
         self._reach: dict[tuple[str, str], frozenset[str]] = {}
+
+    def initial(self) -> dict[str, Value]:
+        """The variables that the scope begins with: null, a collection empty."""
+        return {name: [] if is_collection else None for name, is_collection in self.properties.items()}
 
     @cached_property
     def has_joins(self) -> bool:

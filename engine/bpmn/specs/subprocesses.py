@@ -43,6 +43,7 @@ class SubProcess(Activity):
         return Scope(token.id, token.data, keeps_new=False), token.workflow.business_key
 
     def scope_completed(self, token: Token, scope: AnyWorkflow) -> None:
+        self.put_out(token, {}, inside=scope.scope)
         token.complete()
 
     def goes_on(self, token: Token, scope: AnyWorkflow) -> bool:
