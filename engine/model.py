@@ -485,6 +485,29 @@ class ProcessCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenElement:
+    """A live token: where a process instance stands.
+
+    Attributes:
+        kind: BPMN local name of the element, e.g. ``userTask``.
+        state: ``ready`` (for a person), ``waiting`` (for an event, or at a join), ``started`` (something runs inside it or for
+            it), ``parked`` (it failed; an incident says why), ``stuck`` (at a join that can never fire).
+        scope: token of the sub-process or call activity around, None: the process instance.
+        host: of a boundary event's subscription the activity, of a loop instance the activity's own token.
+        is_subscription: a boundary event or event sub-process that may happen; it does not keep the instance going.
+    """
+
+    token: TokenId
+    process: str
+    element: str
+    kind: str
+    state: str
+    scope: TokenId | None
+    host: TokenId | None
+    is_subscription: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTimer:
     """A timer of a process instance that will fire by itself, for its page."""
 

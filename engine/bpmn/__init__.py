@@ -5,17 +5,17 @@ clock, no database, no threads. SpiffWorkflow executes, behind these names and n
 """
 
 from engine.bpmn.definition import Definition
-from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe
-from engine.bpmn.step import OpenElement, advance, form_of_start, open_elements, visible_variables
+from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, triggers
+from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
     "Definition",
     "DiagramCannotRun",
-    "OpenElement",
     "advance",
     "compile_definition",
     "describe",
     "form_of_start",
     "open_elements",
+    "triggers",
     "visible_variables",
 ]

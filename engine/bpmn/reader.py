@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,42 +14,28 @@ from zoneinfo import ZoneInfo
 from lxml import etree
 
 from engine import calendar
+from engine.bpmn import elements, specs, timers
 from engine.bpmn import event_definitions as ev
-from engine.bpmn import specs, timers
 from engine.bpmn.definition import Definition
 from engine.bpmn.items import Association, declared, item_names, target_path
 from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
 from engine.feel.dmn import DecisionModel, load_decisions
-from engine.model import Finding, ProcessInfo, Severity, Source
+from engine.model import Finding, ProcessInfo, Severity, Source, SubscriptionKind
 
 HOUSE_ZONE = "Asia/Shanghai"
 
-_ACTIVITIES = frozenset({
-    "task", "manualTask", "userTask", "serviceTask", "sendTask", "receiveTask", "scriptTask", "businessRuleTask", "subProcess",
-    "transaction", "adHocSubProcess", "callActivity",
-})
-_EVENTS = frozenset({"startEvent", "endEvent", "boundaryEvent", "intermediateCatchEvent", "intermediateThrowEvent"})
 _GATEWAYS = {
     "exclusiveGateway": specs.ExclusiveGateway, "parallelGateway": specs.ParallelGateway,
     "inclusiveGateway": specs.InclusiveGateway, "complexGateway": specs.ComplexGateway,
     "eventBasedGateway": specs.EventBasedGateway,
 }
-_NODES = _ACTIVITIES | _EVENTS | _GATEWAYS.keys()
-_SUBPROCESSES = frozenset({"subProcess", "transaction", "adHocSubProcess"})
-#: What may stand in a scope and moves no token.
-_QUIET = frozenset({
-    "documentation", "extensionElements", "sequenceFlow", "laneSet", "dataObject", "dataObjectReference", "dataStoreReference",
-    "association", "group", "textAnnotation", "property", "ioSpecification", "category", "auditing", "monitoring",
-    "correlationSubscription", "incoming", "outgoing", "dataInputAssociation", "dataOutputAssociation", "resourceRole",
-    "performer", "humanPerformer", "potentialOwner", "standardLoopCharacteristics", "multiInstanceLoopCharacteristics",
-    "supportedInterfaceRef", "ioBinding", "completionCondition", "artifact",
-})
 _GLOBAL = {
     "globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
     "globalBusinessRuleTask": "businessRuleTask",
 }
+_NODES, _ACTIVITIES, _SUBPROCESSES = elements.NODES, elements.ACTIVITIES, elements.tags(elements.Group.SUB_PROCESS)
 
 
 class DiagramCannotRun(InvalidDiagram):
@@ -129,21 +115,41 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
     def words(values: frozenset[str]) -> frozenset[str]:
         return frozenset(word.strip() for value in values for word in value.split(",") if word.strip())
 
-    messages = frozenset(
-        name for node in starts for event in _event_nodes(node) if _name(event) == "messageEventDefinition"
-        if (name := _referenced_name(event, "messageRef", names)))
     return ProcessInfo(
         key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
         starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
         startable=bool(none_starts) or (not starts and bool(plain)),
         start_form=next((form for node in none_starts if (form := node.get(CAMUNDA + "formKey"))), None),
-        start_messages=messages,
+        start_messages=frozenset(name for _, kind, name in _triggers(process, names) if kind is SubscriptionKind.MESSAGE),
         calls=frozenset(key for node in every if _name(node) == "callActivity" if (key := node.get("calledElement"))),
         forms=given("formKey", "userTask", "startEvent") | prop("form"),
         decisions=given("decisionRef", "businessRuleTask"), job_types=given("topic", *_ACTIVITIES),
         groups=words(given("candidateGroups", "userTask") | prop("candidateGroups")),
     )
+
+
+def triggers(xml: bytes, key: str) -> tuple[tuple[str, SubscriptionKind, str], ...]:
+    """Return ``((element, kind, name), …)`` of the messages and signals that start a process, in the order of the file.
+
+    An element is a start event, or a receive task that is marked to instantiate the process.
+    """
+    tree = _normalised(read_diagram(xml, len(xml)))
+    names = _names(tree)
+    return tuple(
+        found for node in tree if _name(node) == "process" and node.get("id") == key for found in _triggers(node, names))
+
+
+def _triggers(process: etree._Element, names: Mapping[str, etree._Element]) -> Iterator[tuple[str, SubscriptionKind, str]]:
+    for node in process:
+        id = node.get("id", "")
+        if _name(node) == "startEvent":
+            for event in _event_nodes(node):
+                for kind in SubscriptionKind:
+                    if _name(event) == f"{kind}EventDefinition" and (name := _referenced_name(event, f"{kind}Ref", names)):
+                        yield id, kind, name
+        elif _name(node) == "receiveTask" and node.get("instantiate") == "true":
+            yield id, SubscriptionKind.MESSAGE, _referenced_name(node, "messageRef", names) or id
 
 
 # ------------------------------------------------------------------------------------------------------------------ XML
@@ -204,6 +210,14 @@ def _properties(node: etree._Element) -> dict[str, str]:
 
 def _event_nodes(node: etree._Element) -> list[etree._Element]:
     return [child for child in node if _name(child).endswith("EventDefinition")]
+
+
+def _is_in_transaction(node: etree._Element) -> bool:
+    """Whether it is drawn in a transaction, or in a sub-process inside one."""
+    at = node.getparent()
+    while at is not None and _name(at) in ("subProcess", "adHocSubProcess"):
+        at = at.getparent()
+    return at is not None and _name(at) == "transaction"
 
 
 def _referenced_name(node: etree._Element, attribute: str, names: Mapping[str, etree._Element]) -> str | None:
@@ -361,7 +375,7 @@ class _File:
         spec.properties = dict(declared(node, self.items))
         nodes = [entry for entry in node if _name(entry) in _NODES]
         for entry in node:
-            if _name(entry) and _name(entry) not in _NODES | _QUIET and not _name(entry).endswith("EventDefinition"):
+            if _name(entry) and _name(entry) not in _NODES | elements.BESIDE_NODES and not _name(entry).endswith("EventDefinition"):
                 raise self.refuse(entry, f"不支持元素 {_name(entry)}", f"the element {_name(entry)} is not supported")
         seen: set[str] = set()
         for entry in nodes:
@@ -478,13 +492,10 @@ class _File:
         common: dict[str, Any] = {"kind": kind, "label": node.get("name")}
         if is_loop and kind not in _ACTIVITIES:
             raise self.refuse(node, "只有活动可以循环", "only activities can loop")
+        for entry in (node, *node):
+            for row in elements.refused(entry, _name(entry)):
+                raise self.refuse(entry, row.does_zh, row.does_en)
         made = self.made(spec, node, kind, path, {**common, "name": f"{id} [instance]"} if is_loop else common)
-        for attribute, name in (("startQuantity", "start_quantity"), ("completionQuantity", "completion_quantity")):
-            value = node.get(attribute)
-            if value is not None:
-                if not value.isdecimal() or int(value) < 1:
-                    raise self.refuse(node, f"{attribute} 至少为 1", f"{attribute} is at least 1")
-                setattr(made, name, int(value))
         if isinstance(made, specs.Activity):
             made.mapping = self.mapping(node)
             made.data = self.data(node, "" if many is None else _text(many, "loopDataInputRef") or "",
@@ -495,8 +506,9 @@ class _File:
             if (isinstance(made, specs.Catching) and kinds and not kinds & {"message", "signal", "error", "escalation"}
                     and any(move.formula is None for move in made.data.outputs)):
                 raise self.refuse(node, "此触发不带数据，没有可移出的内容", "this trigger brings no data to move")
+        whole = made
         if many is not None:
-            specs.MultiInstance(spec, id, made.name, self.multi_instance(node, many), **common)
+            whole = specs.MultiInstance(spec, id, made.name, self.multi_instance(node, many), **common)
         elif loop is not None:
             maximum = loop.get("loopMaximum")
             condition = self.optional(_text(loop, "loopCondition"), loop)
@@ -504,7 +516,13 @@ class _File:
                 raise self.refuse(loop, "循环需要条件或最大次数", "a loop needs a condition or a maximum")
             if maximum is not None and not maximum.isdecimal():
                 raise self.refuse(loop, "loopMaximum 不是数字", "loopMaximum is not a number")
-            specs.StandardLoop(spec, id, made.name, condition, maximum, loop.get("testBefore") == "true", **common)
+            whole = specs.StandardLoop(spec, id, made.name, condition, maximum, loop.get("testBefore") == "true", **common)
+        for attribute, name in (("startQuantity", "start_quantity"), ("completionQuantity", "completion_quantity")):
+            value = node.get(attribute)
+            if value is not None:
+                if not value.isdecimal() or int(value) < 1:
+                    raise self.refuse(node, f"{attribute} 至少为 1", f"{attribute} is at least 1")
+                setattr(whole, name, int(value))
 
     def made(
         self, spec: specs.ProcessSpec, node: etree._Element, kind: str, path: str, common: dict[str, Any]
@@ -844,18 +862,11 @@ class _File:
         parent = node.getparent()
         if node.find(BPMN + "eventDefinitionRef") is not None:
             raise self.refuse(node, "引用的事件定义不存在", "the event definition it refers to does not exist")
-        allowed = {
-            "startEvent": {"message", "signal", "condition", "error", "escalation", "compensation"},
-            "intermediateCatchEvent": {"message", "signal", "condition"},
-            "boundaryEvent": {"message", "signal", "condition", "error", "escalation", "cancel", "compensation"},
-            "intermediateThrowEvent": {"message", "signal", "escalation", "compensation"},
-            "endEvent": {"message", "signal", "error", "escalation", "cancel", "terminate", "compensation"},
-        }[kind]
-        for definition in definitions:
-            is_timer = isinstance(definition, ev.Timer) and kind in ("startEvent", "intermediateCatchEvent", "boundaryEvent")
-            if definition.kind not in allowed and not is_timer:
-                raise self.refuse(
-                    node, f"{kind} 不能带 {definition.kind} 触发", f"a {kind} cannot have the trigger {definition.kind}")
+        allowed = elements.events_at(*elements.positions_of(kind))
+        for entry in _event_nodes(node):
+            what = _name(entry).removesuffix("EventDefinition")
+            if what not in allowed:
+                raise self.refuse(node, f"{kind} 不能带 {what} 触发", f"a {kind} cannot have the trigger {what}")
         if kind == "startEvent":
             if kinds & {"error", "escalation", "compensation"} and (parent is None or parent.get("triggeredByEvent") != "true"):
                 raise self.refuse(
@@ -874,7 +885,7 @@ class _File:
             return specs.BoundaryEvent(spec, id, interrupting, definitions=definitions, parallel=parallel, **common)
         if kind == "intermediateThrowEvent":
             return specs.IntermediateThrowEvent(spec, id, definitions, **common)
-        if "cancel" in kinds and (parent is None or _name(parent) != "transaction"):
+        if "cancel" in kinds and not _is_in_transaction(node):
             raise self.refuse(node, "取消结束事件只能在事务中", "a cancel end event belongs into a transaction")
         if "error" in kinds and any(definition.code is None for definition in definitions if definition.kind == "error"):
             raise self.refuse(node, "错误结束事件没有错误代码", "an error end event needs an error code")

@@ -28,6 +28,7 @@ from engine.model import (
     CorrelateMessage,
     FireTimers,
     InstanceStatus,
+    OpenElement,
     ResumeInstance,
     RetryElement,
     SetVariables,
@@ -331,20 +332,6 @@ def form_of_start(definition: Definition, start_event: str, message: str) -> str
     """Return the id of the form by which a message that starts an instance is checked (property `form`), or None."""
     spec = definition.root.task_specs[start_event]
     return next((d.form for d in spec.definitions if isinstance(d, Message) and d.wanted == message), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenElement:
-    """A live token, for cross-checks and tests. `state`: ``waiting``, ``ready``, ``started``, ``parked`` or ``stuck``."""
-
-    token: TokenId
-    process: str
-    element: str
-    kind: str
-    state: str
-    scope: TokenId | None
-    host: TokenId | None
-    is_subscription: bool
 
 
 def open_elements(definition: Definition, state: bytes) -> tuple[OpenElement, ...]:

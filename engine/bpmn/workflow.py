@@ -14,11 +14,10 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from engine import events as log
-from engine.bpmn import timers
+from engine.bpmn import compensation, timers
 from engine.bpmn.data import Scope
 from engine.bpmn.spiff import (
     COMPLETED,
@@ -162,6 +161,8 @@ class ScopeMixin:
     Attributes:
         scope: its variables.
         kept: ``{token: completed activity}`` that a compensation may still undo.
+        wrote: variables outside this scope that it has written; only where a compensation event sub-process needs them.
+        past: ``{name: value}`` of these when the scope completed.
         gateways: ``{complex gateway: flows it was reached over since it fired}``.
         suspenders: ``{token of a running event sub-process that suspends the rest: since}``.
     """
@@ -180,6 +181,8 @@ class ScopeMixin:
         self.scope = scope
         self.business_key = business_key
         self.kept: dict[int, Token] = {}
+        self.wrote: set[str] = set()
+        self.past: dict[str, Value] = {}
         self.gateways: dict[str, list[str]] = {}
         self.suspenders: dict[int, str] = {}
         self.start_event: str | None = None
@@ -291,14 +294,14 @@ class ScopeMixin:
                 handler = top.find(undo)
                 if handler is not None:
                     handler.workflow.kill(handler, by=by)
+                    compensation.forget(handler)
         inner = top.subprocesses.get(token.id)
         if inner is not None and not inner.completed:
             inner.kill_tokens(by=by)
             inner.completed, inner.success = True, False
         token.task_spec.cancelled(token, by)
         token.cancel()
-        if inner is not None:
-            top.discard(inner)
+        compensation.killed(token)
 
 
 class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
@@ -383,6 +386,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     def emit(self, event: log.Event) -> None:
         self.events.append(event)
 
+    new_token = Token  #: for modules that this one imports
+
     def tick(self) -> int:
         self.sequence += 1
         return self.sequence
@@ -423,6 +428,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             target = start if here else start.holder(name)
             targets.setdefault(id(target), (target, {}))[1][name] = value
         for target, group in targets.values():
+            if not here:
+                start.forget_past(group, target)
             news = target.put(group)
             if not news:
                 continue
@@ -433,9 +440,20 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 scope=TokenId(target.id) if target.id else None, names=tuple(news), cause=cause, values=news))
             if token is not None and target.id != token.id:  # its own inputs are nobody else's
                 self._note_writes(token, target, news)
+                if self.definition.compensates:
+                    self._note_for_compensation(token.workflow, target, news)
+
+    def _note_for_compensation(self, scope: AnyWorkflow, target: Scope, values: Values) -> None:
+        """Remember what a scope with a compensation event sub-process writes outside itself: its handler sees it as it left it."""
+        while scope is not self and not scope.completed and target.id != scope.parent_task_id:
+            if scope.spec.undoes_itself:
+                scope.wrote.update(values)
+            scope = scope.host.workflow
 
     def _note_writes(self, token: Token, target: Scope, values: Values) -> None:
         """Remember what each branch wrote since its fork, in every branch around the token up to where the variable lives."""
+        if target.id == token.id:
+            return  # its own inputs: no other branch sees them
         digests: dict[str, str] | None = None
         at: Token | None = token
         while at is not None:
@@ -786,21 +804,20 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         return True
 
     def _catcher(self, thrower: Token, kind: str, code: str, own_boundary: bool) -> tuple[Token, int] | None:
-        at: Token | None = thrower
         scope: AnyWorkflow = thrower.workflow
-        if not own_boundary:
-            owner = scope.owner(thrower)
-            at = owner if owner is not None and owner.workflow is scope and owner.task_spec.is_host else None
+        at = thrower if own_boundary else scope.owner(thrower)
+        own: Node | None = None
         while True:
             while at is not None:
                 found = self._waiting_for(at.workflow.subscriptions(at), kind, code)
                 if found is not None:
                     return found
                 scope = at.workflow
-                owner = scope.owner(at)
-                at = owner if owner is not None and owner.workflow is scope else None
+                own = at.task_spec
+                at = scope.owner(at)  # of an instance its loop; of a handler who undoes: an error goes out where that stands
             found = self._waiting_for(
-                [t for t in scope.tasks.values() if t.task_spec.is_event_subprocess and t._state == WAITING], kind, code)
+                [t for t in scope.tasks.values()
+                 if t.task_spec.is_event_subprocess and t._state == WAITING and t.task_spec is not own], kind, code)
             if found is not None or scope is self:
                 return found
             at = scope.host
@@ -819,6 +836,13 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                     if wait[kind] is None and general is None:
                         general = token, n
         return general
+
+    def leave_by_cancel(self, transaction: Token) -> bool:
+        """A transaction that was cancelled is undone: its cancel boundary event happens. False when it has none."""
+        found = self._waiting_for(transaction.workflow.subscriptions(transaction), "cancel", None)
+        if found is not None:
+            found[0].task_spec.happened(*found, {})
+        return found is not None
 
     def look_again(self) -> None:
         """Variables changed: conditions may have become true, timers and dates that read them may have moved."""
@@ -930,85 +954,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                         self.emit(log.TimerMoved(
                             process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
                             was=was, due_at=was + stood))
-
-    # -------------------------------------------------------------------------------------------------------- compensation
-    def compensable(self, scope: AnyWorkflow, activity: str | None = None) -> list[list[tuple[AnyWorkflow, Token | None, str]]]:
-        """What to compensate in a scope, last completed first: lists of (scope, activity, handler) that may run side by side."""
-        groups: list[list[tuple[AnyWorkflow, Token | None, str]]] = []
-        for token in sorted(scope.kept.values(), key=lambda t: -t.internal_data["done"]):
-            if "owner" in token.internal_data:
-                continue  # instances: with their host
-            spec = token.task_spec
-            group = [token]
-            if spec.is_host:
-                group += sorted((t for t in scope.kept.values() if t.internal_data.get("owner") == token.id), key=lambda t: t.id)
-            inside = activity not in (None, spec.name)
-            if spec.handler is not None and not inside:
-                units = [t for t in reversed(group) if t is not token] or [token]
-                made: list[tuple[AnyWorkflow, Token | None, str]] = [(scope, unit, spec.handler) for unit in units]
-                groups += [[unit] for unit in made] if spec.sequential else [made]
-                continue
-            per_instance: list[list[list[tuple[AnyWorkflow, Token | None, str]]]] = []
-            for unit in reversed(group):
-                inner = self.subprocesses.get(unit.id)
-                if inner is None or unit.task_spec.is_event_subprocess:
-                    continue
-                own = [s for s in inner.spec.event_subprocesses if s.on_compensation]
-                if own and not inside:
-                    per_instance.append([[(inner, None, own[0].name)]])
-                else:
-                    per_instance.append(self.compensable(inner, activity if inside else None))
-            if spec.sequential:
-                groups += chain.from_iterable(per_instance)
-            else:  # instances ran side by side: so does their compensation
-                groups += [list(chain(*turn)) for turn in zip_longest(*per_instance, fillvalue=[])]
-        return [group for group in groups if group]
-
-    def compensate(self, thrower: Token, activity: str | None, wait: bool, cancel: bool = False) -> None:
-        """Undo what the scope of the thrower (or the activity named) completed; the thrower goes on when all is undone."""
-        scope = thrower.workflow
-        while scope is not self and scope.host.task_spec.is_event_subprocess:
-            scope = scope.host.workflow  # from a handler: the scope it compensates
-        groups = self.compensable(scope, activity)
-        while not groups and activity and scope is not self:
-            scope = scope.host.workflow
-            groups = self.compensable(scope, activity)
-        data = thrower.internal_data
-        data["compensation"] = [
-            [[inner.parent_task_id or 0, unit and unit.id, handler] for inner, unit, handler in group] for group in groups
-        ]
-        data["running"] = []
-        if cancel:
-            data["cancel"] = True
-        if not wait:
-            thrower.complete()
-        self.continue_compensation(thrower)
-
-    def continue_compensation(self, thrower: Token, child: Token | None = None) -> None:
-        data = thrower.internal_data
-        if child is not None:
-            data["running"].remove(child.id)
-        while not data["running"] and data["compensation"]:
-            for place, unit, handler in data["compensation"].pop(0):
-                scope = self.subprocesses[place] if place else self
-                undone = scope.kept.pop(unit, None) if unit is not None else None
-                if undone is not None and undone.id in self.subprocesses:
-                    self.discard(self.subprocesses[undone.id])  # undone as a whole
-                token = Token(scope, scope.spec.task_specs[handler])
-                token.triggered = True
-                if undone is not None and undone.data.id == undone.id and undone.data.keeps_new:  # it sees what that instance saw
-                    token.data = Scope(token.id, scope.scope, keeps_new=True, values=dict(undone.data.values))
-                token.internal_data.update(owner=thrower.id, undoes=unit or place)
-                data["running"].append(token.id)
-                token.task_spec.undo(token)
-        if data["running"] or data["compensation"] or thrower._state != STARTED:
-            return
-        thrower.complete()
-        if data.get("cancel"):
-            host = thrower.workflow.host
-            found = self._waiting_for(host.workflow.subscriptions(host), "cancel", None)
-            if found is not None:
-                found[0].task_spec.happened(*found, {})
 
     # ---------------------------------------------------------------------------------------------------- library callbacks
     def _task_completed_notify(self, task: Token) -> None:

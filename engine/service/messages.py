@@ -204,8 +204,11 @@ class Messages:
             )
         return True
 
-    def broadcast(self, actor: Actor, name: str, payload: Values | None = None) -> int:
+    def broadcast(self, actor: Actor, name: str, payload: Values | None = None, *, instance_id: InstanceId | None = None) -> int:
         """Send a signal to every instance that waits for it, and start every process that begins with it.
+
+        Args:
+            instance_id: let nobody but this instance hear it.
 
         Returns:
             How many instances got it or were started.
@@ -214,13 +217,15 @@ class Messages:
             AccessDenied: only process owners and the engine broadcast.
         """
         access.require(actor, "mend incidents")
-        return self.signal(actor, name, dict(payload or {}), key=str(self._database.new_id()))
+        return self.signal(actor, name, dict(payload or {}), key=str(self._database.new_id()), only=instance_id)
 
-    def signal(self, actor: Actor, name: str, payload: dict[str, Any], *, key: str, but: int | None = None) -> int:
+    def signal(
+        self, actor: Actor, name: str, payload: dict[str, Any], *, key: str, but: int | None = None, only: InstanceId | None = None
+    ) -> int:
         """Deliver a signal; `key` keeps each receiver from getting it twice when this is repeated. `but`: who threw it."""
         with self._database.reading() as session:
-            receivers = {i for i, _ in messages.receivers(session, SubscriptionKind.SIGNAL, name)} - {but}
-            starts = definitions.started_by(session, SubscriptionKind.SIGNAL.value, name)
+            receivers = {i for i, _ in messages.receivers(session, SubscriptionKind.SIGNAL, name, instance_id=only)} - {but}
+            starts = [] if only is not None else definitions.started_by(session, SubscriptionKind.SIGNAL.value, name)
         reached = 0
         for instance_id in sorted(i for i in receivers if i is not None):
             reached += self._runtime.command(actor, instance_id, lambda turn: self._signalled(turn, name, payload, key))
@@ -243,6 +248,16 @@ class Messages:
             turn.refused = None
             return 0
         return 1
+
+    def awaited(self, actor: Actor, instance_id: InstanceId) -> tuple[Subscription, ...]:
+        """Return every message and signal that the instance waits for, whoever may send it.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self._instances.get(actor, instance_id)
+        with self._database.reading() as session:
+            return tuple(messages.of_instance(session, instance_id))
 
     # -- by a person, from the page of an instance
     def expected(self, actor: Actor, instance_id: InstanceId) -> tuple[Subscription, ...]:

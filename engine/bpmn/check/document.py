@@ -9,25 +9,22 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
+from engine.bpmn import elements
+from engine.bpmn.elements import Group
 from engine.bpmn.xml import BPMN, CAMUNDA, MODEL, source_line
 from engine.model import Severity
 
 if TYPE_CHECKING:
     from engine.bpmn.check.names import World
 
-TASKS = frozenset({
-    "task", "userTask", "serviceTask", "scriptTask", "sendTask", "receiveTask", "manualTask", "businessRuleTask",
-})
-SUB_PROCESSES = frozenset({"subProcess", "adHocSubProcess", "transaction"})
-ACTIVITIES = TASKS | SUB_PROCESSES | {"callActivity"}
-GATEWAYS = frozenset({"exclusiveGateway", "parallelGateway", "inclusiveGateway", "complexGateway", "eventBasedGateway"})
-EVENTS = frozenset({
-    "startEvent", "intermediateCatchEvent", "boundaryEvent",
-    "endEvent", "intermediateThrowEvent", "implicitThrowEvent", "event",
-})
-CHOREOGRAPHY = frozenset({"choreographyTask", "subChoreography", "callChoreography"})
+TASKS = elements.tags(Group.TASK)
+SUB_PROCESSES = elements.tags(Group.SUB_PROCESS)
+ACTIVITIES = elements.ACTIVITIES
+GATEWAYS = elements.tags(Group.GATEWAY)
+EVENTS = elements.EVENTS | {"implicitThrowEvent", "event"}
+CHOREOGRAPHY = elements.tags(Group.CHOREOGRAPHY_NODE)
 NODES = ACTIVITIES | GATEWAYS | EVENTS | CHOREOGRAPHY
-GLOBAL_TASKS = frozenset({"globalTask", "globalUserTask", "globalScriptTask", "globalManualTask", "globalBusinessRuleTask"})
+GLOBAL_TASKS = elements.tags(Group.GLOBAL_TASK)
 ITEMS = frozenset({
     "dataObject", "dataObjectReference", "dataStoreReference", "dataInput", "dataOutput", "property", "inputDataItem",
     "outputDataItem", "dataStore",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine import events as log
-from engine.bpmn import timers
+from engine.bpmn import compensation, timers
 from engine.bpmn.data import Scope, without_loop_names
 from engine.bpmn.event_definitions import (
     Cancel,
@@ -17,8 +17,8 @@ from engine.bpmn.event_definitions import (
     Terminate,
     Timer,
 )
-from engine.bpmn.specs.node import Activity, Node
-from engine.bpmn.specs.subprocesses import SubProcess
+from engine.bpmn.specs.node import Activity, Flow, Node
+from engine.bpmn.specs.subprocesses import SubProcess, Transaction
 from engine.bpmn.specs.values import Text, outer_scope, place, text_of
 from engine.bpmn.spiff import FUTURE, STARTED, WAITING
 from engine.bpmn.workflow import (
@@ -311,7 +311,9 @@ class Throwing(Activity):
 
     def __init__(self, wf_spec: ProcessSpec, element: str, definitions: tuple[Any, ...], **kwargs: Any) -> None:
         super().__init__(wf_spec, element, **kwargs)
-        self.definitions = definitions
+        # what is undone comes first, for it may have to wait; what ends the scope, and this with it, comes last
+        ranks = {"compensation": 0, "error": 2, "cancel": 2, "terminate": 2}
+        self.definitions = tuple(sorted(definitions, key=lambda definition: ranks.get(definition.kind, 1)))
 
     @property
     def event_definition(self) -> Any:
@@ -321,14 +323,40 @@ class Throwing(Activity):
         return None if self.definitions else True
 
     def started(self, token: Token) -> None:
-        for definition in self.definitions:
-            if isinstance(definition, Compensation):
-                token.workflow.top_workflow.compensate(token, definition.activity, definition.wait)
+        self._throw_from(token, 0)
+
+    def _throw_from(self, token: Token, first: int) -> None:
+        for n, definition in enumerate(self.definitions[first:], first):
+            if token._state != STARTED:
                 return
-            if token._state == STARTED:
+            if not isinstance(definition, Compensation):
                 self.throw(token, definition)
-        if token._state == STARTED and "compensation" not in token.internal_data and not token.is_parked:
+            elif definition.wait:
+                token.internal_data["next"] = n + 1
+                compensation.compensate(token, definition.activity)
+                return
+        if token._state == STARTED and not token.is_parked:
             token.complete()
+            for definition in self.definitions:
+                if isinstance(definition, Compensation) and not definition.wait:
+                    compensation.compensate_beside(token, definition.activity)
+
+    def in_background(self, token: Token) -> Token:
+        """A token that stands here while the compensation that this one began, and does not wait for, goes on."""
+        other = Token(token.workflow, self)
+        other.internal_data["background"] = True
+        self.announce(other)
+        other._state = STARTED
+        return other
+
+    def choose(self, token: Token) -> list[Flow]:
+        return [] if "background" in token.internal_data else super().choose(token)
+
+    def undone(self, token: Token) -> None:
+        if "background" in token.internal_data:
+            token.complete()
+        else:
+            self._throw_from(token, token.internal_data.pop("next"))
 
     def throw(self, token: Token, definition: Definition) -> None:
         workflow = token.workflow
@@ -340,9 +368,6 @@ class Throwing(Activity):
         else:
             visible = token.data.visible()
             throw_event(token, definition, {name: visible.get(name) for name in self.data.carried})
-
-    def child_completed(self, token: Token, child: Token) -> None:
-        token.workflow.top_workflow.continue_compensation(token, child)
 
 
 class IntermediateThrowEvent(Throwing):
@@ -371,9 +396,11 @@ class EndEvent(Throwing):
         return super()._run_hook(my_task)
 
     def throw(self, token: Token, definition: Definition) -> None:
-        if isinstance(definition, Cancel):  # transaction: stop, compensate, then leave by the cancel event
-            token.workflow.kill_tokens(keep=token, by=self.bpmn_id)
-            token.workflow.top_workflow.compensate(token, None, wait=True, cancel=True)
+        if isinstance(definition, Cancel):
+            scope = token.workflow
+            while not isinstance(scope.host.task_spec, Transaction):
+                scope = scope.host.workflow
+            compensation.cancel(scope.host, token)
         else:
             super().throw(token, definition)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine import events as log
+from engine.bpmn import compensation
 from engine.bpmn.data import Scope
 from engine.bpmn.specs.associations import Data, moved
 from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, place, text_of
@@ -109,7 +110,9 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         workflow.leave(token)
         if "owner" in token.internal_data:
             owner = workflow.owner(token)
-            if owner is not None:
+            if owner is not None and "undoes" in token.internal_data:
+                compensation.go_on(owner, token)
+            elif owner is not None:
                 owner.task_spec.child_completed(owner, token)
 
     def _on_error_hook(self, my_task: Token) -> None:
@@ -134,8 +137,8 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         """True when the node may start with this token, else the token waits here."""
         if self.start_quantity == 1:
             return True
-        waiting = [t for t in token.workflow.tokens_at(self, token) if t.internal_data.get("turn") != "waits"]
-        return self.consume(token, waiting[: self.start_quantity - 1], len(waiting) + 1 >= self.start_quantity)
+        others = self.together(token)
+        return self.consume(token, others, len(others) + 1 >= self.start_quantity)
 
     def consume(self, token: Token, others: Iterable[Token], enough: bool = True) -> bool:
         top = token.workflow.top_workflow
@@ -159,12 +162,16 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
 
     def lacks(self, token: Token) -> tuple[str, str]:
         """What a join waits for, in Chinese and English."""
-        count = len(token.workflow.tokens_at(self))
+        count = len(self._at_start(token)) + 1
         return f"需要 {self.start_quantity} 个令牌，只到达 {count} 个", f"it needs {self.start_quantity} tokens and has {count}"
 
     def together(self, token: Token) -> list[Token]:
         """The other tokens at the join that go on with this one when a person says so."""
-        return token.workflow.tokens_at(self, token)[: self.start_quantity - 1]
+        return self._at_start(token)[: self.start_quantity - 1]
+
+    def _at_start(self, token: Token) -> list[Token]:
+        """The other tokens that are here and have not begun: they wait for enough of them, not for an event or their turn."""
+        return [t for t in token.workflow.tokens_at(self, token) if t.is_at_join and t.internal_data.get("turn") != "waits"]
 
     def go_on(self, token: Token) -> None:
         """A person lets a join that can never fire go on with what has arrived."""
@@ -224,6 +231,22 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
 
     def child_completed(self, token: Token, child: Token) -> None:
         raise NotImplementedError
+
+    def undone(self, token: Token) -> None:
+        """All that the token had to undo is undone. A throw event goes on; a cancelled transaction leaves by its cancel boundary."""
+        top = token.workflow.top_workflow
+        if top.leave_by_cancel(token):
+            return
+        inner = top.subprocesses.get(token.id)
+        if inner is not None:
+            inner.kill_tokens()
+            inner.completed = True
+            top.discard(inner)
+        top.park(token, LEAVING, ElementFailed(
+            token, LEAVING, "no_flow",
+            f"事务“{self.label}”已取消并已补偿，但没有取消边界事件。请补画该事件；重试则从事务的正常出口继续。"
+            f" (The transaction “{self.label}” was cancelled and undone, but has no cancel boundary event. Draw one; a retry goes on by"
+            " its normal way out.)"))
 
     def keeps(self, token: Token, scope: AnyWorkflow) -> bool:
         return False
@@ -386,14 +409,12 @@ class Activity(Node):
             token.workflow.drop_subscriptions(token)
         self.announce_end(token)
         if self.is_kept(token):
-            workflow = token.workflow
-            workflow.kept[token.id] = token
-            token.internal_data["done"] = workflow.top_workflow.tick()
+            compensation.keep(token)
 
     def is_kept(self, token: Token) -> bool:
         """A compensation may have to find it."""
         top = token.workflow.top_workflow
-        if not top.definition.compensates or self.is_event_subprocess or "undoes" in token.internal_data:
+        if not top.definition.compensates or "undoes" in token.internal_data:
             return False
         if self.handler is not None:
             return True

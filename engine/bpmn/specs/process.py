@@ -41,6 +41,11 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         return {name: [] if is_collection else None for name, is_collection in self.properties.items()}
 
     @cached_property
+    def undoes_itself(self) -> bool:
+        """Whether it has a compensation event sub-process."""
+        return any(spec.on_compensation for spec in self.event_subprocesses)
+
+    @cached_property
     def has_joins(self) -> bool:
         """Whether a token may have to wait for others."""
         return any(
