@@ -105,10 +105,11 @@ GROUPS = (
 )
 
 _PROCESS = (Place(kind="process"),)
-_USER = (Place(kind="userTask"),)
-_JOB = (Place(kind="serviceTask"), Place(kind="sendTask"), Place(kind="businessRuleTask"))
-_SCRIPT = (Place(kind="scriptTask"),)
-_RULE = (Place(kind="businessRuleTask"),)
+_USER = (Place(kind="userTask"), Place(kind="globalUserTask"))
+_JOB = (
+    Place(kind="serviceTask"), Place(kind="sendTask"), Place(kind="businessRuleTask"), Place(kind="globalBusinessRuleTask"))
+_SCRIPT = (Place(kind="scriptTask"), Place(kind="globalScriptTask"))
+_RULE = (Place(kind="businessRuleTask"), Place(kind="globalBusinessRuleTask"))
 _CALL = (Place(kind="callActivity"),)
 _LOOP = (Place(kind="multiInstanceLoopCharacteristics"),)
 _AD_HOC = (Place(kind="adHocSubProcess"),)

@@ -63,7 +63,7 @@ def written(document: Document) -> Iterator[Written]:
         if flow is not None and document.kind(flow) == "sequenceFlow" and document.is_default(flow):
             continue  # nobody looks at it; FLOW-DEFAULT-COND says so
         yield from _child(document, element, Reading.FEEL)
-    for task in document.each("scriptTask"):
+    for task in document.each("scriptTask", "globalScriptTask"):
         script = document.child(task, "script")
         if script is not None and (task.get("scriptFormat") or "feel").strip().lower() == "feel":
             yield from _child(document, script, Reading.FEEL)
@@ -87,7 +87,8 @@ def _child(document: Document, element: Element, reading: Reading) -> Iterator[W
         yield Written(element, raw.strip(), reading, raw[: len(raw) - len(raw.lstrip())].count("\n"))
 
 
-_WORD_ATTRIBUTES = {"userTask": ("assignee", "candidateGroups", "candidateUsers", "formKey"), "startEvent": ("formKey",)}
+_USER = ("assignee", "candidateGroups", "candidateUsers", "formKey")
+_WORD_ATTRIBUTES = {"userTask": _USER, "globalUserTask": _USER, "startEvent": ("formKey",)}
 
 
 def _of_attributes(document: Document, node: Element) -> Iterator[Written]:
@@ -98,7 +99,7 @@ def _of_attributes(document: Document, node: Element) -> Iterator[Written]:
     for name in names:
         if document.camunda(node, name):
             yield Written(node, document.camunda(node, name), Reading.WORD)
-    if kind == "userTask":
+    if kind in ("userTask", "globalUserTask"):
         for name in ("dueDate", "followUpDate"):
             if document.camunda(node, name):
                 yield Written(node, document.camunda(node, name), Reading.DATE)
