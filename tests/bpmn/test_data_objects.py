@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from engine import events as log
+from engine.bpmn.check import CheckContext, check
 from tests.bpmn.build import (
     boundary,
     call,
@@ -282,6 +283,28 @@ def test_a_start_event_moves_what_started_the_process() -> None:
     p.start("p", {"offer": 3}, start_event="s")
 
     p.check("z", got=3)
+
+
+def test_start_events_that_wait_in_a_running_process_take_the_payload() -> None:
+    taken = '<dataOutput id="d" name="offer"/>' + goes_out("d", "o")
+    p = play(process(
+        start("s1", taken + event("message", "mA")), start("s2", event("message", "mB")), obj("o", "got"), user("y"), user("z"), "s1>y",
+        "s2>z"))
+    p.message("mA", offer=3, more=4).check("y", got=3, more=4, offer=None)
+
+    play(process(start("s1", event("message", "mA")), start("s2", event("message", "mB")), user("y"), user("z"), "s1>y", "s2>z")).message(
+        "mB", more=4).check("z", more=4)
+
+
+def test_what_runs_passes_the_checker() -> None:
+    carried = '<dataInput id="di" name="offer"/>' + goes_in("o1", "di") + "<inputSet><dataInputRefs>di</dataInputRefs></inputSet>"
+    taken = '<dataOutput id="do" name="answer"/>' + goes_out("do", "o2") + "<outputSet><dataOutputRefs>do</dataOutputRefs></outputSet>"
+    xml = diagram(process(
+        start(), obj("o1", "amount"), obj("o2", "total"),
+        script("a", "{double: n * 2}", io("n", "double") + goes_in("o1", "in_n") + goes_out("out_double", "o2", "double + total")),
+        throw("t", carried + event("signal", "sA")), catch("c", taken + event("message", "mA")), end(), "s>a", "a>t", "t>c", "c>e"))
+
+    assert check({"a.bpmn": xml}, CheckContext(form_names={}, decision_names={}, job_outputs={})) == ()
 
 
 def test_a_signal_of_a_multi_instance_activity_carries_its_counters() -> None:

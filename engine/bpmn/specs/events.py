@@ -160,7 +160,8 @@ class Catching(Activity):
 class StartEvent(Catching):
     def items(self, token: Token, values: Values) -> Values:
         """What starts a process or an event sub-process has become variables already."""
-        return {name: value for name, value in token.data.visible().items() if name in self.data.consumed}
+        came = {name: value for name, value in token.data.visible().items() if name in self.data.consumed}
+        return {**came, **super().items(token, values)}
 
 
 class IntermediateCatchEvent(Catching):
