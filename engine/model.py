@@ -76,6 +76,8 @@ class ProcessInfo:
     decisions: frozenset[str]
     job_types: frozenset[str]
     groups: frozenset[str]
+    #: ``{message: {BPMN correlation key: FEEL over the payload for each of its properties}}``
+    correlations: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,7 +359,11 @@ class SubscriptionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A token waits for a message or signal. `correlation_key`: property `correlationKey` (FEEL), else the business key."""
+    """A token waits for a message or signal.
+
+    `correlation_key`: property `correlationKey` (FEEL), else a BPMN correlation key as text (`engine.bpmn.collaboration`; one
+    subscription for each), else the business key.
+    """
 
     token: TokenId
     kind: SubscriptionKind
@@ -371,12 +377,19 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrownEvent:
-    """A message or signal that nobody inside the instance caught (a signal: also what others may catch)."""
+    """A message or signal that nobody inside the instance caught (a signal: also what others may catch).
+
+    `process`, `element`: the only process that may receive it, and where its message flow ends. `leaves`: it goes to a pool
+    without a process, and nobody here need wait for it.
+    """
 
     kind: SubscriptionKind
     name: str
     correlation_key: str
     payload: Values
+    process: str | None = None
+    element: str | None = None
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -305,7 +305,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="correlationKey", form=Form.PROPERTY, places=(*_CATCH, *_THROW), value=ValueKind.FEEL, group="message",
         zh="关联键", en="Correlation key",
-        help_zh="FEEL;不填则用实例的业务编号。", help_en="FEEL; without it the business key of the instance.",
+        help_zh="FEEL;不填则用 BPMN 的关联键，没有关联键则用实例的业务编号。",
+        help_en="FEEL; without it BPMN's correlation keys, else the business key of the instance.",
     ),
     Field(
         name="candidateGroups", form=Form.PROPERTY, places=_CATCH, value=ValueKind.GROUPS, group="message",

@@ -16,6 +16,7 @@ from lxml import etree
 from engine import calendar
 from engine.bpmn import elements, specs, timers
 from engine.bpmn import event_definitions as ev
+from engine.bpmn.collaboration import CorrelationKey, MessageFlows, drawn_keys, key_name, name_by_flows
 from engine.bpmn.definition import Definition
 from engine.bpmn.items import Association, declared, item_names, target_path
 from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
@@ -92,11 +93,11 @@ def describe(xml: bytes) -> tuple[ProcessInfo, ...]:
         InvalidDiagram: the file cannot be read.
     """
     tree = _normalised(read_diagram(xml, len(xml)))
-    names = _names(tree)
-    return tuple(_info(node, names) for node in tree if _name(node) == "process" and node.get("isExecutable") == "true")
+    names, flows = _names(tree), MessageFlows(tree)
+    return tuple(_info(node, names, flows) for node in tree if _name(node) == "process" and node.get("isExecutable") == "true")
 
 
-def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> ProcessInfo:
+def _info(process: etree._Element, names: Mapping[str, etree._Element], flows: MessageFlows) -> ProcessInfo:
     every = [node for node in process.iter() if isinstance(node.tag, str)]
     starts = [node for node in process if _name(node) == "startEvent"]
     none_starts = [node for node in starts if not _event_nodes(node)]
@@ -115,7 +116,13 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
     def words(values: frozenset[str]) -> frozenset[str]:
         return frozenset(word.strip() for value in values for word in value.split(",") if word.strip())
 
+    correlations: dict[str, dict[str, list[str]]] = {}
+    for drawn in drawn_keys(flows.tree, process, flows):
+        for message, paths in drawn.paths.items():
+            texts = [_feel_or_none(path.text) for path in paths]
+            correlations.setdefault(message, {})[key_name(process.get("id", ""), drawn.id)] = texts
     return ProcessInfo(
+        correlations=correlations,
         key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
         starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
@@ -156,7 +163,7 @@ def _triggers(process: etree._Element, names: Mapping[str, etree._Element]) -> I
 def _normalised(tree: etree._Element) -> etree._Element:
     """Give ids to what has none, resolve prefixed references, and turn global tasks into processes of one task."""
     for n, node in enumerate(tree.iter()):
-        if _name(node) in _NODES | {"sequenceFlow"} and not node.get("id"):
+        if _name(node) in _NODES | {"sequenceFlow", "messageFlow"} and not node.get("id"):
             node.set("id", f"_{_name(node)}_{n}")
     ids = {node.get("id") for node in tree.iter() if isinstance(node.tag, str)}
     references = (
@@ -185,6 +192,7 @@ def _normalised(tree: etree._Element) -> etree._Element:
             process.extend(task.findall(BPMN + "ioSpecification"))
             process.append(task)
             tree.remove(node)
+    name_by_flows(tree)
     return tree
 
 
@@ -256,6 +264,14 @@ def translated(text: str) -> str:
     return " + ".join(made)
 
 
+def _feel_or_none(text: str | None) -> str:
+    """Return FEEL for a message path; what cannot be translated is refused where the process is read, here it gives no value."""
+    try:
+        return translated(text or "null")
+    except ValueError:
+        return "null"
+
+
 def _from_juel(text: str) -> str:
     text = text.strip()
     for pattern, feel in (
@@ -295,6 +311,7 @@ class _Reader:
         if found.get("isExecutable") != "true":
             raise DiagramCannotRun(key, key, source_line(found), "流程未标记为可执行", "the process is not marked executable")
         file = _File(self, tree, key)
+        file.keys = file.correlation_keys(found)
         file.scope(found, key)
         for called in file.calls:
             self.process(called)
@@ -326,9 +343,10 @@ class _File:
 
     def __init__(self, reader: _Reader, tree: etree._Element, key: str) -> None:
         self.reader, self.tree, self.key = reader, tree, key
-        self.names = _names(tree)
+        self.names, self.flows_between = _names(tree), MessageFlows(tree)
         self.items = item_names(tree)
         self.calls: list[str] = []
+        self.keys: tuple[CorrelationKey, ...] = ()
         self.variables = frozenset(
             name for node in tree.iter() if isinstance(node.tag, str)
             for name in (node.get(CAMUNDA + "resultVariable"), node.get(CAMUNDA + "elementVariable"), node.get("target"),
@@ -926,12 +944,47 @@ class _File:
     def message(self, node: etree._Element, owner: etree._Element) -> ev.Message:
         name = self.word(_referenced_name(node, "messageRef", self.names), owner)
         if name is None:
+            named = next((names for found, _, names in self.flows_between.unnamed() if found is owner), None)
+            if named:
+                raise self.refuse(
+                    owner, f"多条消息流带来不同的消息：{'、'.join(sorted(named))}",
+                    f"its message flows carry different messages: {', '.join(sorted(named))}")
             raise self.refuse(owner, "消息事件没有消息", "a message event without a message")
         properties = _properties(owner)
         groups = properties.get("candidateGroups", "")
-        return ev.Message(
+        made = ev.Message(
             name, self.optional(properties.get("correlationKey"), owner), self.optional(properties.get("payload"), owner),
             properties.get("form") or None, frozenset(word.strip() for word in groups.split(",") if word.strip()))
+        if isinstance(name, str):
+            made.to = self.flows_between.addresses(owner, name)
+            for flow in self.flows_between.out.get(owner, ()):
+                unheard = self.flows_between.unheard(flow)
+                if unheard is not None:
+                    raise self.refuse(
+                        flow, f"消息流另一端的流程中没有元素等待消息“{unheard[0]}”",
+                        f"in the process at the other end of the message flow nothing waits for the message {unheard[0]!r}")
+            made.correlate_by(self.keys)
+        return made
+
+    def correlation_keys(self, process: etree._Element) -> tuple[CorrelationKey, ...]:
+        """Return BPMN's correlation keys of the process, compiled."""
+        made = []
+        for key in drawn_keys(self.tree, process, self.flows_between):
+            if key.missing:
+                raise self.refuse(
+                    process, f"关联订阅没有绑定关联属性 {'、'.join(key.missing)}",
+                    f"the correlation subscription does not bind the correlation property {', '.join(key.missing)}")
+
+            def compiled(paths: Sequence[etree._Element]) -> tuple[Any, ...]:
+                for path in paths:
+                    if not (path.text or "").strip():
+                        raise self.refuse(path, "关联表达式为空", "the expression of a correlation property is empty")
+                return tuple(self.formula(path.text or "", path).compiled for path in paths)
+
+            made.append(CorrelationKey(
+                key_name(self.key, key.id), key.properties, {name: compiled(paths) for name, paths in key.paths.items()},
+                None if key.context is None else compiled(key.context)))
+        return tuple(made)
 
     def task_message(self, node: etree._Element) -> tuple[Any, ...]:
         if node.get("messageRef"):

@@ -58,6 +58,9 @@ def dump(workflow: Workflow) -> bytes:
             extra["suspenders"] = {str(token): since for token, since in scope.suspenders.items()}
         if scope.completed and scope is not workflow:
             extra["completed"] = True
+        if scope is workflow and workflow.conversations:
+            held = {0, *workflow.subprocesses, *(token.id for token in workflow.tokens())}
+            extra["conversations"] = {str(id): keys for id, keys in workflow.conversations.items() if id in held}
         return [
             scope.parent_task_id or 0, scope.spec.name, scope.business_key, line(scope.scope), scope.scope.keeps_new,
             scope.scope.parent is None, [row(token) for token in scope.tasks.values()], extra,
@@ -102,6 +105,8 @@ def load(
                 scope.past = dict(codec.load(lines[extra["past"] - 1]))
             scope.suspenders = {int(token): since for token, since in extra.get("suspenders", {}).items()}
             scope.completed = extra.get("completed", False)
+            if scope is workflow:
+                workflow.conversations = {int(id): keys for id, keys in extra.get("conversations", {}).items()}
             for saved in extra.get("kept", ()):
                 token = _token(scope, saved)
                 del scope.tasks[token.id]

@@ -18,7 +18,7 @@ from engine.bpmn.event_definitions import Message
 from engine.bpmn.specs import JobTask, UserTask
 from engine.bpmn.spiff import READY, STARTED
 from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
-from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
+from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongConversation, WrongState
 from engine.model import (
     BroadcastSignal,
     CancelInstance,
@@ -177,6 +177,10 @@ def _start(workflow: Workflow, command: StartInstance) -> None:
     workflow.emit(log.InstanceStarted(
         process=definition.key, definitions=dict(definition.versions), business_key=command.business_key, variables=variables))
     workflow.scope.put(variables)
+    if command.start_event is not None:  # the message that starts it is the first of its conversation
+        for message in getattr(spec.task_specs[command.start_event], "definitions", ()):
+            if isinstance(message, Message):
+                workflow.converse(workflow.scope, message, message.carries(command.variables, workflow))
     workflow.begin()
 
 
@@ -199,6 +203,10 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
             assert token is not None
             waits = token.internal_data["waits"]
             n = next(n for n, wait in enumerate(waits) if wait.get("message") == command.name and "seen" not in wait)
+            message = token.task_spec.definitions[n]
+            wrong = workflow.contradicts(token.data, message, message.carries(command.payload, workflow))
+            if wrong is not None:
+                raise WrongConversation(name=command.name, key=wrong)
             workflow.correlate(token, n, command.payload)
         case BroadcastSignal():
             workflow.send_signal(command.name, command.payload)
@@ -292,10 +300,11 @@ def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
         for wait, definition in zip(token.internal_data["waits"], spec.definitions, strict=True):
             if "seen" in wait:
                 continue
-            if wait.get("message") is not None and wait["key"] is not None:
-                subscriptions.append(Subscription(
-                    token=TokenId(token.id), kind=SubscriptionKind.MESSAGE, name=wait["message"], correlation_key=wait["key"],
-                    process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups))
+            if wait.get("message") is not None:
+                subscriptions += (Subscription(
+                    token=TokenId(token.id), kind=SubscriptionKind.MESSAGE, name=wait["message"], correlation_key=key,
+                    process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups)
+                    for key in definition.waits_for(token, wait, workflow))
             elif "signal" in wait:
                 subscriptions.append(Subscription(
                     token=TokenId(token.id), kind=SubscriptionKind.SIGNAL, name=wait["signal"], correlation_key="",

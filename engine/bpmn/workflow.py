@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as log
 from engine.bpmn import compensation, timers
+from engine.bpmn.collaboration import Address, shown_key
 from engine.bpmn.data import Scope
 from engine.bpmn.spiff import (
     COMPLETED,
@@ -36,6 +37,7 @@ from engine.model import InstanceStatus, NewJob, SubscriptionKind, ThrownEvent, 
 
 if TYPE_CHECKING:
     from engine.bpmn.definition import Definition
+    from engine.bpmn.event_definitions import Message
     from engine.bpmn.specs import Catching, Flow, Formula, Node, ProcessSpec
 
 #: Elements that one command may run; more is an endless loop of the diagram.
@@ -332,6 +334,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         at: the instant of the command; there is no other clock.
         parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
+        conversations: ``{scope: {BPMN correlation key: its text}}`` as the first message of each conversation gave them; the scope
+            is the one that a new variable goes to, so each instance of a multi-instance activity may have its own partner.
     """
 
     top_workflow: Any = None  # the library computes it each time
@@ -349,6 +353,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.last_end: str | None = None
         self.last_token = self.sequence = self.nesting = self.steps = 0
         self.changed: set[str] = set()
+        self.conversations: dict[int, dict[str, str]] = {}
         self.top_workflow = self
         super().__init__(definition.root, definition.specs, script_engine=NO_SCRIPTS, deserializing=True)
         self._open(Scope(0, None, keeps_new=True), "")
@@ -746,17 +751,40 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         tasks = self.event_manager.tasks
         return [tasks[n] for n in sorted(tasks)]
 
-    def send_message(self, token: Token, name: str, key: str | None, values: Values) -> bool:
-        """Give a message to the one token of this instance that waits for it; False when nobody does."""
+    def send_message(self, token: Token, message: Message, name: str, values: Values) -> None:
+        """Give a message to the one token of this instance that waits for it, else out of the house's door.
+
+        Each message flow that leaves the element has a message of its own; without one it is for whoever waits for it.
+        """
+        key = message.correlation_key(token, self)
+        if message.keys:
+            carried = message.carries(values, self)
+            if not carried:
+                keys = ", ".join(key.name.rpartition("/")[2] for key in message.keys)
+                raise timers.BadTime(f"the message {name} has no value for the correlation key {keys}")
+            wrong = self.contradicts(token.data, message, carried)
+            if wrong is not None:
+                raise timers.BadTime(f"the message {name} has another correlation key than its conversation: {wrong}")
+            self.converse(token.data, message, carried)
+        for address in message.to or (None,):
+            self._send(token, name, key, values, address)
+
+    def _send(self, token: Token, name: str, key: str | None, values: Values, to: Address | None) -> None:
         for receiver in self.waiting():
+            if to is not None and to.process is not None and receiver.task_spec.process != to.process:
+                continue
             for n, wait in enumerate(receiver.internal_data["waits"]):
-                if wait.get("message") == name and wait.get("key") == key and "seen" not in wait:
+                if wait.get("message") == name and "seen" not in wait and (
+                    receiver.task_spec.definitions[n].takes(receiver, wait, self, key, values)
+                ):
                     self._thrown_message(token, name, key, values, inside=True)
                     self.correlate(receiver, n, values)
-                    return True
+                    return
         self._thrown_message(token, name, key, values, inside=False)
-        self.thrown.append(ThrownEvent(kind=SubscriptionKind.MESSAGE, name=name, correlation_key=key or "", payload=values))
-        return False
+        self.thrown.append(ThrownEvent(
+            kind=SubscriptionKind.MESSAGE, name=name, correlation_key=key or "", payload=values,
+            process=None if to is None else to.process, element=None if to is None else to.element,
+            leaves=to is not None and to.process is None))
 
     def _thrown_message(self, token: Token, name: str, key: str | None, values: Values, inside: bool) -> None:
         self.emit(log.MessageThrown(
@@ -764,11 +792,40 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             correlation_key=key or "", inside=inside, values=values))
 
     def correlate(self, receiver: Token, n: int, values: Values) -> None:
-        wait = receiver.internal_data["waits"][n]
+        wait, message = receiver.internal_data["waits"][n], receiver.task_spec.definitions[n]
+        key = wait.get("key") or ""
+        if message.keys:
+            key = ", ".join(shown_key(text) for text in message.waits_for(receiver, wait, self))
+            self.converse(receiver.data, message, message.carries(values, self))
         self.emit(log.MessageCorrelated(
             process=receiver.workflow.spec.process, element=receiver.task_spec.event_id, token=TokenId(receiver.id),
-            name=wait["message"], correlation_key=wait.get("key") or "", values=values))
+            name=wait["message"], correlation_key=key, values=values))
         receiver.task_spec.happened(receiver, n, values)
+
+    def conversation(self, scope: Scope | None, key: str) -> str | None:
+        """Return the value, as text, that a BPMN correlation key has for what runs in a scope; None: no message gave it one yet."""
+        while scope is not None:
+            found = self.conversations.get(scope.id, {}).get(key)
+            if found is not None:
+                return found
+            scope = scope.parent
+        return None
+
+    def contradicts(self, scope: Scope, message: Message, carried: Mapping[str, str]) -> str | None:
+        """Return the correlation key of a message that has another value than in its conversation, as people read it, or None."""
+        for key in message.keys:
+            known = None if key.context is not None else self.conversation(scope, key.name)
+            if known is not None and carried.get(key.name, known) != known:
+                return f"{shown_key(carried[key.name])} / {shown_key(known)}"
+        return None
+
+    def converse(self, scope: Scope, message: Message, carried: Mapping[str, str]) -> None:
+        """The first message of a conversation gives its correlation keys their values."""
+        while not scope.keeps_new and scope.parent is not None:
+            scope = scope.parent
+        for key in message.keys:
+            if key.context is None and key.name in carried and self.conversation(scope, key.name) is None:
+                self.conversations.setdefault(scope.id, {})[key.name] = carried[key.name]
 
     def send_signal(self, name: str, values: Values) -> int:
         """Give a signal to all who wait for it now; return how many did."""

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from engine import access
 from engine.bpmn import describe, triggers
-from engine.bpmn.check import CheckContext, DecisionNames, FormNames, check, check_decisions, is_diagram
+from engine.bpmn.check import STRICT, CheckContext, DecisionNames, FormNames, check, check_decisions, is_diagram
 from engine.bpmn.fields import as_json
 from engine.bpmn.xml import read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
@@ -75,12 +75,16 @@ class Deployments:
         self._known: _Deployed | None = None
 
     # -- checking
-    def check(self, files: Files) -> tuple[Finding, ...]:
-        """Return every problem of diagrams, forms and decisions as they would stand once deployed, the gravest first."""
-        with self._database.reading() as session:
-            return self._read(session, files).findings
+    def check(self, files: Files, *, strict: bool = False) -> tuple[Finding, ...]:
+        """Return every problem of diagrams, forms and decisions as they would stand once deployed, the gravest first.
 
-    def _read(self, session: Session, files: Files) -> _Bundle:
+        Args:
+            strict: by the letter of the standard, where tools and engines are lenient: a report, not what a deployment is held to.
+        """
+        with self._database.reading() as session:
+            return self._read(session, files, STRICT if strict else {}).findings
+
+    def _read(self, session: Session, files: Files, policy: Mapping[str, Severity | None] = {}) -> _Bundle:
         findings: list[Finding] = []
         forms: dict[str, tuple[str, Form]] = {}
         decisions: dict[str, tuple[str, Decision]] = {}
@@ -101,7 +105,7 @@ class Deployments:
                         findings.append(_twice("decision", name, "决策", decision.id, decisions[decision.id][0]))
                     decisions[decision.id] = name, decision
         diagrams = {n: b for n, b in files.items() if is_diagram(n)}
-        context = self._context(session, forms, decisions)
+        context = replace(self._context(session, forms, decisions), policy=policy)
         found = tuple(check(diagrams, context))
         findings += found
         broken = {f.file for f in found if f.severity is Severity.ERROR}
@@ -416,7 +420,8 @@ class Deployments:
 def _form_names(form: Form) -> FormNames:
     fields = tuple(form.inputs())
     return FormNames(
-        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset()))
+        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset())),
+        types={field.key: type_ for field in fields if field.is_input and (type_ := field.value_type) is not None},
     )
 
 
@@ -451,7 +456,7 @@ def _names_in_table(body: bytes, id: str) -> DecisionNames | None:
 
 
 def _decision_names(decision: Decision) -> DecisionNames:
-    return DecisionNames(reads=decision.reads, writes=decision.entries)
+    return DecisionNames(reads=decision.reads, writes=decision.entries, types=decision.types)
 
 
 def _new_files(files: Files, read: _Bundle) -> list[NewFile]:

@@ -193,7 +193,7 @@ def test_a_non_interrupting_condition_happens_each_time_it_becomes_true() -> Non
     p = play(
         process(start(), user("a"), "s>a",
                 event_sub("q", start("s1", condition("v > 5"), isInterrupting="false"), user("h"), "s1>h")), v=0)
-    p.set(v=6).check("a h").set(v=7).check("a h").set(v=5).check("a h").set(v=6).check("a h h")
+    p.set(v=6).check("a h").wait(60).set(v=7).check("a h").set(v=5).check("a h").set(v=6).check("a h h")
 
 
 def test_a_parallel_multiple_event_waits_for_all_wherever_it_stands() -> None:
@@ -492,3 +492,69 @@ def test_a_script_that_fails_does_not_fire_what_is_not_due() -> None:
                      "s>f", "f>bad", "f>a", "b>y"))
     assert p.open == "a"
     assert p.wait(HOUR).open == "y"
+
+
+# ------------------------------------------------------------------------------------------------------ events of one another
+def test_an_interrupting_event_sub_process_ends_those_that_run_and_those_that_wait() -> None:
+    p = play(process(
+        start(), user("a"), "s>a",
+        event_sub("q1", start("s1", event("message", "mA"), isInterrupting="false"), user("h1"), "s1>h1"),
+        event_sub("q2", start("s2", event("message", "mB")), user("h2"), "s2>h2"),
+        event_sub("q3", start("s3", event("message", "mC")), user("h3"), "s3>h3")))
+    p.message("mA").check("a h1").message("mB").check("h2").message("mA").message("mC").check("h2").do("h2").check("", True)
+
+
+def test_an_interrupted_sub_process_takes_its_event_sub_processes_along() -> None:
+    p = play(process(
+        start(), sub("sp", start("s1"), user("a"), "s1>a", event_sub(
+            "q", start("s2", event("message", "mB"), isInterrupting="false"), user("h"), "s2>h")),
+        boundary("b", "sp", event("message", "mA")), user("y"), "s>sp", "b>y"))
+    p.message("mB").check("a h").message("mA").check("y").message("mB").check("y").do("y").check("", True)
+
+
+def test_the_path_of_a_non_interrupting_event_goes_on_when_its_activity_is_interrupted() -> None:
+    p = play(process(
+        start(), user("a"), boundary("b", "a", event("message", "mA"), cancelActivity="false"), user("y"),
+        boundary("c", "a", event("message", "mB")), user("x"), end(), "s>a", "b>y", "c>x", "x>e"))
+    p.message("mA").message("mB").check("x y").do("x").check("y", False).do("y").check("", True)
+
+
+def test_a_boundary_event_waits_only_while_its_activity_is_open() -> None:
+    p = play(process(start(), user("w"), user("a"), boundary("b", "a", event("message", "mA")), user("y"), user("z"), "s>w", "w>a", "a>z", "b>y"))
+    p.message("mA").check("w").do("w").check("a").do("a").message("mA").check("z")
+
+
+def test_a_boundary_event_on_a_turn_of_a_loop_starts_over_with_the_next_turn_round_it() -> None:
+    p = play(process(
+        start(), exclusive("m"), user("a"), boundary("b", "a", event("message", "mA")), user("y"), "s>m", "m>a", "b>y", "y>m"))
+    p.message("mA").check("y").do("y").check("a").message("mA").check("y")
+
+
+def test_messages_and_signals_may_be_named_by_an_expression() -> None:
+    names = '<message id="md" name="= &quot;offer-&quot; + lot"/><signal id="sd" name="= &quot;stop-&quot; + lot"/>'
+    xml = process(start(), parallel("f"), catch("c", event("message", "md")), catch("d", event("signal", "sd")), user("y"), user("z"),
+                  "s>f", "f>c", "f>d", "c>y", "d>z")
+    p = Play(diagram(names, xml), "p", {"lot": "A"})
+    p.message("offer-B").check("c d").message("offer-A").check("d y").signal("stop-B").check("d y").signal("stop-A").check("y z")
+
+
+def test_a_message_goes_to_the_token_whose_key_it_has() -> None:
+    waits = properties(correlationKey="lot") + event("message", "mA")
+    p = play(
+        process(start(), sub("sp", start("s1"), catch("c", waits), user("y"), "s1>c", "c>y", inner=many(collection="lots", item="lot")), "s>sp"),
+        lots=["A", "B"])
+    p.message("mA", key="B").check("c y")
+    [(_, token)] = p.first.user_tasks()
+    assert p.variables(token)["lot"] == "B"
+
+
+def test_a_correlation_key_follows_its_variable() -> None:
+    p = play(process(start(), parallel("f"), catch("c", properties(correlationKey="lot") + event("message", "mA")), user("a"), user("z"),
+                     "s>f", "f>c", "f>a", "c>z"), lot="A")
+    p.do("a", lot="B")
+    assert [s.correlation_key for _, s in p.subscriptions("mA")] == ["B"]
+
+
+def test_what_is_thrown_before_anybody_waits_is_not_kept_inside() -> None:
+    p = play(process(start(), throw("t", event("signal", "sA")), catch("c", event("signal", "sA")), user("z"), "s>t", "t>c", "c>z"))
+    p.check("c").signal("sA").check("z")

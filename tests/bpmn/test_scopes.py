@@ -99,6 +99,16 @@ def test_branches_of_called_processes_conflict_over_what_they_give_out() -> None
     assert [(e.element, e.name) for e in p.check("z").seen(log.WriteConflicted)] == [("j", "x")]
 
 
+def test_branches_of_instances_do_not_conflict_over_what_the_instances_keep_to_themselves() -> None:
+    def lots(id: str, value: str) -> str:
+        return sub(id, start(f"s{id}"), script(f"x{id}", f"{{x: {value}}}"), f"s{id}>x{id}", inner=many("1"))
+
+    p = play(process(
+        start(), parallel("f"), lots("a", "1"), lots("b", "2"), parallel("j"), user("z"), "s>f", "f>a", "f>b", "a>j", "b>j", "j>z"))
+    p.check("z", x=None)
+    assert not p.seen(log.WriteConflicted)
+
+
 def test_inputs_of_the_same_name_in_two_branches_do_not_conflict() -> None:
     p = play(process(
         start(), parallel("f"), user("a", mapping({"limit": "1"})), user("b", mapping({"limit": "2"})), parallel("j"), user("z"), "s>f", "f>a",

@@ -74,6 +74,12 @@ def test_compensation_of_an_activity_inside_a_sub_process_undoes_that_one() -> N
     )).check("", True, "a b ua")
 
 
+def test_an_activity_of_the_scope_around_may_be_undone_by_its_name() -> None:
+    play(process(
+        start(), *undoable("a"), *undoable("b"), sub("sp", start("s1"), throw("t", only("a")), user("z"), "s1>t", "t>z"), "s>a", "a>b", "b>sp",
+    )).check("z", trace="a b ua")
+
+
 def test_a_handler_of_a_sub_process_undoes_it_instead_of_those_inside() -> None:
     play(process(
         start(), sub("sp", start("s1"), *undoable("a"), "s1>a"), script("usp", isForCompensation="true"), undone_by("sp", "usp"),

@@ -94,8 +94,36 @@ def pools(message_flow: str, *more: str, left: str = "", right: str = "") -> Cas
         f'{"".join(more)}</collaboration>', first, second))
 
 
-def message_flow(source: str, target: str, id: str = "m") -> str:
-    return f'<messageFlow id="{id}" sourceRef="{source}" targetRef="{target}"/>'
+def message_flow(source: str, target: str, id: str = "m", message: str = "") -> str:
+    carried = f' messageRef="{message}"' if message else ""
+    return f'<messageFlow id="{id}" sourceRef="{source}" targetRef="{target}"{carried}/>'
+
+
+def keyed(*paths: str) -> Case:
+    """A process with a correlation key of one property."""
+    case = pools("", '<correlationKey id="k"><correlationPropertyRef>cp</correlationPropertyRef></correlationKey>', left="".join((
+        start(), task("t"), end(), '<sequenceFlow id="f1" sourceRef="s" targetRef="t"/><sequenceFlow id="f2" sourceRef="t" targetRef="e"/>')))
+    retrievals = "".join(
+        f'<correlationPropertyRetrievalExpression messageRef="mA"><messagePath>{path}</messagePath></correlationPropertyRetrievalExpression>'
+        for path in paths)
+    return Case(case.xml.replace(b"<collaboration", f'<correlationProperty id="cp">{retrievals}</correlationProperty><collaboration'.encode(), 1))
+
+
+def typed(first: str, second: str) -> Case:
+    """A message of one name, declared twice."""
+    case = pools(message_flow("t", "b"), right="".join((
+        start("s2"), receive("b", "mA2"), end("e2"), '<sequenceFlow id="g1" sourceRef="s2" targetRef="b"/><sequenceFlow id="g2" sourceRef="b" targetRef="e2"/>')))
+    xml = case.xml.replace(b'<message id="mA" name="mA"/>', f'{ITEMS}<message id="mA" name="mA" itemRef="{first}"/><message id="mA2" name="mA" itemRef="{second}"/>'.encode())
+    return Case(xml)
+
+
+def unnamed_between(*messages: str) -> Case:
+    """A receive task without a message, with a flow for each of these."""
+    flows = [message_flow("t", "b", f"m{n}", message) for n, message in enumerate(messages)]
+    case = pools(*flows, left="".join((
+        start(), throw("t", event("message")), end(), '<sequenceFlow id="f1" sourceRef="s" targetRef="t"/><sequenceFlow id="f2" sourceRef="t" targetRef="e"/>')),
+        right="".join((start("s2"), catch("b", event("message")), end("e2"), '<sequenceFlow id="g1" sourceRef="s2" targetRef="b"/><sequenceFlow id="g2" sourceRef="b" targetRef="e2"/>')))
+    return case
 
 
 ITEMS = '<itemDefinition id="i1" structureRef="A"/><itemDefinition id="i2" structureRef="B"/>' \
@@ -221,6 +249,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "BPMN-REF-LOOSE": (
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>gone</flowNodeRef></lane></laneSet>'),
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
+    "BPMN-REF-TWICE": (
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef><flowNodeRef>s</flowNodeRef></lane></laneSet>'),
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
     "BPMN-REF-TYPE": (
         one(start(), end(inner=event("error", "mA")), "s>e"), one(start(), end(inner=event("error", "eA")), "s>e")),
     "BPMN-REF-FLOWLIST": (
@@ -252,8 +283,8 @@ CASES: dict[str, tuple[Case, Case]] = {
         one(start(), exclusive("g"), end("won"), end("lost", inner=properties(outcome="lost")), "s>g", "g>won!", "g>lost: x = 1")),
     "FLOW-UNREACHABLE": (line(task("x"), task("y"), task("z"), "y>z", "z>y"), line(task("x"))),
     "FLOW-NO-EXIT": (
-        one(start(), task("x"), task("y"), end(), "s>x", "x>y", "y>x"),
-        one(start(), task("x"), exclusive("g"), end(), "s>x", "x>g", "g>x: a = 1", "g>e!")),
+        one(start(), user("x"), task("y"), end(), "s>x", "x>y", "y>x"),
+        one(start(), user("x"), exclusive("g"), end(), "s>x", "x>g", "g>x: a = 1", "g>e!")),
     "FLOW-DEADLOCK": (
         one(start(), exclusive("g"), parallel("j"), end(), task("a"), task("b"), "s>g", "g>a: x = 1", "g>b!", "a>j", "b>j", "j>e"),
         one(start(), parallel("g"), parallel("j"), end(), task("a"), task("b"), "s>g", "g>a", "g>b", "a>j", "b>j", "j>e")),
@@ -263,6 +294,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "FLOW-MERGE-TWICE": (
         one(start(), parallel("g"), task("a"), task("b"), task("c"), end(), "s>g", "g>a", "g>b", "a>c", "b>c", "c>e"),
         one(start(), parallel("g"), task("a"), task("b"), parallel("j"), end(), "s>g", "g>a", "g>b", "a>j", "b>j", "j>e")),
+    "FLOW-ENDLESS": (
+        one(start(), task("a"), task("b"), end(), "s>a", "a>b", "b>a", "a>e"),
+        one(start(), task("a"), user("b"), end(), "s>a", "a>b", "b>a", "a>e")),
     # ------------------------------------------------------------------------------------------------------------- gateways
     "GW-DIRECTION": (fork(exclusive("g", gatewayDirection="Converging")), fork(exclusive("g", gatewayDirection="Diverging"))),
     "GW-USELESS": (line(exclusive("x")), fork()),
@@ -436,6 +470,15 @@ CASES: dict[str, tuple[Case, Case]] = {
     "MSG-SOURCE": (pools(message_flow("s", "b")), pools(message_flow("t", "b"))),
     "MSG-TARGET": (pools(message_flow("t", "e2")), pools(message_flow("t", "b"))),
     "MSG-EVENT": (pools(message_flow("e", "b")), pools(message_flow("t", "b"))),
+    "MSG-UNHEARD": (
+        Case(pools(message_flow("t", "b")).xml.replace(b'<receiveTask id="b" messageRef="mA"', b'<receiveTask id="b" messageRef="mB"')),
+        pools(message_flow("t", "b"))),
+    "MSG-NAMES": (unnamed_between("mA", "mB"), unnamed_between("mA", "mA")),
+    "MSG-FLOW-NAME": (pools(message_flow("t", "b", message="mB")), pools(message_flow("t", "b", message="mA"))),
+    "MSG-IDLE": (pools(message_flow("a", "b")), pools(message_flow("t", "b"))),
+    "MSG-TYPE": (typed("i1", "i2"), typed("i1", "i1")),
+    "CORR-PATH": (keyed(), keyed("no")),
+    "CORR-PATH-EMPTY": (keyed(""), keyed("no")),
     "MSG-MANY": (pools(message_flow("t", "b"), message_flow("t", "k", "m2")), pools(message_flow("t", "b"))),
     "MSG-POOL": (
         raw(pools(message_flow("t", "b")).xml.decode().replace(' processRef="q"', "")), pools(message_flow("t", "b"))),
@@ -585,6 +628,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     # ---------------------------------------------------------------------------------------------------------- expressions
     "EXPR-SYNTAX": (fork(a=": x = ("), fork(a=": x = 1")),
     "EXPR-FUNCTION": (fork(a=": no_such(x)"), fork(a=": contains(x, \"a\")")),
+    "EXPR-TYPE": (fork(a=': "a" < 1'), fork(a=': "a" < "b"')),
     "EXPR-JUEL": (fork(a=": ${bean.call(1)}"), fork(a=": x = 1")),
     "NAME-RESERVED": (line(script("x", "1", camunda_resultVariable="then")), line(script("x", "1", camunda_resultVariable="a"))),
     "NAME-FORM": (line(script("x", "1", camunda_resultVariable="a-b")), line(script("x", "1", camunda_resultVariable="a_b"))),

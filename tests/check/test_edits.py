@@ -329,10 +329,13 @@ for _kinds, _attribute in (
     ("interface", "name"), ("operation", "name"), ("linkEventDefinition", "name"), ("definitions", "targetNamespace"),
     ("choreographyTask", "initiatingParticipantRef"), ("correlationSubscription", "correlationKeyRef"),
     ("correlationPropertyBinding", "correlationPropertyRef"), ("correlationPropertyRetrievalExpression", "messageRef"),
-    ("resourceParameterBinding", "parameterRef"), ("conversationLink", "targetRef"), ("messageEventDefinition", "messageRef"),
+    ("resourceParameterBinding", "parameterRef"), ("conversationLink", "targetRef"),
     ("signalEventDefinition", "signalRef"), ("callActivity", "calledElement"), ("dataObjectReference", "dataObjectRef"),
 ):
     without(_kinds, _attribute, lambda each: not kind(each).endswith("EventDefinition") or kind(each.getparent()) != "definitions")
+without(  # a message flow would name the message
+    "messageEventDefinition", "messageRef", lambda each: kind(each.getparent()) != "definitions" and not any(
+        each.getparent().get("id") in (flow.get("sourceRef"), flow.get("targetRef")) for flow in each.getroottree().iter(BPMN + "messageFlow")))
 for _kinds, _attribute, _to in (
     ("sequenceFlow", "sourceRef", "#nobody"), ("sequenceFlow", "targetRef", "#nobody"), ("sequenceFlow", "targetRef", "lane"),
     ("sequenceFlow", "sourceRef", "dataObjectReference"), ("sequenceFlow", "targetRef", "textAnnotation"),

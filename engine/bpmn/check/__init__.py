@@ -6,7 +6,8 @@ in one of the modules below, with its texts beside it; rules register themselves
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from engine.bpmn.check import (
@@ -18,6 +19,7 @@ from engine.bpmn.check import (
     extensions,
     flows,
     gateways,
+    kinds,
     law,
     names,
     references,
@@ -33,12 +35,12 @@ from engine.model import Finding, Severity
 
 __all__ = [
     "LENIENT", "RULES", "STRICT", "CheckContext", "DecisionNames", "FormNames", "Rule", "as_markdown", "check",
-    "check_decisions", "is_diagram", "line_of",
+    "check_decisions", "counted", "is_diagram", "line_of",
 ]
 
 #: The modules whose rules are registered.
 MODULES = (
-    schema, references, flows, soundness, events, gateways, activities, collaboration, data, expressions, extensions, names, support,
+    schema, references, flows, soundness, events, gateways, activities, collaboration, data, expressions, extensions, names, kinds, support,
     law,
 )
 
@@ -52,8 +54,8 @@ LENIENT: Mapping[str, Severity | None] = {
 #: A policy: the letter of the standard, where real tools and engines are lenient. For a conformance report, not for deployments.
 STRICT: Mapping[str, Severity | None] = dict.fromkeys(
     (
-        "ACT-ADHOC-CONDITION", "BPMN-ID-FORM", "BPMN-REF-CODE", "BPMN-REF-FLOWLIST", "BPMN-REF-LOOSE", "BPMN-REF-TYPE",
-        "DATA-OPERATION-IO", "DI-REF", "EV-BOUNDARY-ESP", "EV-NO-END", "EV-OPERATION", "EXPR-FORMAL", "FLOW-COND-PLACE",
+        "ACT-ADHOC-CONDITION", "BPMN-ID-FORM", "BPMN-REF-CODE", "BPMN-REF-FLOWLIST", "BPMN-REF-LOOSE", "BPMN-REF-TWICE",
+        "BPMN-REF-TYPE", "DATA-OPERATION-IO", "DI-REF", "EV-BOUNDARY-ESP", "EV-NO-END", "EV-OPERATION", "EXPR-FORMAL", "FLOW-COND-PLACE",
         "FLOW-DEFAULT-COND", "FLOW-OUT-MISSING", "GW-USELESS", "MSG-MANY", "XML-SCHEMA",
     ),
     Severity.DRAFT,
@@ -97,14 +99,27 @@ def check(files: Mapping[str, bytes], context: CheckContext = _NO_CONTEXT) -> tu
     return tuple(sorted(unique, key=lambda each: (each.file, each.line, _ORDER[each.severity], each.rule, each.element or "")))
 
 
+_WORDS = {
+    Severity.ERROR: ("错误", "error"), Severity.DRAFT: ("须更正", "must be mended"), Severity.WARNING: ("提醒", "warning"),
+}
+
+
+def counted(findings: Iterable[Finding]) -> tuple[str, str]:
+    """Return how many findings of each severity there are, in Chinese and English; "符合" and "conforms" without any."""
+    numbers = Counter(each.severity for each in findings)
+    if not numbers:
+        return "符合", "conforms"
+    return (
+        "，".join(f"{_WORDS[each][0]} {numbers[each]} 个" for each in _ORDER if numbers[each]),
+        ", ".join(f"{numbers[each]} × {_WORDS[each][1]}" for each in _ORDER if numbers[each]),
+    )
+
+
 def line_of(finding: Finding, language: Literal["zh", "en"] = "zh") -> str:
     """Return a finding as one line: file, line, severity, element, what is wrong, how to mend it, rule."""
-    words = {
-        Severity.ERROR: ("错误", "error"), Severity.DRAFT: ("须更正", "must be mended"), Severity.WARNING: ("提醒", "warning"),
-    }
     where = f"{finding.file}:{finding.line}" if finding.line else finding.file
     what, mend = (finding.zh, finding.mend_zh) if language == "zh" else (finding.en, finding.mend_en)
-    severity = words[finding.severity][0 if language == "zh" else 1]
+    severity = _WORDS[finding.severity][0 if language == "zh" else 1]
     element = f" [{finding.element}]" if finding.element else ""
     stop = "。" if language == "zh" else ". "
     text = f"{where}: {severity}{element} {what}{stop}{mend}{stop.strip()} ({finding.rule})"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from engine.bpmn.check.document import ACTIVITIES, CHOREOGRAPHY, NODES, Document, Element
 from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, label, rule
+from engine.bpmn.collaboration import holders
 
 
 @rule(
@@ -119,6 +120,114 @@ def several_messages(document: Document) -> Hits:
     for node, count in counted.items():
         if count > 1 and document.kind(node).lower().endswith("event"):
             yield hit(node)
+
+
+@rule(
+    "MSG-UNHEARD", DRAFT,
+    zh="消息流“{id}”送来消息“{message}”，对方流程中没有元素等待它(等待的是：{waits})",
+    en='Message flow "{id}" brings the message "{message}", for which nothing in the other process waits (it waits for: {waits})',
+    mend_zh="请让两端选用同一消息", mend_en="Choose the same message at both ends",
+)
+def unheard(document: Document) -> Hits:
+    for flow in document.flows_between.all:
+        found = document.flows_between.unheard(flow)
+        if found is not None:
+            yield hit(flow, message=found[0], waits=", ".join(sorted(found[1])) or "-")
+
+
+@rule(
+    "MSG-NAMES", DRAFT,
+    zh="连到“{name}”的消息流带来不同的消息({messages})，而它自己没有选择消息",
+    en='The message flows of "{name}" carry different messages ({messages}), and it names none itself',
+    mend_zh="请为它选择消息", mend_en="Choose its message",
+)
+def different_names(document: Document) -> Hits:
+    for node, _, names in document.flows_between.unnamed():
+        if len(names) > 1 and document.is_executable(node):
+            yield hit(node, messages=", ".join(sorted(names)))
+
+
+@rule(
+    "MSG-FLOW-NAME", WARNING,
+    zh="消息流“{id}”上的消息是“{message}”，“{node}”用的却是“{own}”",
+    en='Message flow "{id}" carries the message "{message}", but "{node}" names "{own}"',
+    mend_zh="以元素上的消息为准；请改为同一消息", mend_en="What the element names counts; choose the same message",
+)
+def flow_name(document: Document) -> Hits:
+    flows = document.flows_between
+    for side in ("sourceRef", "targetRef"):
+        for flow in flows.all:
+            message, node = flows.message(flow.get("messageRef")), flows.end(flow, side)
+            names = flows.given_names(node)
+            if message is not None and names and message not in names and node is not None and flows.process(node) is not None:
+                yield hit(flow, message=message, node=label(node), own=", ".join(sorted(names)))
+
+
+@rule(
+    "MSG-IDLE", WARNING,
+    zh="消息流“{id}”只作图示：“{node}”自己不收发消息", en='Message flow "{id}" only illustrates: "{node}" neither sends nor receives by itself',
+    mend_zh="请连到发送或接收消息的事件、发送任务或接收任务",
+    mend_en="Draw it from or to an event that throws or catches a message, a send task or a receive task",
+)
+def idle_flow(document: Document) -> Hits:
+    flows = document.flows_between
+    for flow in flows.all:
+        ends = [flows.end(flow, side) for side in ("sourceRef", "targetRef")]
+        if any(flows.process(node) is None for node in ends):
+            continue  # people and machines talk to the world outside in many ways
+        for node in ends:
+            if node is not None and document.kind(node) in _IDLE:
+                yield hit(flow, node=label(node))
+
+
+#: Ends of a message flow that the engine does nothing with; a job's handler may well send.
+_IDLE = frozenset({
+    "participant", "task", "userTask", "manualTask", "scriptTask", "businessRuleTask", "subProcess", "transaction", "adHocSubProcess",
+    "callActivity",
+})
+
+
+@rule(
+    "MSG-TYPE", WARNING,
+    zh="消息流“{id}”两端的消息类型不同({types})", en='The messages at the ends of message flow "{id}" have different types ({types})',
+    mend_zh="请为两端的消息选用同一数据项定义", mend_en="Give both messages the same item definition",
+)
+def message_type(document: Document) -> Hits:
+    flows = document.flows_between
+    for flow in flows.all:
+        references = [holder.get("messageRef") for side in ("sourceRef", "targetRef") if (node := flows.end(flow, side)) is not None
+                      for holder in holders(node)]
+        messages = [message for each in (*references, flow.get("messageRef")) if (message := document.find(each)) is not None]
+        same = {message.get("name") for message in messages}
+        types = {message.get("itemRef") or "" for message in messages} - {""}
+        if len(types) > 1 and len(same) == 1:
+            yield hit(flow, types=", ".join(sorted(types)))
+
+
+@rule(
+    "CORR-PATH", WARNING,
+    zh="关联属性“{name}”没有从消息中取值的表达式，关联键不起作用", en='The correlation property "{name}" has no retrieval expression; keys with it have no effect',
+    mend_zh="请为会话中的每个消息给出 correlationPropertyRetrievalExpression",
+    mend_en="Give it a correlationPropertyRetrievalExpression for each message of the conversation",
+)
+def no_path(document: Document) -> Hits:
+    for property in document.each("correlationProperty"):
+        if document.child(property, "correlationPropertyRetrievalExpression") is None:
+            yield hit(property)
+
+
+@rule(
+    "CORR-PATH-EMPTY", DRAFT,
+    zh="关联属性“{name}”的 messagePath 为空或没有消息", en='A messagePath of the correlation property "{name}" is empty or has no message',
+    mend_zh="请写对消息内容求值的 FEEL，并选择消息", mend_en="Write FEEL over the payload, and choose the message",
+)
+def empty_path(document: Document) -> Hits:
+    for retrieval in document.each("correlationPropertyRetrievalExpression"):
+        property = retrieval.getparent()
+        if property is not None and (
+            not retrieval.get("messageRef") or not document.text(document.child(retrieval, "messagePath"))
+        ):
+            yield hit(property)
 
 
 @rule(

@@ -527,7 +527,8 @@ def empty(document: Document) -> Hits:
         "activationCondition", "completionCondition", "loopCardinality", "loopCondition", "from", "to", "messagePath",
         "dataPath", "formalExpression", "transformation",
     ):
-        if not document.text(expression) and not len(expression) and document.is_executable(expression):
+        runs = document.process(expression) is None or document.is_executable(expression)
+        if not document.text(expression) and not len(expression) and runs:
             yield hit(expression, WARNING if document.kind(expression) == "loopCardinality" else None)
 
 

@@ -486,11 +486,11 @@ def _with_definition(document: Document, *kinds: str) -> Iterator[tuple[Element,
 @rule(
     "EV-MESSAGE", DRAFT,
     zh="消息事件“{name}”没有选择消息", en='Message event "{name}" has no message',
-    mend_zh="请选择或新建消息", mend_en="Choose or create a message",
+    mend_zh="请选择或新建消息，或用消息流连到有消息的一方", mend_en="Choose or create a message, or draw its message flow",
 )
 def no_message(document: Document) -> Hits:
     for event, definition, _ in _with_definition(document, "message"):
-        if not definition.get("messageRef"):
+        if not document.message_names(definition):
             yield hit(event)
 
 

@@ -51,7 +51,7 @@ class Written:
 
 _TEXTS = (
     "conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition", "from",
-    "transformation",
+    "transformation", "messagePath", "dataPath",
 )
 _FEEL_PROPERTIES = frozenset({"activeElements", "correlationKey", "payload", "outputElement"})
 

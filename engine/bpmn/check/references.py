@@ -83,12 +83,13 @@ _CHILDREN: dict[str, Kinds] = {
 }
 #: Engines, ours among them, take a code or the name of a variable here.
 _CODES = frozenset({"errorRef", "loopDataInputRef", "loopDataOutputRef"})
-_UNFINISHED = frozenset({"signalRef", "messageRef", "escalationRef", "processRef"})
+_UNFINISHED = frozenset({"signalRef", "messageRef", "escalationRef", "processRef", "categoryValueRef", "dataStoreRef"})
+_ILLUSTRATIONS = frozenset({"association", "conversationLink"})
 _DRAFTS = frozenset({"structureRef", "itemSubjectRef", "evaluatesToTypeRef", "incoming", "outgoing"})
 #: Redundant, or nothing that runs depends on it.
 _LOOSE = frozenset({
-    "flowNodeRef", "categoryValueRef", "incoming", "outgoing", "structureRef", "itemSubjectRef", "interfaceRef", "dataStoreRef",
-    "endPointRef", "evaluatesToTypeRef", "partitionElementRef",
+    "flowNodeRef", "incoming", "outgoing", "structureRef", "itemSubjectRef", "interfaceRef", "endPointRef", "evaluatesToTypeRef",
+    "partitionElementRef",
 })
 
 
@@ -128,7 +129,7 @@ def _unresolved(document: Document) -> Iterator[tuple[Element, str, str, bool]]:
         )
         if known or (kinds is None and value in document.foreign_ids):
             continue
-        yield element, name, value, name in _LOOSE or document.kind(element) in ("association", "conversationLink") or not value
+        yield element, name, value, name in _LOOSE or not value
 
 
 @rule(
@@ -140,7 +141,8 @@ def dangling(document: Document) -> Hits:
     for element, name, value, loose in _unresolved(document):
         if loose or name in _CODES:
             continue
-        yield hit(element, DRAFT if name in _UNFINISHED else None, attr=name, ref=value)
+        mendable = name in _UNFINISHED or document.kind(element) in _ILLUSTRATIONS
+        yield hit(element, DRAFT if mendable else None, attr=name, ref=value)
 
 
 @rule(
@@ -209,3 +211,20 @@ def flow_lists(document: Document) -> Hits:
             flows = flows_of[node]
             if flows and document.child(node, tag) is None:
                 yield hit(node, ref=flows[0].get("id") or "-")
+
+
+@rule(
+    "BPMN-REF-TWICE", WARNING,
+    zh="{kind}“{name}”的 {attr} 两次写了“{ref}”", en='{attr} of {kind} "{name}" names "{ref}" twice',
+    mend_zh="请删除一个", mend_en="Remove one of them",
+)
+def named_twice(document: Document) -> Hits:
+    seen: set[tuple[Element, str, str]] = set()
+    for child in document.each(*_CHILDREN):
+        holder, reference = child.getparent(), document.text(child)
+        if holder is None or len(child) or not reference:
+            continue
+        each = (holder, document.kind(child), reference)
+        if each in seen:
+            yield hit(holder, attr=each[1], ref=reference)
+        seen.add(each)

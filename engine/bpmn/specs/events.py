@@ -431,8 +431,7 @@ def throw_event(token: Token, definition: Definition, values: Values) -> None:
                 raise UncaughtError(name)
             top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", str(UncaughtError(name))))
     elif isinstance(definition, Message):
-        top.send_message(
-            token, name, definition.correlation_key(token, top), {**definition.content(token, top), **values})
+        top.send_message(token, definition, name, {**definition.content(token, top), **values})
     else:
         top.emit(log.SignalThrown(process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), name=name))
         top.thrown.append(ThrownEvent(kind=SubscriptionKind.SIGNAL, name=name, correlation_key="", payload=dict(values)))
