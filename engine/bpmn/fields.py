@@ -99,17 +99,20 @@ GROUPS = (
     Group(id="decision", zh="决策", en="Decision"),
     Group(id="call", zh="被调用流程", en="Called process"),
     Group(id="loop", zh="多实例", en="Multi-instance"),
+    Group(id="adhoc", zh="即席子流程", en="Ad-hoc sub-process"),
     Group(id="message", zh="消息", en="Message"),
     Group(id="event", zh="事件", en="Event"),
 )
 
 _PROCESS = (Place(kind="process"),)
-_USER = (Place(kind="userTask"),)
-_JOB = (Place(kind="serviceTask"), Place(kind="sendTask"), Place(kind="businessRuleTask"))
-_SCRIPT = (Place(kind="scriptTask"),)
-_RULE = (Place(kind="businessRuleTask"),)
+_USER = (Place(kind="userTask"), Place(kind="globalUserTask"))
+_JOB = (
+    Place(kind="serviceTask"), Place(kind="sendTask"), Place(kind="businessRuleTask"), Place(kind="globalBusinessRuleTask"))
+_SCRIPT = (Place(kind="scriptTask"), Place(kind="globalScriptTask"))
+_RULE = (Place(kind="businessRuleTask"), Place(kind="globalBusinessRuleTask"))
 _CALL = (Place(kind="callActivity"),)
 _LOOP = (Place(kind="multiInstanceLoopCharacteristics"),)
+_AD_HOC = (Place(kind="adHocSubProcess"),)
 _CATCH = (
     Place(kind="intermediateCatchEvent", event="message"),
     Place(kind="receiveTask"),
@@ -292,6 +295,12 @@ FIELDS: tuple[Field, ...] = (
         name="outputElement", form=Form.PROPERTY, places=_LOOP, value=ValueKind.FEEL, group="loop",
         zh="单项结果", en="Output element",
         help_zh="在每个实例结束时求值的 FEEL。", help_en="FEEL evaluated in each instance when it ends.",
+    ),
+    Field(
+        name="activeElements", form=Form.PROPERTY, places=_AD_HOC, value=ValueKind.FEEL, group="adhoc",
+        zh="启用的活动", en="Activities to enable",
+        help_zh="FEEL 列表：要启用的活动标识；不填则启用全部没有流入线的活动。每一轮重新求值。",
+        help_en="FEEL list of the ids to enable; without it all without incoming flow. Asked anew in each round.",
     ),
     Field(
         name="correlationKey", form=Form.PROPERTY, places=(*_CATCH, *_THROW), value=ValueKind.FEEL, group="message",

@@ -19,6 +19,7 @@ from engine.bpmn import elements, specs, timers
 from engine.bpmn import event_definitions as ev
 from engine.bpmn.collaboration import CorrelationKey, MessageFlows, drawn_keys, key_name, name_by_flows
 from engine.bpmn.definition import Definition
+from engine.bpmn.items import Association, declared, item_names, target_path
 from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
@@ -226,6 +227,7 @@ def _normalised(tree: etree._Element) -> etree._Element:
             task = deepcopy(node)
             task.tag = BPMN + _GLOBAL[_name(node)]
             process = etree.SubElement(tree, BPMN + "process", {"id": node.get("id", ""), "isExecutable": "true"})
+            process.extend(task.findall(BPMN + "ioSpecification"))
             process.append(task)
             tree.remove(node)
     name_by_flows(tree)
@@ -270,6 +272,15 @@ def _referenced_name(node: etree._Element, attribute: str, names: Mapping[str, e
         return None
     found = names.get(reference)
     return reference if found is None else found.get("name") or found.get("id")
+
+
+def _interface(node: etree._Element, names: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the variables of the data inputs and of the data outputs that a process or activity declares."""
+    specification = node.find(BPMN + "ioSpecification")
+    holder = node if specification is None else specification
+    inputs, outputs = (
+        [names.get(each.get("id", ""), "") for each in holder.iterchildren(BPMN + kind)] for kind in ("dataInput", "dataOutput"))
+    return inputs, outputs
 
 
 # ----------------------------------------------------------------------------------------------------------- expressions
@@ -321,6 +332,7 @@ class _Reader:
         self.decisions, self.zone = decisions, zone
         self.specs: dict[str, specs.ProcessSpec] = {}
         self.used: list[str] = []
+        self._interfaces: dict[str, tuple[list[str], list[str]]] = {}
         self._models: dict[str, tuple[DecisionModel, str]] | None = None
 
     def process(self, key: str) -> None:
@@ -348,6 +360,15 @@ class _Reader:
                         key, node.bpmn_id, 0, f"被调用的流程 {node.inner} 有多个空白开始事件，不知从哪一个开始",
                         f"the called process {node.inner} has several none start events: which one begins cannot be told")
 
+    def interface(self, key: str) -> tuple[list[str], list[str]]:
+        """Return the variables of the data inputs and of the data outputs of a process."""
+        if key not in self._interfaces:
+            xml = self.sources[key].xml
+            tree = _normalised(read_diagram(xml, len(xml)))
+            found = next((node for node in tree.iter(BPMN + "process") if node.get("id") == key), None)
+            self._interfaces[key] = ([], []) if found is None else _interface(found, item_names(tree))
+        return self._interfaces[key]
+
     def decision(self, reference: str) -> tuple[DecisionModel, str] | None:
         if self._models is None:
             self._models = {}
@@ -367,6 +388,7 @@ class _File:
     def __init__(self, reader: _Reader, tree: etree._Element, key: str) -> None:
         self.reader, self.tree, self.key = reader, tree, key
         self.names, self.flows_between = _names(tree), MessageFlows(tree)
+        self.items = item_names(tree)
         self.calls: list[str] = []
         self.keys: tuple[CorrelationKey, ...] = ()
         self.variables = frozenset(
@@ -374,7 +396,7 @@ class _File:
             for name in (node.get(CAMUNDA + "resultVariable"), node.get(CAMUNDA + "elementVariable"), node.get("target"),
                          node.get("name") if node.tag in (CAMUNDA + "inputParameter", CAMUNDA + "outputParameter") else None,
                          node.get("value") if node.get("name") == "outputCollection" else None)
-            if name)
+            if name) | frozenset(self.items.values())
 
     def refuse(self, node: etree._Element, zh: str, en: str) -> DiagramCannotRun:
         at: etree._Element | None = node
@@ -412,7 +434,7 @@ class _File:
     def scope(self, node: etree._Element, name: str) -> specs.ProcessSpec:
         spec = specs.ProcessSpec(name, self.key, node.get("name"))
         self.reader.specs[name] = spec
-        spec.properties = [entry.get("name", "") or entry.get("id", "") for entry in node if _name(entry) == "property"]
+        spec.properties = dict(declared(node, self.items))
         nodes = [entry for entry in node if _name(entry) in _NODES]
         for entry in node:
             if _name(entry) and _name(entry) not in _NODES | elements.BESIDE_NODES and not _name(entry).endswith("EventDefinition"):
@@ -544,16 +566,19 @@ class _File:
             for row in elements.refused(entry, _name(entry)):
                 raise self.refuse(entry, row.does_zh, row.does_en)
         made = self.made(spec, node, kind, path, {**common, "name": f"{id} [instance]"} if is_loop else common)
-        for attribute, name in (("startQuantity", "start_quantity"), ("completionQuantity", "completion_quantity")):
-            value = node.get(attribute)
-            if value is not None:
-                if not value.isdecimal() or int(value) < 1:
-                    raise self.refuse(node, f"{attribute} 至少为 1", f"{attribute} is at least 1")
-                setattr(made, name, int(value))
         if isinstance(made, specs.Activity):
             made.mapping = self.mapping(node)
+            made.data = self.data(node, "" if many is None else _text(many, "loopDataInputRef") or "",
+                                  "" if many is None else _text(many, "loopDataOutputRef") or "")
+            kinds = {definition.kind for definition in getattr(made, "definitions", ())}
+            if isinstance(made, specs.Throwing) and made.data.inputs and not kinds & {"message", "signal"}:
+                raise self.refuse(node, "只有消息和信号能带数据", "only messages and signals carry data")
+            if (isinstance(made, specs.Catching) and kinds and not kinds & {"message", "signal", "error", "escalation"}
+                    and any(move.formula is None for move in made.data.outputs)):
+                raise self.refuse(node, "此触发不带数据，没有可移出的内容", "this trigger brings no data to move")
+        whole = made
         if many is not None:
-            specs.MultiInstance(spec, id, made.name, self.multi_instance(node, many), **common)
+            whole = specs.MultiInstance(spec, id, made.name, self.multi_instance(node, many), **common)
         elif loop is not None:
             maximum = loop.get("loopMaximum")
             condition = self.optional(_text(loop, "loopCondition"), loop)
@@ -561,7 +586,13 @@ class _File:
                 raise self.refuse(loop, "循环需要条件或最大次数", "a loop needs a condition or a maximum")
             if maximum is not None and not maximum.isdecimal():
                 raise self.refuse(loop, "loopMaximum 不是数字", "loopMaximum is not a number")
-            specs.StandardLoop(spec, id, made.name, condition, maximum, loop.get("testBefore") == "true", **common)
+            whole = specs.StandardLoop(spec, id, made.name, condition, maximum, loop.get("testBefore") == "true", **common)
+        for attribute, name in (("startQuantity", "start_quantity"), ("completionQuantity", "completion_quantity")):
+            value = node.get(attribute)
+            if value is not None:
+                if not value.isdecimal() or int(value) < 1:
+                    raise self.refuse(node, f"{attribute} 至少为 1", f"{attribute} is at least 1")
+                setattr(whole, name, int(value))
 
     def made(
         self, spec: specs.ProcessSpec, node: etree._Element, kind: str, path: str, common: dict[str, Any]
@@ -627,6 +658,65 @@ class _File:
             return tuple(made)
 
         return specs.Mapping(pairs("inputParameter"), pairs("outputParameter"))
+
+    def data(self, node: etree._Element, loop_input: str = "", loop_output: str = "") -> specs.Data:
+        """Return what data associations move at each run of a node, those with the collections of its loop left out."""
+        inputs = _interface(node, self.items)[0]
+        own = tuple(name for entry in node.iterchildren(BPMN + "property") if (name := self.items.get(entry.get("id", ""))))
+        ins = self.moves(node, "dataInputAssociation", (*inputs, *own), lambda each: not loop_input or each.target != loop_input)
+        outs = self.moves(node, "dataOutputAssociation", own, lambda each: loop_output not in each.sources)
+        consumed = {
+            name for entry in self.associations(node, "dataOutputAssociation") for source in entry.sources
+            for name in (self.items.get(source, source), source)}
+        return specs.Data(
+            properties=() if _name(node) in _SUBPROCESSES else own,  # its scope declares them
+            inputs=ins, outputs=outs, consumed=frozenset(consumed - {loop_output}) if outs else frozenset(),
+            carried=tuple(dict.fromkeys(move.name for move in ins if move.name in inputs)))
+
+    def associations(self, node: etree._Element, kind: str) -> list[Association]:
+        """Return the data associations of a node that move something; what only illustrates is left out."""
+        found = []
+        for entry in node.iterchildren(BPMN + kind):
+            association = Association.of(entry)
+            if not association.moves(self.names):
+                continue
+            for store in association.stores(self.names):
+                raise self.refuse(entry, f"数据存储“{store}”不能读写", f"the data store {store} can neither be read nor written")
+            for end in (*association.sources, *((association.target,) if association.target else ())):
+                if end not in self.items:
+                    raise self.refuse(entry, f"没有数据项 {end}", f"there is no data item {end}")
+            found.append(association)
+        return found
+
+    def moves(
+        self, node: etree._Element, kind: str, own: Sequence[str], wanted: Callable[[Association], bool] = lambda _: True
+    ) -> tuple[specs.Move, ...]:
+        """Return what the data associations of one kind move. `own`: the node's own variables."""
+        made: list[specs.Move] = []
+        for association in self.associations(node, kind):
+            if not wanted(association):
+                continue
+            target = self.items.get(association.target, "")
+            if kind == "dataInputAssociation" and target and target not in own:
+                raise self.refuse(
+                    node, f"数据输入关联的目标 {association.target} 不是本元素的数据输入或属性",
+                    f"the data input association leads to {association.target}, no data input or property of this element")
+            if association.transformation:
+                made.append(specs.Move(target, formula=self.formula(association.transformation, node), is_local=target in own))
+            for text, to in association.assignments:
+                path = target_path(to, self.items)
+                if not text or not path:
+                    raise self.refuse(
+                        node, f"数据关联的赋值“{text} → {to}”缺少来源，或目标不是变量或其条目",
+                        f"the assignment {text!r} to {to!r} lacks its source, or its target is no variable or entry of one")
+                made.append(specs.Move(path[0], path[1:], self.formula(text, node), is_local=path[0] in own))
+            if not association.transformation and not association.assignments:
+                if len(association.sources) != 1:
+                    raise self.refuse(
+                        node, "有多个来源的数据关联需要转换", "a data association with several sources needs a transformation")
+                [source] = association.sources
+                made.append(specs.Move(target, item=(self.items[source], source), is_local=target in own))
+        return tuple(made)
 
     def user_task(self, spec: specs.ProcessSpec, node: etree._Element, common: dict[str, Any]) -> specs.Node:
         properties = _properties(node)
@@ -708,9 +798,25 @@ class _File:
                 pairs.append((self.formula(source, entry), target))
             if any(entry.get("businessKey") is None for entry in entries):
                 setattr(made, attribute, tuple(pairs))
+        if node.find(BPMN + "ioSpecification") is not None:
+            self.call_data(made, node)
         if (made.takes is None) != (made.gives is None):  # one side is mapped: nothing but what is said goes the other way
             made.takes, made.gives = made.takes or (), made.gives or ()
         return made
+
+    def call_data(self, made: specs.CallActivity, node: etree._Element) -> None:
+        """Data inputs and outputs of a call activity are those of what it calls, by name, else by position."""
+        mine, theirs = _interface(node, self.items), self.reader.interface(made.inner)
+        pairs = []
+        for own, others in zip(mine, theirs, strict=True):
+            if others and len(own) != len(others):
+                raise self.refuse(
+                    node, f"数据输入输出与被调用的 {made.inner} 不一致",
+                    f"its data inputs and outputs differ from those of {made.inner}")
+            pairs.append([
+                (name, name if not others or name in others else others[n]) for n, name in enumerate(own)])
+        made.takes = (*(made.takes or ()), *((self.formula(name, node), other) for name, other in pairs[0]))
+        made.gives = (*(made.gives or ()), *((self.formula(other, node), name) for name, other in pairs[1]))
 
     def sub_process(
         self, spec: specs.ProcessSpec, node: etree._Element, kind: str, path: str, common: dict[str, Any]
@@ -718,11 +824,12 @@ class _File:
         inner = self.scope(node, path)
         id = node.get("id", "")
         if node.get("triggeredByEvent") != "true":
-            found = {"subProcess": specs.SubProcess, "transaction": specs.Transaction, "adHocSubProcess": specs.AdHocSubProcess}
             for start in inner.starts:
                 if inner.task_specs[start].is_event and isinstance(inner.task_specs[start], specs.StartEvent):
                     raise self.refuse(node, "内嵌子流程的开始事件不能带触发", "the start event of an embedded sub-process has no trigger")
-            return found[kind](spec, id, path, **common)
+            if kind == "adHocSubProcess":
+                return self.ad_hoc(spec, node, inner, path, common)
+            return (specs.Transaction if kind == "transaction" else specs.SubProcess)(spec, id, path, **common)
         starts = [made for made in inner.task_specs.values() if isinstance(made, specs.StartEvent)]
         if len(starts) != 1 or not starts[0].definitions:
             raise self.refuse(
@@ -737,6 +844,24 @@ class _File:
         spec.event_subprocesses.append(made)
         return made
 
+    def ad_hoc(
+        self, spec: specs.ProcessSpec, node: etree._Element, inner: specs.ProcessSpec, path: str, common: dict[str, Any]
+    ) -> specs.Node:
+        for entry in node:
+            if _name(entry) in ("startEvent", "endEvent"):
+                raise self.refuse(entry, "即席子流程中不能有开始或结束事件", "an ad-hoc sub-process has no start or end events")
+        ordering = node.get("ordering", "Parallel")
+        if ordering not in ("Parallel", "Sequential"):
+            raise self.refuse(node, f"没有执行顺序 {ordering}", f"there is no ordering {ordering}")
+        fields = specs.AdHocFields(
+            sequential=ordering == "Sequential", cancels=node.get("cancelRemainingInstances") != "false",
+            condition=self.optional(_text(node, "completionCondition"), node),
+            active=self.optional(_properties(node).get("activeElements"), node))
+        made = inner.ad_hoc = specs.AdHocSubProcess(spec, node.get("id", ""), path, fields, **common)
+        if fields.sequential:
+            inner.late_joins.append(made)
+        return made
+
     def multi_instance(self, node: etree._Element, many: etree._Element) -> specs.MultiInstanceFields:
         item, properties = many.find(BPMN + "inputDataItem"), {**_properties(node), **_properties(many)}
         output_item = many.find(BPMN + "outputDataItem")
@@ -744,11 +869,12 @@ class _File:
         def name_of(found: etree._Element | None) -> str | None:
             return None if found is None else found.get("name") or found.get("id")
 
-        collection = _text(many, "loopDataInputRef") or many.get(CAMUNDA + "collection")
+        loop_input, loop_output = _text(many, "loopDataInputRef"), _text(many, "loopDataOutputRef")
+        collection = self.items.get(loop_input or "", loop_input) or many.get(CAMUNDA + "collection")
         cardinality = _text(many, "loopCardinality")
         if collection is None and cardinality is None:
             raise self.refuse(many, "多实例需要集合或次数", "a multi-instance activity needs a collection or a cardinality")
-        output = properties.get("outputCollection") or _text(many, "loopDataOutputRef")
+        output = properties.get("outputCollection") or self.items.get(loop_output or "", loop_output)
         element = properties.get("outputElement") or name_of(output_item)
         if (output is None) != (element is None):
             raise self.refuse(many, "outputCollection 与 outputElement 须同时给出", "outputCollection and outputElement go together")
@@ -758,6 +884,12 @@ class _File:
             collection=self.optional(collection, many), item=name_of(item) or many.get(CAMUNDA + "elementVariable"),
             condition=self.optional(_text(many, "completionCondition"), many), output=output,
             output_element=self.optional(element, many), behavior=many.get("behavior", "All"), implicit=self.implicit(many),
+            output_item=name_of(output_item),
+            inputs=self.moves(
+                node, "dataInputAssociation", _interface(node, self.items)[0],
+                lambda each: loop_input is not None and each.target == loop_input),
+            outputs=self.moves(
+                node, "dataOutputAssociation", (), lambda each: loop_output is not None and loop_output in each.sources),
         )
 
     def implicit(self, many: etree._Element) -> tuple[specs.Implicit, ...]:

@@ -186,7 +186,7 @@ def _start(workflow: Workflow, command: StartInstance) -> None:
     workflow.start_event, workflow.trigger = command.start_event, command.trigger
     if command.due_at is not None:
         workflow.timer = command.due_at, command.skipped
-    variables = {**dict.fromkeys(spec.properties), **command.variables}
+    variables = {**spec.initial(), **command.variables}
     workflow.emit(log.InstanceStarted(
         process=definition.key, definitions=dict(definition.versions), business_key=command.business_key, variables=variables))
     workflow.scope.put(variables)

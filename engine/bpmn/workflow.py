@@ -82,6 +82,9 @@ class Token(Task):  # type: ignore[misc]
         stuck     True: an incident says that the join where it waits can never fire
         finished  it ended its work; only the leaving is left
         terminated  True: the sub-process of this instance came to a terminate end event
+        over      True: an ad-hoc sub-process begins nothing new
+        turn      of an activity in a sequential ad-hoc sub-process: it "waits" for its turn, or "has" it
+        standing  True: a subscription of an ad-hoc sub-process
         wrote     {name: digest}: what the instances of a multi-instance activity wrote so far
         result    canonical JSON of what a person, a handler or a message gave to a task that is parked before it could take that over
     """
@@ -237,7 +240,8 @@ class ScopeMixin:
 
     @staticmethod
     def is_subscription(token: Token) -> bool:
-        return token._state == WAITING and ("host" in token.internal_data or token.task_spec.is_event_subprocess)
+        data = token.internal_data
+        return token._state == WAITING and ("host" in data or "standing" in data or token.task_spec.is_event_subprocess)
 
     def live_tokens(self) -> list[Token]:
         return [t for t in self.tasks.values() if not self.is_dormant(t)]
@@ -246,9 +250,9 @@ class ScopeMixin:
     def is_dormant(token: Token) -> bool:
         """A subscription, or one that could not even be made: it does not hold its scope open."""
         data = token.internal_data
-        if token._state == WAITING:
-            return "host" in data or token.task_spec.is_event_subprocess
-        return "incident" in data and data["incident"][1] == ARRIVING and ("host" in data or token.task_spec.is_event_subprocess)
+        if token._state == WAITING or ("incident" in data and data["incident"][1] == ARRIVING):
+            return "host" in data or "standing" in data or token.task_spec.is_event_subprocess
+        return False
 
     # ---------------------------------------------------------------------------------------------------------- relations
     def owner(self, token: Token) -> Token | None:
@@ -387,8 +391,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         spec = self.subprocess_specs[spec_name]
         scope, key = my_task.task_spec.open_scope(my_task)
         inner = self.subprocesses[my_task.id] = SubWorkflow(spec, my_task, self, scope, key)
-        if spec.properties:
-            scope.put(dict.fromkeys(spec.properties))
+        if spec.properties:  # what came in by then stays, also into a property of the sub-process
+            given = my_task.data.values if my_task.data.id == my_task.id else {}
+            scope.put({
+                name: given.get(name, value) for name, value in spec.initial().items() if name not in scope.values})
         return inner
 
     def emit(self, event: log.Event) -> None:
@@ -646,7 +652,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             token._state = FUTURE
             token.task_spec.begin(token)
         elif phase == CLOSING:
-            self.scope_completed(token, self.subprocesses[token.id])
+            scope = self.subprocesses[token.id]
+            if scope.completed:
+                self.scope_completed(token, scope)
+            else:
+                self.touched[id(scope)] = scope
         elif "result" in token.internal_data:
             self._take_result(token)
         else:
@@ -676,7 +686,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         """Complete every scope that lost its last token."""
         while self.touched:
             _, scope = self.touched.popitem()
-            if scope.completed or scope.live_tokens():
+            if scope.completed or scope.live_tokens() or (scope is not self and self.goes_on(scope)):
                 continue
             scope.kill_tokens()  # open subscriptions
             self.touched.pop(id(scope), None)
@@ -687,6 +697,21 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 self.emit(log.InstanceCompleted(outcome=outcome))
             else:
                 self.scope_completed(scope.host, scope)
+
+    def goes_on(self, scope: ScopeMixin) -> bool:
+        """True when the activity whose scope lost its last token goes on with it, or is parked because that cannot be told."""
+        host = scope.host
+        if host._state != STARTED or host.id not in host.workflow.tasks:
+            return False
+        if (host.id, CLOSING) in self.parked and host.task_spec.decides_end:
+            self.park(host, CLOSING)
+            return True
+        try:
+            return bool(host.task_spec.goes_on(host, scope))
+        except ElementFailed:
+            raise
+        except Exception as exc:
+            raise failed(host, CLOSING, exc) from exc
 
     def scope_completed(self, host: Token, scope: ScopeMixin) -> None:
         if host._state == STARTED and host.id in host.workflow.tasks:

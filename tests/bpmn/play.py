@@ -80,7 +80,8 @@ class Instance:
         kinds = ("userTask", "receiveTask", "intermediateCatchEvent")
         return sorted(
             e.element for e in open_elements(self.definition, self.state)
-            if e.kind in kinds and e.state in ("ready", "waiting") and not e.is_subscription)
+            if e.kind in kinds and e.state in ("ready", "waiting") and not e.is_subscription
+            and (e.kind, e.state) != ("userTask", "waiting"))  # for other tokens, or its turn
 
 
 class Play:

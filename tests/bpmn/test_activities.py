@@ -311,9 +311,27 @@ REFUSED = {
     "a sub-process with a trigger": (sub("x", start("s1", event("message", "mA")), task("y"), "s1>y"), "trigger"),
     "a link without target": (throw("x", '<linkEventDefinition name="L"/>'), "L"),
     "an event gateway before a task": (events("x") + task("y") + '<sequenceFlow id="f9" sourceRef="x" targetRef="y"/>', "event gateway"),
-    "a data association with an assignment": (
+    "a data association with an unknown item": (
         task("x", "<dataInputAssociation><targetRef>v</targetRef><assignment><from>1</from><to>v</to></assignment>"
-                  "</dataInputAssociation>"), "assignment"),
+                  "</dataInputAssociation>"), "item v"),
+    "an assignment to what is no variable": (
+        task("x", '<property id="v"/><dataInputAssociation><targetRef>v</targetRef><assignment><from>1</from><to>v + 1</to>'
+                  "</assignment></dataInputAssociation>"), "v + 1"),
+    "an input association that leads elsewhere": (
+        task("x", "<dataInputAssociation><sourceRef>o</sourceRef><targetRef>o</targetRef></dataInputAssociation>")
+        + '<dataObject id="o"/>', "property"),
+    "an association with a data store": (
+        task("x", '<property id="v"/><dataInputAssociation><sourceRef>d</sourceRef><targetRef>v</targetRef></dataInputAssociation>')
+        + '<dataStoreReference id="d"/>', "data store"),
+    "several sources without a transformation": (
+        task("x", '<property id="v"/><dataInputAssociation><sourceRef>o</sourceRef><sourceRef>o2</sourceRef><targetRef>v</targetRef>'
+                  "</dataInputAssociation>") + '<dataObject id="o"/><dataObject id="o2"/>', "transformation"),
+    "data that go with a timer": (
+        catch("x", '<dataOutput id="d"/><dataOutputAssociation><sourceRef>d</sourceRef><targetRef>o</targetRef>'
+                   "</dataOutputAssociation>" + timer("timeDuration", "PT1H")) + '<dataObject id="o"/>', "data"),
+    "data that go with an escalation": (
+        throw("x", '<dataInput id="d"/><dataInputAssociation><sourceRef>o</sourceRef><targetRef>d</targetRef>'
+                   "</dataInputAssociation>" + event("escalation", "xA")) + '<dataObject id="o"/>', "data"),
 }
 
 

@@ -61,7 +61,10 @@ def fork(gateway: str, *flows: str, join: str = "") -> bytes:
 
 
 COMPENSATED = (script("x"), undone_by("x", "u"), script("u", isForCompensation="true"))
-ASSIGNED = '<dataInputAssociation id="da"><targetRef>di</targetRef>{}</dataInputAssociation>'
+IO = '<ioSpecification><dataInput id="di" name="d"/><inputSet><dataInputRefs>di</dataInputRefs></inputSet><outputSet/></ioSpecification>'
+OBJECT = '<dataObject id="o" name="bid"/>'
+ASSIGNED = IO + '<dataInputAssociation id="da"><sourceRef>o</sourceRef><targetRef>di</targetRef>{}</dataInputAssociation>'
+TYPED = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="tFormalExpression"'
 THROWS = '<multiInstanceLoopCharacteristics {}="ev" behavior="{}" isSequential="true"><loopCardinality>2</loopCardinality>' + (
     "</multiInstanceLoopCharacteristics>")
 EV = '<escalationEventDefinition id="ev" escalationRef="xA"/>'
@@ -82,6 +85,9 @@ SAMPLES: dict[str, tuple[bytes, str, str]] = {
     "subProcess triggeredByEvent": (line(user("x"), event_sub("q", start("qs", event("message", "mA")), script("h"), "qs>h")), "", "x"),
     "transaction": (line(sub("x", start("s1"), script("a"), "s1>a", tag="transaction")), "a z", ""),
     "adHocSubProcess": (line(sub("x", user("a"), user("b"), tag="adHocSubProcess")), "", "a b"),
+    "adHocSubProcess ordering": (line(sub("x", user("a"), user("b"), tag="adHocSubProcess", ordering="Sequential")), "", "a"),
+    "adHocSubProcess completionCondition": (
+        line(sub("x", script("a"), script("b"), "<completionCondition>true</completionCondition>", tag="adHocSubProcess")), "a z", ""),
     "callActivity": (
         diagram(process(start(), call("x", "q"), script("z"), "s>x", "x>z"), process(start(), script("y"), "s>y", id="q")), "y z", ""),
     "standardLoopCharacteristics": (line(script("x", inner=loop(maximum="2"))), "x x z", ""),
@@ -114,6 +120,14 @@ SAMPLES: dict[str, tuple[bytes, str, str]] = {
     "sequenceFlow condition": (fork(task("g"), "g>a: 1 = 1", "g>b: 1 = 2"), "a z", ""),
     "sequenceFlow default": (fork(task("g"), "g>a: 1 = 2", "g>b!"), "b z", ""),
     "property": (line(script("x"), '<property id="v" name="v"/>'), "x z", ""),
+    "dataObject": (line(script("x", "{bid: 1}"), OBJECT), "x z", ""),
+    "ioSpecification": (line(script("x", inner=IO)), "x z", ""),
+    "dataAssociation": (line(script("x", inner=ASSIGNED.format("")), OBJECT), "x z", ""),
+    "dataAssociation assignment": (
+        line(script("x", inner=ASSIGNED.format(f"<assignment><from {TYPED}>1</from><to {TYPED}>di</to></assignment>")), OBJECT),
+        "x z", ""),
+    "dataAssociation transformation": (
+        line(script("x", inner=ASSIGNED.format("<transformation>bid</transformation>")), OBJECT), "x z", ""),
     "association": (line(*COMPENSATED), "x z", ""),
     "extensionElements": (line(user("x", "<extensionElements/>")), "", "x"),
     "process": (line(task("x")), "z", ""),
@@ -142,12 +156,7 @@ SAMPLES: dict[str, tuple[bytes, str, str]] = {
 }
 #: ``{row: (diagram, id of the element that is refused)}``
 REFUSED: dict[str, tuple[bytes, str]] = {
-    "adHocSubProcess ordering": (line(sub("x", task("y"), tag="adHocSubProcess", ordering="Sequential")), "x"),
-    "adHocSubProcess completionCondition": (
-        line(sub("x", task("y"), tag="adHocSubProcess", inner="<completionCondition>done</completionCondition>")), "x"),
     "implicitThrowEvent": (line(element("implicitThrowEvent", "x")), "x"),
-    "dataAssociation assignment": (line(task("x", ASSIGNED.format("<assignment><from>1</from><to>a</to></assignment>"))), "da"),
-    "dataAssociation transformation": (line(task("x", ASSIGNED.format("<transformation>1</transformation>"))), "da"),
     **{tag: (line(element(tag, "x")), "x") for tag in ("choreographyTask", "subChoreography", "callChoreography")},
 }
 

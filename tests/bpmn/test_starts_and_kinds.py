@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine import events as log
-from engine.bpmn import DiagramCannotRun, compile_definition, describe, triggers
+from engine.bpmn import DiagramCannotRun, compile_definition, describe, starters
 from engine.errors import AmbiguousStart
 from engine.model import CorrelateMessage, Source, StartInstance
 from tests.bpmn.build import (
@@ -77,7 +77,7 @@ def test_a_process_begins_with_a_person_or_with_each_of_its_triggers_alone() -> 
     p.start("p", {}, start_event="s3")
 
     assert [i.waits() for i in p.instances] == [["a"], ["b"], ["c"], ["d"]]
-    assert triggers(xml, "p") == (("s1", "message", "mA"), ("s2", "signal", "sA"))
+    assert starters(xml, "p") == (("s1", "message", "mA"), ("s2", "signal", "sA"), ("s3", "timer", ""))
 
 
 def test_a_multiple_start_event_starts_with_any_of_its_triggers() -> None:
@@ -126,7 +126,7 @@ def test_an_instantiating_event_gateway_starts_with_one_of_its_events() -> None:
     xml = diagram(process(
         element("eventBasedGateway", "g", instantiate="true"), catch("c1", event("message", "mA")), catch("c2", event("signal", "sA")),
         user("a"), user("b"), "g>c1", "g>c2", "c1>a", "c2>b"))
-    assert triggers(xml, "p") == (("c1", "message", "mA"), ("c2", "signal", "sA"))
+    assert starters(xml, "p") == (("c1", "message", "mA"), ("c2", "signal", "sA"))
     p = Play(xml, None)
 
     instance = p.start("p", {}, start_event="c2", )

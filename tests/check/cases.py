@@ -194,6 +194,13 @@ def choreographed(initiator: str, inner: str = "") -> str:
             f"<participantRef>B</participantRef><messageFlowRef>cm</messageFlowRef></choreographyTask>{inner}</choreography>")
 
 
+TYPED = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="tFormalExpression"'
+
+
+def assigned(value: str, to: str) -> str:
+    return f"<assignment><from {TYPED}>{value}</from><to {TYPED}>{to}</to></assignment>"
+
+
 OBJECTS = '<dataObject id="o1" itemSubjectRef="i1"/><dataObject id="o2" itemSubjectRef="i2"/>'
 OPERATION = (
     '<message id="min" name="in" itemRef="i1"/><message id="mother" name="other" itemRef="i2"/><interface id="if" name="if">'
@@ -456,7 +463,8 @@ CASES: dict[str, tuple[Case, Case]] = {
     "SCRIPT-LANGUAGE": (line(element("scriptTask", "x", "<script>1</script>", scriptFormat="python")), line(script("x"))),
     "SCRIPT-EMPTY": (line(script("x", "")), line(script("x"))),
     "NOT-RUN": (
-        line(sub("x", task("y"), tag="adHocSubProcess", ordering="Sequential")), line(sub("x", task("y"), tag="adHocSubProcess"))),
+        line(task("x"), sub("y", element("choreographyTask", "ct", initiatingParticipantRef="P"))),
+        line(task("x"), sub("y", task("ct")))),
     # -------------------------------------------------------------------------------------------------------- collaboration
     "POOL-MULTIPLICITY": (
         raw(pools("").xml.decode().replace(
@@ -529,7 +537,23 @@ CASES: dict[str, tuple[Case, Case]] = {
         line(task("x", in_out() + data_input("o1 o2")), OBJECTS, top=ITEMS),
         line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS)),
     "DATA-NOT-RUN": (
-        line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS), line(task("x", in_out()), OBJECTS, top=ITEMS)),
+        line(task("x", "<dataOutputAssociation><targetRef>o1</targetRef></dataOutputAssociation>"), OBJECTS, top=ITEMS),
+        line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS)),
+    "DATA-STORE": (
+        line(task("x", in_out() + data_input("d")), '<dataStoreReference id="d" itemSubjectRef="i1"/>', top=ITEMS),
+        line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS)),
+    "DATA-ASSIGNMENT": (
+        line(task("x", in_out() + data_input("o1", more=assigned("1", "di + 1"))), OBJECTS, top=ITEMS),
+        line(task("x", in_out() + data_input("o1", more=assigned("1", "di.price"))), OBJECTS,
+             top=ITEMS)),
+    "DATA-FORMAL": (
+        line(task("x", in_out() + data_input("o1", more="<assignment><from>1</from><to>di</to></assignment>")), OBJECTS, top=ITEMS),
+        line(task("x", in_out() + data_input("o1", more=assigned("1", "di"))), OBJECTS, top=ITEMS)),
+    "DATA-NO-CARRIER": (
+        line(task("x"), throw("t", '<dataInput id="di" itemSubjectRef="i1"/>' + data_input("o1")
+                              + "<inputSet><dataInputRefs>di</dataInputRefs></inputSet>" + event("escalation", "xA")), OBJECTS, top=ITEMS),
+        line(task("x"), throw("t", '<dataInput id="di" itemSubjectRef="i1"/>' + data_input("o1")
+                              + "<inputSet><dataInputRefs>di</dataInputRefs></inputSet>" + event("signal", "sA")), OBJECTS, top=ITEMS)),
     "DATA-MI-TYPE": (
         line(sub("x", task("y"), inner=many(inner='<loopDataInputRef>oc</loopDataInputRef><inputDataItem id="it" '
                                                   'itemSubjectRef="i2"/>')),

@@ -63,7 +63,7 @@ def test_panel_is_given_everything_as_json():
     assert len(table["fields"]) == len(FIELDS)
     due = next(each for each in table["fields"] if each["name"] == "workingDue")
     assert due["form"] == "property"
-    assert due["places"] == [{"kind": "userTask", "event": ""}]
+    assert due["places"] == [{"kind": "userTask", "event": ""}, {"kind": "globalUserTask", "event": ""}]
     assert due["label"]["zh"]
 
 

@@ -1,11 +1,12 @@
-"""Data as BPMN describes it: sets, associations, item definitions. psmflow does not execute them, but refuses contradictions."""
+"""Data as BPMN describes it: sets, associations, item definitions. Contradictions are refused, and what cannot be moved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.bpmn.check.document import GLOBAL_TASKS, SUB_PROCESSES, Document, Element
+from engine.bpmn.check.document import GLOBAL_TASKS, ITEMS, SUB_PROCESSES, Document, Element
 from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, label, rule
+from engine.bpmn.items import Association, item_names, target_path
 from engine.bpmn.xml import XSI_TYPE
 
 
@@ -424,10 +425,79 @@ def state_name(document: Document) -> Hits:
     mend_en="Every step sees the variables; to rename or convert use an input/output mapping",
 )
 def not_run(document: Document) -> Hits:
+    elements = _by_id(document)
     for association in _associations(document):
-        if document.is_executable(association):
+        if document.is_executable(association) and not Association.of(association).moves(elements):
             holder = association.getparent()
             yield hit(association, name=label(association if holder is None else holder))
+    yield from (hit(store) for store in document.each("dataStoreReference") if document.is_executable(store))
+
+
+def _by_id(document: Document) -> dict[str, Element]:
+    return {element.get("id") or "": element for element in document.each(*ITEMS)}
+
+
+def _moving(document: Document) -> Iterator[tuple[Element, Association]]:
+    """Yield the data associations that move something when the process runs."""
+    elements = _by_id(document)
+    for element in _associations(document):
+        association = Association.of(element)
+        if document.is_executable(element) and association.moves(elements):
+            yield element, association
+
+
+@rule(
+    "DATA-STORE", DRAFT,
+    zh="数据关联要读写数据存储“{store}”，这里没有数据存储", en='A data association reads or writes the data store "{store}"; there are none here',
+    mend_zh="请改用数据对象，或用服务任务的处理程序读写", mend_en="Use a data object, or a service task whose handler reads and writes",
+)
+def stores(document: Document) -> Hits:
+    elements = _by_id(document)
+    for element, association in _moving(document):
+        for store in association.stores(elements):
+            yield hit(element, store=store)
+
+
+@rule(
+    "DATA-ASSIGNMENT", DRAFT,
+    zh="数据关联的赋值“{text} → {to}”缺少来源，或目标不是变量", en='The assignment "{text}" to "{to}" lacks its source, or its target is no variable',
+    mend_zh="from 写 FEEL，to 写数据项的标识或名称，可带 .条目",
+    mend_en="Write FEEL in from, and in to the id or name of an item, with .entry if need be",
+)
+def assignment(document: Document) -> Hits:
+    names = item_names(document.root)
+    for element, association in _moving(document):
+        for text, to in association.assignments:
+            if not text or not target_path(to, names):
+                yield hit(element, text=text, to=to)
+
+
+@rule(
+    "DATA-FORMAL", DRAFT,
+    zh="数据关联赋值的 {part} 没有标为 tFormalExpression，只是说明文字", en="{part} of an assignment is not typed tFormalExpression, so it is plain words",
+    mend_zh="请加 xsi:type=\"tFormalExpression\"", mend_en="Add xsi:type=\"tFormalExpression\"",
+)
+def formal_assignment(document: Document) -> Hits:
+    for part in document.each("from", "to"):
+        if document.is_executable(part) and XSI_TYPE not in part.attrib:
+            yield hit(part, part=document.kind(part))
+
+
+@rule(
+    "DATA-NO-CARRIER", DRAFT,
+    zh="事件“{name}”的触发不带数据", en='The trigger of event "{name}" carries no data',
+    mend_zh="只有消息和信号带数据；请删除数据关联", mend_en="Only messages and signals carry data; delete the association",
+)
+def carrier(document: Document) -> Hits:
+    carrying = {"message", "signal"}
+    for element, association in _moving(document):
+        event = element.getparent()
+        if event is None or event not in document.definitions:
+            continue
+        kinds, copies = set(document.events(event)), not (association.transformation or association.assignments)
+        throws = document.kind(element) == "dataInputAssociation" and not kinds & carrying
+        if throws or (copies and kinds and not kinds & (carrying | {"error", "escalation"})):
+            yield hit(event)
 
 
 _FORMAL = (

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from engine.bpmn import timers
 from engine.bpmn.check.document import Document, Element
 from engine.bpmn.check.rule import DRAFT, WARNING, Hit, Hits, hit, label, rule
+from engine.bpmn.items import item_names
 from engine.bpmn.reader import HOUSE_ZONE, translated
 from engine.bpmn.xml import CAMUNDA
 from engine.feel import Expression, FeelSyntaxError, compile_expression
@@ -49,10 +50,10 @@ class Written:
 
 
 _TEXTS = (
-    "conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition", "messagePath",
-    "dataPath",
+    "conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition", "from",
+    "transformation", "messagePath", "dataPath",
 )
-_FEEL_PROPERTIES = frozenset({"correlationKey", "payload", "outputElement"})
+_FEEL_PROPERTIES = frozenset({"activeElements", "correlationKey", "payload", "outputElement"})
 
 
 def written(document: Document) -> Iterator[Written]:
@@ -62,7 +63,7 @@ def written(document: Document) -> Iterator[Written]:
         if flow is not None and document.kind(flow) == "sequenceFlow" and document.is_default(flow):
             continue  # nobody looks at it; FLOW-DEFAULT-COND says so
         yield from _child(document, element, Reading.FEEL)
-    for task in document.each("scriptTask"):
+    for task in document.each("scriptTask", "globalScriptTask"):
         script = document.child(task, "script")
         if script is not None and (task.get("scriptFormat") or "feel").strip().lower() == "feel":
             yield from _child(document, script, Reading.FEEL)
@@ -86,7 +87,8 @@ def _child(document: Document, element: Element, reading: Reading) -> Iterator[W
         yield Written(element, raw.strip(), reading, raw[: len(raw) - len(raw.lstrip())].count("\n"))
 
 
-_WORD_ATTRIBUTES = {"userTask": ("assignee", "candidateGroups", "candidateUsers", "formKey"), "startEvent": ("formKey",)}
+_USER = ("assignee", "candidateGroups", "candidateUsers", "formKey")
+_WORD_ATTRIBUTES = {"userTask": _USER, "globalUserTask": _USER, "startEvent": ("formKey",)}
 
 
 def _of_attributes(document: Document, node: Element) -> Iterator[Written]:
@@ -97,7 +99,7 @@ def _of_attributes(document: Document, node: Element) -> Iterator[Written]:
     for name in names:
         if document.camunda(node, name):
             yield Written(node, document.camunda(node, name), Reading.WORD)
-    if kind == "userTask":
+    if kind in ("userTask", "globalUserTask"):
         for name in ("dueDate", "followUpDate"):
             if document.camunda(node, name):
                 yield Written(node, document.camunda(node, name), Reading.DATE)
@@ -126,7 +128,7 @@ def _of_extension(node: Element, entry: Element) -> Iterator[Written]:
 
 def _variables(document: Document) -> frozenset[str]:
     """Names that the diagram itself gives to variables: those with blanks change how an expression is read."""
-    found: set[str] = set()
+    found: set[str] = set(item_names(document.root).values())
     for element in document.all:
         for name in ("resultVariable", "elementVariable"):
             found.add(document.camunda(element, name))

@@ -17,6 +17,7 @@ from engine.bpmn.check.expressions import Reading, Written, compiled, short
 from engine.bpmn.check.extensions import nearest, words
 from engine.bpmn.check.rule import DRAFT, WARNING, Hit, Hits, rule
 from engine.bpmn.data import LOOP_NAMES
+from engine.bpmn.items import item_names, target_path
 from engine.bpmn.reader import translated
 from engine.bpmn.xml import CAMUNDA, read_diagram
 from engine.errors import EngineError
@@ -180,6 +181,7 @@ def _drawn(document: Document, process: Element) -> Drawn:
     calls: list[Call] = []
     thrown: list[tuple[str, frozenset[str]]] = []
     names = set(words(document.property(process, "inputs")))
+    items = item_names(document.root)
     for node in process.iter():
         kind = document.kind(node)
         if not kind:
@@ -194,8 +196,10 @@ def _drawn(document: Document, process: Element) -> Drawn:
             names |= _collected(document, node)
         if kind == "callActivity":
             calls.append(_call(document, node))
-        elif kind == "property":
-            names.add(node.get("name") or node.get("id") or "")
+        elif node.get("id") in items:
+            names.add(items[node.get("id") or ""])
+        elif kind == "to":
+            names |= set(target_path(document.text(node), items)[:1])
         elif kind == "endEvent" and document.property(node, "outcome"):
             names.add("outcome")
         if kind in ("intermediateThrowEvent", "endEvent") or (kind == "sendTask" and not document.camunda(node, "topic")):

@@ -4,6 +4,7 @@ SpiffWorkflow predicts the tasks that may follow and prunes them later; joins th
 predicted here: a task exists only once its token arrived, so a join counts waiting tokens and reads the diagram.
 """
 
+from engine.bpmn.specs.associations import Data, Move
 from engine.bpmn.specs.events import (
     BoundaryEvent,
     Catching,
@@ -27,18 +28,20 @@ from engine.bpmn.specs.gateways import (
 from engine.bpmn.specs.loops import Implicit, MultiInstance, MultiInstanceFields, StandardLoop
 from engine.bpmn.specs.node import Activity, Flow, Mapping, Node
 from engine.bpmn.specs.process import ProcessSpec
-from engine.bpmn.specs.subprocesses import AdHocSubProcess, CallActivity, SubProcess, Transaction
+from engine.bpmn.specs.subprocesses import AdHocFields, AdHocSubProcess, CallActivity, SubProcess, Transaction
 from engine.bpmn.specs.tasks import BusinessRuleTask, JobTask, ScriptTask, Task, UserTask, UserTaskFields
 from engine.bpmn.specs.values import Formula, Text
 
 __all__ = [
     "Activity",
+    "AdHocFields",
     "AdHocSubProcess",
     "BoundaryEvent",
     "BusinessRuleTask",
     "CallActivity",
     "Catching",
     "ComplexGateway",
+    "Data",
     "EndEvent",
     "EventBasedGateway",
     "EventSubProcess",
@@ -52,6 +55,7 @@ __all__ = [
     "JobTask",
     "Join",
     "Mapping",
+    "Move",
     "MultiInstance",
     "MultiInstanceFields",
     "Node",

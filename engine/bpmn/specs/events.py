@@ -19,7 +19,7 @@ from engine.bpmn.event_definitions import (
 )
 from engine.bpmn.specs.node import Activity, Flow, Node
 from engine.bpmn.specs.subprocesses import SubProcess, Transaction
-from engine.bpmn.specs.values import Text, place, text_of
+from engine.bpmn.specs.values import Text, outer_scope, place, text_of
 from engine.bpmn.spiff import FUTURE, STARTED, WAITING
 from engine.bpmn.workflow import (
     ARRIVING,
@@ -28,7 +28,7 @@ from engine.bpmn.workflow import (
     Token,
     UncaughtError,
 )
-from engine.model import SubscriptionKind, ThrownEvent, TokenId, Values
+from engine.model import SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
     from engine.bpmn.specs.process import ProcessSpec
@@ -123,8 +123,17 @@ class Catching(Activity):
         token.waited = waits
 
     def receive(self, token: Token, values: Values) -> None:
-        """The payload becomes variables of the scope that catches it."""
-        token.workflow.top_workflow.write(token, without_loop_names(values), cause=self.event_id)
+        """The payload becomes variables of the scope that catches it, or goes where data outputs of the event lead."""
+        rest = self.put_out(token, self.items(token, values))
+        token.workflow.top_workflow.write(token, without_loop_names(rest), scope=outer_scope(token), cause=self.event_id)
+
+    def items(self, token: Token, values: Values) -> Values:
+        """Return a payload by the names of the data outputs: an entry of that name, else the only entry, else all of it."""
+        names = self.data.consumed
+        if not names or not values or not names.isdisjoint(values):
+            return values
+        whole: Value = next(iter(values.values())) if len(values) == 1 else dict(values)
+        return dict.fromkeys(names, whole)
 
     def _run_hook(self, my_task: Token) -> bool | None:
         self.receive(my_task, getattr(my_task, "payload", {}))
@@ -146,9 +155,7 @@ class Catching(Activity):
 
     def repeat(self, token: Token) -> None:
         """A non-interrupting event can happen again: subscribe anew."""
-        data: dict[str, Any] = {}
-        if "host" in token.internal_data:
-            data["host"] = token.internal_data["host"]
+        data: dict[str, Any] = {key: token.internal_data[key] for key in ("host", "standing") if key in token.internal_data}
         carried: dict[str, Any] = {}
         over = 0
         for n, (definition, wait) in enumerate(zip(self.definitions, getattr(token, "waited", ()), strict=False)):
@@ -167,12 +174,34 @@ class Catching(Activity):
 
 
 class StartEvent(Catching):
-    pass
+    def items(self, token: Token, values: Values) -> Values:
+        """What starts a process or an event sub-process has become variables already."""
+        came = {name: value for name, value in token.data.visible().items() if name in self.data.consumed}
+        return {**came, **super().items(token, values)}
 
 
 class IntermediateCatchEvent(Catching):
+    """In an ad-hoc sub-process and without incoming flow it is ``standing``: a subscription that may happen again and again."""
+
+    is_catch = True
+
+    def announce(self, token: Token) -> None:
+        if token._state != FUTURE or "standing" not in token.internal_data:
+            super().announce(token)
+
+    def cancelled(self, token: Token, by: str | None) -> None:
+        if "standing" in token.internal_data:
+            cancel_subscription(self, token, by)
+        else:
+            super().cancelled(token, by)
+
     def _run_hook(self, my_task: Token) -> bool | None:
         data = my_task.internal_data
+        if "standing" in data:
+            self.announce(my_task)
+            self.repeat(my_task)
+            del data["standing"]
+            return super()._run_hook(my_task)
         following = next((wait["following"] for wait in getattr(my_task, "waited", ()) if wait.get("following")), None)
         if following is not None and "left" in following and "race" not in data and len(self.definitions) == 1:
             # R4/…: four tokens, one at each turn; a cycle without end happens once here
@@ -189,7 +218,7 @@ class ReceiveTask(Catching):
         self.bind_inputs(token)
 
     def receive(self, token: Token, values: Values) -> None:
-        self.give_out(token, values)
+        self.give_out(token, self.items(token, values))
 
     def parked(self, token: Token) -> None:
         self.keep_result(token, getattr(token, "payload", {}))
@@ -251,6 +280,8 @@ class EventSubProcess(Catching, SubProcess):
             return None
         if self.interrupting:
             workflow.kill_tokens(keep=my_task, by=self.bpmn_id)
+            if workflow.spec.ad_hoc is not None:
+                workflow.host.internal_data["over"] = True
         else:
             self.repeat(my_task)
         if self.suspends:
@@ -354,7 +385,8 @@ class Throwing(Activity):
             if workflow is not top and "owner" in workflow.host.internal_data:
                 workflow.host.internal_data["terminated"] = True
         else:
-            throw_event(token, definition, {})
+            visible = token.data.visible()
+            throw_event(token, definition, {name: visible.get(name) for name in self.data.carried})
 
 
 class IntermediateThrowEvent(Throwing):

@@ -10,6 +10,7 @@ from engine import events as log
 from engine.bpmn import timers
 from engine.bpmn.data import LOOP_NAMES, Scope
 from engine.bpmn.event_definitions import Definition, Error
+from engine.bpmn.specs.associations import Move, moved
 from engine.bpmn.specs.events import throw_event, thrown_name
 from engine.bpmn.specs.node import Activity
 from engine.bpmn.specs.values import Formula, Text, shown_value, text_of
@@ -92,7 +93,10 @@ class Implicit:
 
 @dataclass(frozen=True, slots=True)
 class MultiInstanceFields:
-    """`behavior`: which instances throw what is `implicit`: 'None' each one, 'One' the first, 'Complex' as the conditions say."""
+    """`behavior`: which instances throw what is `implicit`: 'None' each one, 'One' the first, 'Complex' as the conditions say.
+
+    `output_item`: variable of each instance for its result; `inputs`, `outputs`: data associations with the collections.
+    """
 
     sequential: bool
     cardinality: Formula | None = None
@@ -103,6 +107,9 @@ class MultiInstanceFields:
     output_element: Formula | None = None
     behavior: str = "All"
     implicit: tuple[Implicit, ...] = ()
+    output_item: str | None = None
+    inputs: tuple[Move, ...] = ()
+    outputs: tuple[Move, ...] = ()
 
 
 class MultiInstance(Looping):
@@ -115,8 +122,10 @@ class MultiInstance(Looping):
     def started(self, token: Token) -> None:
         top, fields = token.workflow.top_workflow, self.fields
         items: list[Value] | None = None
+        visible = token.data.visible()
+        given, _ = moved(fields.inputs, top, visible, visible)
         if fields.collection is not None:
-            value = top.evaluate(token, fields.collection)
+            value = top.evaluate(token, fields.collection, Scope(token.id, token.data, keeps_new=False, values=dict(given)))
             if not isinstance(value, list):
                 raise timers.BadTime(f"the collection {fields.collection.text} is {shown_value(value)}, not a list")
             items, total = value, len(value)
@@ -127,7 +136,7 @@ class MultiInstance(Looping):
                 raise timers.BadTime(f"the number of instances {fields.cardinality.text} is {shown_value(number)}")
             total = int(number)
         local: dict[str, Value] = {
-            "nrOfInstances": total, "nrOfActiveInstances": 0, "nrOfCompletedInstances": 0, "nrOfTerminatedInstances": 0}
+            **given, "nrOfInstances": total, "nrOfActiveInstances": 0, "nrOfCompletedInstances": 0, "nrOfTerminatedInstances": 0}
         if fields.output:
             local[fields.output] = [None] * total
         token.data = Scope(token.id, token.data, keeps_new=False, values=local)
@@ -145,6 +154,8 @@ class MultiInstance(Looping):
         local: dict[str, Value] = {"loopCounter": n + 1}
         if items is not None and self.fields.item:
             local[self.fields.item] = items[n]
+        if self.fields.output_item:
+            local[self.fields.output_item] = None
         token.data.put({"nrOfActiveInstances": token.data.values["nrOfActiveInstances"] + 1})
         self.instance(token, **local)
 
@@ -186,10 +197,12 @@ class MultiInstance(Looping):
 
     def end(self, token: Token) -> None:
         if self.fields.output:
-            outside = token.data.parent
+            top, outside = token.workflow.top_workflow, token.data.parent
             assert outside is not None
-            token.workflow.top_workflow.write(
-                token, {self.fields.output: token.data.values[self.fields.output]}, scope=outside)
+            gathered = {self.fields.output: token.data.values[self.fields.output]}
+            if self.fields.outputs:
+                _, gathered = moved(self.fields.outputs, top, token.data.visible(), gathered)
+            top.write(token, gathered, scope=outside)
         token.complete()
 
     def throw_events(self, token: Token, child: Token) -> bool:

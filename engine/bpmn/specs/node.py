@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine import events as log
 from engine.bpmn import compensation
 from engine.bpmn.data import Scope
+from engine.bpmn.specs.associations import Data, moved
 from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, place, text_of
 from engine.bpmn.spiff import WAITING, BpmnSpecMixin
 from engine.bpmn.workflow import (
@@ -25,6 +26,7 @@ from engine.model import TokenId, Values
 if TYPE_CHECKING:
     from engine.bpmn.specs.events import BoundaryEvent
     from engine.bpmn.specs.process import ProcessSpec
+    from engine.bpmn.specs.subprocesses import AdHocSubProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
 
     start_quantity = completion_quantity = 1
-    is_activity = is_event = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
+    is_activity = is_event = is_catch = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
     reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
     ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
     boundary: tuple[BoundaryEvent, ...] = ()
@@ -135,8 +137,8 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         """True when the node may start with this token, else the token waits here."""
         if self.start_quantity == 1:
             return True
-        waiting = token.workflow.tokens_at(self, token)
-        return self.consume(token, waiting[: self.start_quantity - 1], len(waiting) + 1 >= self.start_quantity)
+        others = self.together(token)
+        return self.consume(token, others, len(others) + 1 >= self.start_quantity)
 
     def consume(self, token: Token, others: Iterable[Token], enough: bool = True) -> bool:
         top = token.workflow.top_workflow
@@ -160,12 +162,16 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
 
     def lacks(self, token: Token) -> tuple[str, str]:
         """What a join waits for, in Chinese and English."""
-        count = len(token.workflow.tokens_at(self))
+        count = len(self._at_start(token)) + 1
         return f"需要 {self.start_quantity} 个令牌，只到达 {count} 个", f"it needs {self.start_quantity} tokens and has {count}"
 
     def together(self, token: Token) -> list[Token]:
         """The other tokens at the join that go on with this one when a person says so."""
-        return token.workflow.tokens_at(self, token)[: self.start_quantity - 1]
+        return self._at_start(token)[: self.start_quantity - 1]
+
+    def _at_start(self, token: Token) -> list[Token]:
+        """The other tokens that are here and have not begun: they wait for enough of them, not for an event or their turn."""
+        return [t for t in token.workflow.tokens_at(self, token) if t.is_at_join and t.internal_data.get("turn") != "waits"]
 
     def go_on(self, token: Token) -> None:
         """A person lets a join that can never fire go on with what has arrived."""
@@ -299,11 +305,39 @@ class Mapping:
 
 
 class Activity(Node):
-    """`boundary`: boundary events; `handler`: name of the compensation handler; `mapping`: inputs and outputs."""
+    """`boundary`: boundary events; `handler`: name of the compensation handler; `mapping`, `data`: inputs and outputs."""
 
     is_activity = ends_before_leaving = True
     mapping = Mapping()
+    data = Data()
     for_compensation = False
+
+    def ad_hoc(self, token: Token) -> AdHocSubProcess | None:
+        """The ad-hoc sub-process of which this is an inner activity."""
+        around = token.workflow.spec.ad_hoc
+        return around if self.is_activity and not self.is_event_subprocess and "owner" not in token.internal_data else None
+
+    def _update_hook(self, my_task: Token) -> bool:
+        around = self.ad_hoc(my_task)
+        if around is not None:
+            if "over" in my_task.workflow.host.internal_data:
+                my_task.workflow.kill(my_task, by=around.bpmn_id)
+                return False
+            if around.fields.sequential and "turn" not in my_task.internal_data:
+                my_task.internal_data["turn"] = "waits"
+                my_task._state = WAITING
+                return False
+        return super()._update_hook(my_task)
+
+    def choose(self, token: Token) -> list[Flow]:
+        around = self.ad_hoc(token)
+        return [] if around is not None and around.is_over(token) else super().choose(token)
+
+    def _on_complete_hook(self, my_task: Token) -> None:
+        super()._on_complete_hook(my_task)
+        around = self.ad_hoc(my_task)
+        if around is not None:
+            around.inner_completed(my_task.workflow)
 
     def entered(self, token: Token) -> bool:
         self.prepare(token)
@@ -316,9 +350,15 @@ class Activity(Node):
         self.bind_inputs(token)
 
     def bind_inputs(self, token: Token) -> None:
+        top, data = token.workflow.top_workflow, self.data
+        if data.properties or data.inputs:
+            visible = {**token.data.visible(), **dict.fromkeys(data.properties)}
+            local, outer = moved(data.inputs, top, visible, visible)
+            own = own_scope(token)
+            top.write(token, {**dict.fromkeys(data.properties), **local}, scope=own, here=True)
+            top.write(token, outer, scope=own.parent)
         if not self.mapping.inputs:
             return
-        top = token.workflow.top_workflow
         values = {name: text_of(text, token, top) for name, text in self.mapping.inputs}
         own = own_scope(token)
         top.write(token, values, scope=own, here=True)
@@ -327,12 +367,34 @@ class Activity(Node):
         """Write a result: through the output mapping, or as it is. Inputs are local, so the search begins outside them."""
         top = token.workflow.top_workflow
         outside = outer_scope(token)
-        if self.mapping.outputs:
+        rest = self.put_out(token, values)
+        if not self.mapping.outputs:
+            values = rest
+        else:
             local = Scope(token.id, token.data, keeps_new=True, values=dict(values))
             values = {
                 name: text if isinstance(text, str) else top.compute(token, text, local) for name, text in self.mapping.outputs
             }
         top.write(token, values, scope=outside)
+
+    def put_out(self, token: Token, values: Values, *, inside: Scope | None = None) -> Values:
+        """Move what the activity gives to where its data output associations lead; return what they leave to become variables.
+
+        Args:
+            inside: the scope of a sub-process, whose own variables may move out.
+        """
+        data = self.data
+        if not data.outputs:
+            return {name: value for name, value in values.items() if name not in data.properties} if data.properties else values
+        top, own = token.workflow.top_workflow, token.data.id == token.id
+        scope = inside or token.data
+        items = {**(token.data.values if own else {}), **(inside.values if inside else {}), **values}
+        _, outer = moved(data.outputs, top, {**scope.visible(), **values}, items)
+        outside = outer_scope(token)
+        for name, value in outer.items():  # an instance of a loop may have an input of the same name
+            is_own = own and name in (*data.carried, *data.properties)
+            top.write(token, {name: value}, scope=token.data.parent if is_own else outside)
+        return {n: v for n, v in values.items() if n not in data.consumed and n not in data.properties}
 
     def keep_result(self, token: Token, values: Values) -> None:
         """The result cannot be taken over for now: keep it for the retry."""

@@ -7,7 +7,9 @@ from functools import cached_property
 from engine.bpmn.specs.events import EventSubProcess, StartEvent
 from engine.bpmn.specs.gateways import EventBasedGateway, InclusiveGateway, Join
 from engine.bpmn.specs.node import Node
+from engine.bpmn.specs.subprocesses import AdHocSubProcess
 from engine.bpmn.spiff import BpmnProcessSpec
+from engine.model import Value
 
 
 class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
@@ -16,9 +18,10 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
     Attributes:
         process: key of the process it is drawn in.
         starts: names of the nodes that get a token when the scope starts.
-        properties: data declared in the scope.
+        properties: ``{variable: whether it is a collection}`` of the data declared in the scope.
         event_subprocesses: their specs.
-        late_joins: gateways that are decided when nothing else can run.
+        late_joins: gateways that are decided when nothing else can run, and the turns of a sequential ad-hoc sub-process.
+        ad_hoc: the ad-hoc sub-process whose inside this is.
     """
 
     def __init__(self, name: str, process: str, label: str | None) -> None:
@@ -27,10 +30,15 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         self.start = self.end = None
         self.process = process
         self.starts: list[str] = []
-        self.properties: list[str] = []
+        self.properties: dict[str, bool] = {}
         self.event_subprocesses: list[EventSubProcess] = []
-        self.late_joins: list[InclusiveGateway] = []
+        self.late_joins: list[InclusiveGateway | AdHocSubProcess] = []
+        self.ad_hoc: AdHocSubProcess | None = None
         self._reach: dict[tuple[str, str], frozenset[str]] = {}
+
+    def initial(self) -> dict[str, Value]:
+        """The variables that the scope begins with: null, a collection empty."""
+        return {name: [] if is_collection else None for name, is_collection in self.properties.items()}
 
     @cached_property
     def starters(self) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.bpmn import compensation
+from engine.bpmn import compensation, timers
 from engine.bpmn.data import Scope, without_loop_names
 from engine.bpmn.specs.node import Activity
-from engine.bpmn.specs.values import Formula
+from engine.bpmn.specs.values import Formula, shown_value
+from engine.bpmn.spiff import FUTURE
 from engine.bpmn.workflow import (
     AnyWorkflow,
     Token,
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 
 
 class SubProcess(Activity):
-    """An embedded sub-process: a scope of its own. `inner`: name of the process spec."""
+    """An embedded sub-process: a scope of its own. `inner`: name of the process spec.
+
+    `decides_end`: `goes_on` may give new tokens to the scope when it has lost its last one.
+    """
+
+    decides_end = False
 
     def __init__(self, wf_spec: ProcessSpec, element: str, inner: str, **kwargs: Any) -> None:
         super().__init__(wf_spec, element, **kwargs)
@@ -36,7 +43,12 @@ class SubProcess(Activity):
         return Scope(token.id, token.data, keeps_new=False), token.workflow.business_key
 
     def scope_completed(self, token: Token, scope: AnyWorkflow) -> None:
+        self.put_out(token, {}, inside=scope.scope)
         token.complete()
+
+    def goes_on(self, token: Token, scope: AnyWorkflow) -> bool:
+        """Whether the scope, which has no token left, was given new ones."""
+        return False
 
     def is_kept(self, token: Token) -> bool:
         top = token.workflow.top_workflow
@@ -99,5 +111,108 @@ class CallActivity(SubProcess):
         token.complete()
 
 
+@dataclass(frozen=True, slots=True)
+class AdHocFields:
+    """`active`: FEEL list of the ids to enable; `condition`: ends it; `cancels`: what still runs then is cancelled."""
+
+    sequential: bool = False
+    cancels: bool = True
+    condition: Formula | None = None
+    active: Formula | None = None
+
+
 class AdHocSubProcess(SubProcess):
-    """Every activity without incoming flow runs once, side by side."""
+    """Activities without incoming flow are enabled together; what follows them over flows follows.
+
+    Each completion of an inner activity asks the completion condition. When all that was enabled is done and it still does not
+    hold, all is enabled anew; without a condition that is the end. Its token remembers ``over``: the condition held, or an event
+    sub-process took the place of all; and of a sequential one the ``queue`` of those that are enabled. Each activity that runs in it,
+    or that a token came to, remembers its ``turn``: it ``has`` it, or ``waits`` for it.
+    """
+
+    decides_end = True
+
+    def __init__(self, wf_spec: ProcessSpec, element: str, inner: str, fields: AdHocFields, **kwargs: Any) -> None:
+        super().__init__(wf_spec, element, inner, **kwargs)
+        self.fields = fields
+
+    def started(self, token: Token) -> None:
+        scope = token.workflow.top_workflow.create_subprocess(token, self.inner)
+        for spec in scope.spec.event_subprocesses:
+            if not spec.on_compensation:
+                scope.subscribe(spec)
+        for name in scope.spec.starts:
+            if scope.spec.task_specs[name].is_catch:
+                scope.subscribe(scope.spec.task_specs[name], standing=True)
+        self.enable(token, scope)
+
+    def enable(self, token: Token, scope: AnyWorkflow) -> bool:
+        """Put a token on each activity that is enabled; False when there is none."""
+        top, specs = scope.top_workflow, scope.spec.task_specs
+        names = [name for name in scope.spec.starts if not specs[name].is_catch]
+        if self.fields.active is not None:
+            wanted = top.evaluate(token, self.fields.active, scope.scope)
+            if not isinstance(wanted, list):
+                raise timers.BadTime(f"activeElements {self.fields.active.text} is {shown_value(wanted)}, not a list")
+            wrong = [name for name in wanted if name not in names]
+            if wrong:
+                raise timers.BadTime(
+                    f"activeElements names {shown_value(wrong[0])}; what may be enabled is {', '.join(names)}")
+            names = [str(name) for name in wanted]
+        if self.fields.sequential:
+            token.internal_data["queue"] = names
+            return self.try_release(scope)
+        for born in [Token(scope, specs[name]) for name in names]:
+            if born._state == FUTURE:
+                born.task_spec._update(born)
+        top.touched[id(scope)] = scope
+        return bool(names)
+
+    def goes_on(self, token: Token, scope: AnyWorkflow) -> bool:
+        if "over" in token.internal_data:
+            return False
+        if self.fields.sequential and self.try_release(scope):
+            return True
+        if self.fields.condition is None:
+            return False
+        if not self.enable(token, scope):
+            raise timers.BadTime(f"the completion condition {self.fields.condition.text} does not hold and nothing is enabled")
+        return True
+
+    def is_over(self, token: Token) -> bool:
+        """Whether the completion of an inner activity ends it all."""
+        scope = token.workflow
+        data = scope.host.internal_data
+        condition = self.fields.condition
+        if "over" not in data and condition is not None and scope.top_workflow.holds(token, condition, scope.scope):
+            data["over"] = True
+        return "over" in data
+
+    def inner_completed(self, scope: AnyWorkflow) -> None:
+        """After the completion condition held, nothing new begins; what runs is cancelled, or may end."""
+        if "over" not in scope.host.internal_data:
+            return
+        for token in list(scope.tasks.values()):
+            runs = (token.task_spec.is_activity and not token.is_at_join) or "host" in token.internal_data
+            if token.id in scope.tasks and (self.fields.cancels or not runs):
+                scope.kill(token, by=self.bpmn_id)
+
+    def try_release(self, scope: AnyWorkflow) -> bool:
+        """Of a sequential one: let the next activity have its turn, in the order in which they are drawn."""
+        queue, specs = scope.host.internal_data.get("queue", []), scope.spec.task_specs
+        if any(t.internal_data.get("turn") == "has" and not t.is_at_join for t in scope.tasks.values()):
+            return False
+        waiting = {t.task_spec.name: t for t in reversed(scope.tasks.values()) if t.internal_data.get("turn") == "waits"}
+        name = next((name for name in specs if name in waiting or name in queue), None)
+        if name is None or "over" in scope.host.internal_data:
+            return False
+        if name in waiting:
+            token = waiting[name]
+            token._state = FUTURE
+        else:
+            queue.remove(name)
+            token = Token(scope, specs[name])
+        token.internal_data["turn"] = "has"
+        token.task_spec._update(token)
+        scope.top_workflow.touched[id(scope)] = scope
+        return True

@@ -16,7 +16,6 @@ from engine.bpmn.specs.values import (
     Text,
     as_variables,
     optional_text,
-    own_scope,
     plain,
     shown,
     text_list,
@@ -35,7 +34,11 @@ if TYPE_CHECKING:
 
 
 class Task(Activity):
-    """task, manualTask: nothing to do for the engine."""
+    """task, manualTask: nothing to do for the engine but to move data."""
+
+    def _run_hook(self, my_task: Token) -> bool | None:
+        self.put_out(my_task, {})
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +283,10 @@ class JobTask(Activity):
         if not isinstance(type_, str) or not type_:
             raise timers.BadTime(f"the job type {shown(self.topic)} is null")
         token.internal_data["job"] = type_
-        values = own_scope(token).values if self.mapping.inputs else token.data.visible()
-        if self.mapping.inputs:
-            values = {name: values[name] for name, _ in self.mapping.inputs}
+        names = [*self.data.carried, *(name for name, _ in self.mapping.inputs)]
+        values = token.data.visible()
+        if names:
+            values = {name: values.get(name) for name in names}
         top.jobs.append(NewJob(
             token=TokenId(token.id), type=type_, process=self.process, element=self.bpmn_id, values=dict(values),
             retries=self.retries, properties={name: plain(text_of(text, token, top)) for name, text in self.properties}))
