@@ -187,8 +187,8 @@ def default_to_bad_end(document: Document) -> Hits:
     good: list[Element] = []
     bad: list[Element] = []
     for node in document.nodes:
-        for target in document.successors(node):
-            backwards.setdefault(target, []).append(node)
+        for after in document.successors(node):
+            backwards.setdefault(after, []).append(node)
         if not document.outgoing[node]:
             ends_badly = document.kind(node) == "endEvent" and _ends_badly(document, node)
             (bad if ends_badly else good).append(node)
@@ -198,16 +198,16 @@ def default_to_bad_end(document: Document) -> Hits:
         if flow is None or document.source.get(flow) is not node or node not in to_good:
             continue
         target = document.target[flow]
-        if target in to_bad and target not in to_good:
+        if target is not None and target in to_bad and target not in to_good:
             yield hit(flow, name=label(node), flow=label(flow))
 
 
-def _leading_to(ends: list[Element], backwards: dict[Element, list[Element]]) -> set[Element | None]:
-    seen: set[Element | None] = set()
+def _leading_to(ends: list[Element], backwards: dict[Element, list[Element]]) -> set[Element]:
+    seen: set[Element] = set()
     todo = list(ends)
     while todo:
-        node = todo.pop()
-        if node not in seen:
-            seen.add(node)
-            todo += backwards.get(node, [])
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            todo += backwards.get(current, [])
     return seen
