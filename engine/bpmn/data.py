@@ -14,7 +14,10 @@ from engine.model import Value, Values
 
 #: What loops and gateways put into their local scopes; never copied into or out of a called process.
 LOOP_NAMES = frozenset(
-    {"loopCounter", "nrOfInstances", "nrOfCompletedInstances", "nrOfActiveInstances", "activationCount"}
+    {
+        "loopCounter", "nrOfInstances", "nrOfActiveInstances", "nrOfCompletedInstances", "nrOfTerminatedInstances",
+        "activationCount",
+    }
 )
 
 
@@ -25,12 +28,15 @@ class Scope:
         id: token of the sub-process, call activity, loop instance or task; 0 for the process instance.
         parent: the enclosing scope, None for the process instance and for a called process (nothing leaks in or out).
         keeps_new: a name that no scope knows yet is created here (process, called process, loop instance), not further out.
+        is_past: values as they were once, for who undoes what was done with them: read here, written where they live now.
     """
 
-    __slots__ = ("_raw", "_values", "changed", "id", "keeps_new", "parent")
+    __slots__ = ("_raw", "_values", "changed", "id", "is_past", "keeps_new", "parent")
 
-    def __init__(self, id: int, parent: Scope | None, *, keeps_new: bool, values: dict[str, Value] | None = None) -> None:
-        self.id, self.parent, self.keeps_new = id, parent, keeps_new
+    def __init__(
+        self, id: int, parent: Scope | None, *, keeps_new: bool, is_past: bool = False, values: dict[str, Value] | None = None
+    ) -> None:
+        self.id, self.parent, self.keeps_new, self.is_past = id, parent, keeps_new, is_past
         self._raw: bytes | None = None
         self._values: dict[str, Value] | None = {} if values is None else values
         self.changed = values is not None
@@ -69,13 +75,22 @@ class Scope:
         """The scope that a write to `name` goes to: the nearest that has it, else the nearest that keeps new names."""
         scope: Scope | None = self
         while scope is not None:
-            if name in scope.values:
+            if name in scope.values and not scope.is_past:
                 return scope
             scope = scope.parent
         scope = self
         while not scope.keeps_new and scope.parent is not None:
             scope = scope.parent
         return scope
+
+    def forget_past(self, values: Mapping[str, Value], target: Scope) -> None:
+        """`values` are written in `target`: from here they are seen as they are now."""
+        scope: Scope | None = self
+        while scope is not None and scope is not target:
+            if scope.is_past and not values.keys().isdisjoint(scope.values):
+                scope._values = {name: value for name, value in scope.values.items() if name not in values}
+                scope.changed = True
+            scope = scope.parent
 
     def visible(self) -> dict[str, Value]:
         """Every variable that is visible here; not to be changed (it may be the scope's own dict)."""

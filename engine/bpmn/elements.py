@@ -103,6 +103,14 @@ def _holds(child: str) -> When:
     return lambda element: element.find(BPMN + child) is not None
 
 
+def _stands_outside(parent: str) -> When:
+    def when(element: etree._Element) -> bool:
+        around = element.getparent()
+        return around is None or around.tag != BPMN + parent
+
+    return when
+
+
 def _says(child: str, but: tuple[str, ...]) -> When:
     """It has a child with a text other than those given."""
 
@@ -116,7 +124,7 @@ def _says(child: str, but: tuple[str, ...]) -> When:
 # ----------------------------------------------------------------------------------------------------- everything but events
 _RUNS = "tests/bpmn/test_elements.py::test_what_the_table_calls_executed_runs"
 _EVENTS = "tests/bpmn/test_elements.py::test_an_event_of_the_table_happens_where_it_stands"
-_ACT, _DATA = "tests/bpmn/test_activities.py::", "tests/bpmn/test_data.py::"
+_ACT, _DATA, _MULTI = "tests/bpmn/test_activities.py::", "tests/bpmn/test_data.py::", "tests/bpmn/test_multi_instance.py::"
 _SEM, _JOINS, _STUCK, _TIME = (
     "tests/bpmn/test_semantics.py::", "tests/bpmn/test_joins.py::", "tests/bpmn/test_stuck.py::", "tests/bpmn/test_time.py::")
 
@@ -196,11 +204,15 @@ _MARKERS = (
     _row(Group.MARKER, "multiInstanceLoopCharacteristics One", "多实例：首个完成抛出事件", "Multi-Instance, behaviour One", "13.3.7",
          "首个实例完成时向边界事件抛出给定事件", "Throws its event to its boundary events when the first instance completes", _RUNS, when=_is("behavior", "One")),
     _row(Group.MARKER, "multiInstanceLoopCharacteristics Complex", "多实例：复杂行为", "Multi-Instance, behaviour Complex", "13.3.7",
-         "尚不支持多实例的 Complex 行为", "A multi-instance activity with complex behaviour is not run",
-         when=_is("behavior", "Complex"), status=Status.REFUSED, parts="complexBehaviorDefinition"),
+         "每个实例完成时，条件成立的定义抛出其事件并结束整个活动",
+         "Whenever an instance completes, each definition whose condition holds throws its event and ends the activity",
+         _MULTI + "test_a_complex_behaviour_throws_its_event_and_ends_the_activity_once_its_condition_holds",
+         _MULTI + "test_every_complex_definition_whose_condition_holds_throws_its_event",
+         when=_is("behavior", "Complex"), parts="complexBehaviorDefinition"),
     _row(Group.MARKER, "implicitThrowEvent", "隐式抛出事件", "Implicit Throw Event", "10.3.8",
-         "属于多实例的 Complex 行为，尚不支持", "Belongs to the complex behaviour of a multi-instance activity; not run",
-         tags=("implicitThrowEvent", "event"), status=Status.REFUSED),
+         "只能写在多实例的 Complex 行为中", "Stands within the complex behaviour of a multi-instance activity only",
+         tags=("implicitThrowEvent", "event"), status=Status.REFUSED,
+         when=_stands_outside("complexBehaviorDefinition")),
     _row(Group.MARKER, "isForCompensation", "补偿活动", "Compensation Activity", "13.5.5",
          "只由补偿运行，不参与顺序流", "Runs by compensation only; no flow leads to it",
          _SEM + "test_compensation_runs_in_reverse_order_and_once", tags=_ACTIVITY_TAGS, when=_is("isForCompensation", "true")),

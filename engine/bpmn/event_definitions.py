@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from engine import events as log
 from engine.bpmn import timers
+from engine.bpmn.collaboration import Address, CorrelationKey, first_text, fits, key_text
+from engine.bpmn.collaboration import carried as texts_carried
 from engine.bpmn.spiff import (
     CancelEventDefinition,
     ConditionalEventDefinition,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from engine.bpmn.specs import Formula
 
 Wait = dict[str, Any]
+_NO_PLAN: Any = object()
 
 
 class Definition:
@@ -40,6 +43,12 @@ class Definition:
 
     kind = ""
     reads: frozenset[str] = frozenset()  #: variables that it depends on
+
+    @property
+    def trigger(self) -> str:
+        """What a process that begins with it is started by: the name of the message or signal, or ``timer``."""
+        wanted = getattr(self, "wanted", None)
+        return wanted if isinstance(wanted, str) else self.kind
 
     @property
     def watches(self) -> bool:
@@ -64,14 +73,18 @@ class Definition:
 class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
     """`value`: the bare text, or the expression that gives the time."""
 
+    trigger = "timer"
+
     def __init__(self, kind: str, value: str | Formula, zone: ZoneInfo) -> None:
         super().__init__(None, value if isinstance(value, str) else value.text)
         self.kind, self.value, self.zone = kind, value, zone
         self.reads = frozenset() if isinstance(value, str) else value.compiled.names
 
     def begin(self, token: Token, top: Workflow) -> Wait:
-        following = token.internal_data.pop("plan", None)
-        if following is None:
+        following = token.internal_data.pop("plan", _NO_PLAN)
+        if following is None:  # it has fired for the last time
+            return {"timer": None, "seen": True}
+        if following is _NO_PLAN:
             value = self.value if isinstance(self.value, str) else top.evaluate(token, self.value)
             if value is None and token.triggered:  # a subscription whose time is not known yet, or does not apply: no timer runs
                 return {"timer": None, "since": top.at.isoformat()}
@@ -86,7 +99,7 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
     def _schedule(self, token: Token, wait: Wait, plan: timers.Plan, top: Workflow) -> None:
         wait["timer"] = plan
         if self.kind != "timeDate" and top.is_suspended(token):
-            wait["frozen"] = top.at.isoformat()
+            wait["frozen"] = token.internal_data.pop("frozen", top.at.isoformat())
         top.emit(log.TimerScheduled(
             process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
             due_at=timers.due_at(plan)))
@@ -131,9 +144,16 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
 
 
 class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
-    """`key` and `payload`: expressions; without a key the business key correlates. `form`, `groups`: a person may send it."""
+    """`key` and `payload`: expressions; without a key the business key correlates. `form`, `groups`: a person may send it.
+
+    Attributes:
+        to: receivers that message flows name, one message for each; empty: whoever waits for it.
+        keys: BPMN's correlation keys that a value can be taken for from this message; they correlate where there is no `key`.
+    """
 
     kind = "message"
+    to: tuple[Address, ...] = ()
+    keys: tuple[CorrelationKey, ...] = ()
 
     def __init__(
         self, name: str | Formula | None, key: Formula | None, payload: Formula | None, form: str | None, groups: frozenset[str]
@@ -141,6 +161,11 @@ class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
         super().__init__(name if isinstance(name, str) else None)
         self.wanted, self.key, self.payload, self.form, self.groups = name, key, payload, form, groups
         self.reads = frozenset() if key is None else key.compiled.names
+
+    def correlate_by(self, keys: tuple[CorrelationKey, ...]) -> None:
+        if self.key is None:
+            self.keys = tuple(key for key in keys if self.wanted in key.paths)
+            self.reads = frozenset[str]().union(*(path.names for key in self.keys for path in key.context or ()))
 
     def message_name(self, token: Token, top: Workflow) -> str:
         return name_of(self.wanted, token, top, "message")
@@ -151,40 +176,69 @@ class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
         value = top.compute(token, self.key)
         return None if value is None else key_text(value)
 
+    def waits_for(self, token: Token, wait: Wait, top: Workflow) -> tuple[str, ...]:
+        """Return the correlation keys, as texts, of which a message must have one; empty: not known yet."""
+        if not self.keys:
+            return () if wait["key"] is None else (wait["key"],)
+        found = []
+        for key in self.keys:
+            if key.context is not None:
+                text = key.of_context(token.data.visible(), top.at, top.zone)
+            else:
+                text = top.conversation(token.data, key.name)
+            if text is not None:
+                found.append(text)
+        if not found and any(key.context is None for key in self.keys):
+            found.append(first_text(token.workflow.spec.process))
+        return tuple(found)
+
+    def carries(self, payload: Values, top: Workflow) -> dict[str, str]:
+        """Return ``{correlation key: its text}`` of what a message with this payload has a value for."""
+        assert isinstance(self.wanted, str) or not self.keys
+        found = {key.name: key.of_message(str(self.wanted), payload, top.at, top.zone) for key in self.keys}
+        return {name: text for name, text in found.items() if text is not None}
+
+    def takes(self, token: Token, wait: Wait, top: Workflow, key: str | None, payload: Values) -> bool:
+        """Whether a message of this name is for the token that waits."""
+        if not self.keys:
+            return bool(wait["key"] == key)
+        return fits(self.waits_for(token, wait, top), texts_carried(self.carries(payload, top).values()))
+
     def begin(self, token: Token, top: Workflow) -> Wait:
-        key = self.correlation_key(token, top)
-        if key is None and not token.triggered and self.key is not None:
-            raise ElementFailed(token, ARRIVING, "expression", f"the correlation key {self.key.text} is null")
-        return {"message": self.message_name(token, top) if self.wanted is not None else None, "key": key}
+        wait: Wait = {
+            "message": self.message_name(token, top) if self.wanted is not None else None,
+            "key": None if self.keys else self.correlation_key(token, top)}
+        if not token.triggered and not self.waits_for(token, wait, top):
+            what = ", ".join(key.name.rpartition("/")[2] for key in self.keys) if self.key is None else self.key.text
+            raise ElementFailed(token, ARRIVING, "expression", f"the correlation key {what} is null")
+        return wait
 
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
+        if self.keys:
+            return  # looked up whenever somebody asks
         key = self.correlation_key(token, top)
         if key is not None:
             token.internal_data["waits"][n]["key"] = key
 
     def content(self, token: Token, top: Workflow) -> dict[str, Value]:
-        if self.payload is None:
-            return {}
-        value = top.evaluate(token, self.payload)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise timers.BadTime(f"the payload {self.payload.text} is not a context")
-        return value
+        return content_of(self.payload, token, top)
 
 
 class Signal(Definition, SignalEventDefinition):  # type: ignore[misc]
     kind = "signal"
 
-    def __init__(self, name: str | Formula | None) -> None:
+    def __init__(self, name: str | Formula | None, payload: Formula | None = None) -> None:
         super().__init__(name if isinstance(name, str) else None)
-        self.wanted = name
+        self.wanted, self.payload = name, payload
 
     def signal_name(self, token: Token, top: Workflow) -> str:
         return name_of(self.wanted, token, top, "signal")
 
     def begin(self, token: Token, top: Workflow) -> Wait:
         return {"signal": self.signal_name(token, top)}
+
+    def content(self, token: Token, top: Workflow) -> dict[str, Value]:
+        return content_of(self.payload, token, top)
 
 
 class Code(Definition):
@@ -254,6 +308,16 @@ class Compensation(Definition, EventDefinition):  # type: ignore[misc]
         self.activity, self.wait = activity, wait
 
 
+def content_of(payload: Formula | None, token: Token, top: Workflow) -> dict[str, Value]:
+    """What goes with a message or signal that is thrown."""
+    value = None if payload is None else top.evaluate(token, payload)
+    if payload is None or value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise timers.BadTime(f"the payload {payload.text} is not a context")
+    return value
+
+
 def name_of(name: str | Formula | None, token: Token, top: Workflow, what: str) -> str:
     if isinstance(name, str):
         return name
@@ -262,9 +326,3 @@ def name_of(name: str | Formula | None, token: Token, top: Workflow, what: str) 
         raise timers.BadTime(f"the name of the {what} is null" + ("" if name is None else f": {name.text}"))
     return value
 
-
-def key_text(value: Value) -> str:
-    """A correlation key as text: keys of different kinds that look alike are the same (12 and "12")."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from lxml import etree
 from engine import calendar
 from engine.bpmn import elements, specs, timers
 from engine.bpmn import event_definitions as ev
+from engine.bpmn.collaboration import CorrelationKey, MessageFlows, drawn_keys, key_name, name_by_flows
 from engine.bpmn.definition import Definition
 from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
@@ -91,14 +93,15 @@ def describe(xml: bytes) -> tuple[ProcessInfo, ...]:
         InvalidDiagram: the file cannot be read.
     """
     tree = _normalised(read_diagram(xml, len(xml)))
-    names = _names(tree)
-    return tuple(_info(node, names) for node in tree if _name(node) == "process" and node.get("isExecutable") == "true")
+    names, flows = _names(tree), MessageFlows(tree)
+    return tuple(_info(node, names, flows) for node in tree if _name(node) == "process" and node.get("isExecutable") == "true")
 
 
-def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> ProcessInfo:
+def _info(process: etree._Element, names: Mapping[str, etree._Element], flows: MessageFlows) -> ProcessInfo:
     every = [node for node in process.iter() if isinstance(node.tag, str)]
-    starts = [node for node in process if _name(node) == "startEvent"]
-    none_starts = [node for node in starts if not _event_nodes(node)]
+    starts = [node for node in process if _name(node) == "startEvent" or node.get("instantiate") == "true"]
+    none_starts = [node for node in starts if _name(node) == "startEvent" and not _event_nodes(node)]
+    conditional = [node for node in starts if node.find(BPMN + "conditionalEventDefinition") is not None]
     plain = [node for node in process if _name(node) in _NODES]
 
     def given(attribute: str, *kinds: str) -> frozenset[str]:
@@ -114,16 +117,19 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
     def words(values: frozenset[str]) -> frozenset[str]:
         return frozenset(word.strip() for value in values for word in value.split(",") if word.strip())
 
-    messages = frozenset(
-        name for node in starts for event in _event_nodes(node) if _name(event) == "messageEventDefinition"
-        if (name := _referenced_name(event, "messageRef", names)))
+    correlations: dict[str, dict[str, list[str]]] = {}
+    for drawn in drawn_keys(flows.tree, process, flows):
+        for message, paths in drawn.paths.items():
+            texts = [_feel_or_none(path.text) for path in paths]
+            correlations.setdefault(message, {})[key_name(process.get("id", ""), drawn.id)] = texts
     return ProcessInfo(
+        correlations=correlations,
         key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
         starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
-        startable=bool(none_starts) or (not starts and bool(plain)),
+        startable=bool(none_starts or conditional) or (not starts and bool(plain)),
         start_form=next((form for node in none_starts if (form := node.get(CAMUNDA + "formKey"))), None),
-        start_messages=messages,
+        start_messages=frozenset(name for _, kind, name in _starters(process, names) if kind == "message"),
         calls=frozenset(key for node in every if _name(node) == "callActivity" if (key := node.get("calledElement"))),
         forms=given("formKey", "userTask", "startEvent") | prop("form"),
         decisions=given("decisionRef", "businessRuleTask"), job_types=given("topic", *_ACTIVITIES),
@@ -131,11 +137,70 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
     )
 
 
+def starters(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
+    """Return ``((element, kind, name), …)`` of what starts a process by itself.
+
+    The element is a start event, an instantiating receive task, or an event behind an instantiating event gateway; the kind is
+    ``message``, ``signal`` or ``timer`` (without a name).
+    """
+    tree = _normalised(read_diagram(xml, len(xml)))
+    process = next(node for node in tree.iter(BPMN + "process") if node.get("id") == key)
+    return tuple(_starters(process, _names(tree)))
+
+
+def start_timers(xml: bytes, key: str, at: datetime, zone: str = HOUSE_ZONE) -> tuple[tuple[str, timers.Plan], ...]:
+    """Return ``((start event, plan), …)`` of the timers that begin a process deployed at `at`.
+
+    Durations and cycles without a start of their own count from then; a date, or turns of a cycle, that are over start nothing.
+
+    Raises:
+        DiagramCannotRun: a time cannot be known before an instance runs.
+    """
+    reader = _Reader((), {}, ZoneInfo(zone))
+    tree = _normalised(read_diagram(xml, len(xml)))
+    file = _File(reader, tree, key)
+    process = next(node for node in tree.iter(BPMN + "process") if node.get("id") == key)
+    found: list[tuple[str, timers.Plan]] = []
+    for node in process.iterchildren(BPMN + "startEvent"):
+        for entry in _event_nodes(node):
+            if _name(entry) != "timerEventDefinition":
+                continue
+            timer = file.timer(entry, node)
+            text = timer.value if isinstance(timer.value, str) else timer.value.text
+            value = text if isinstance(timer.value, str) else timer.value.compiled.evaluate({}, at, zone=zone).value
+            try:
+                plan: timers.Plan | None = timers.plan(timer.kind, value, at, reader.zone)
+            except timers.BadTime as exc:
+                raise file.refuse(
+                    node, f"开始定时“{text}”无法计算：流程启动前没有变量", f"the start timer {text!r} cannot be computed: {exc}") from exc
+            if plan is not None and timers.due_at(plan) < at:
+                plan = timers.turn(plan, at, reader.zone)[1] if timer.kind == "timeCycle" else None
+            if plan is not None:
+                found.append((node.get("id", ""), plan))
+    return tuple(found)
+
+
+def _starters(process: etree._Element, names: Mapping[str, etree._Element]) -> Iterator[tuple[str, str, str]]:
+    starting = {node.get("id") for node in process if _name(node) == "eventBasedGateway" and node.get("instantiate") == "true"}
+    behind = {flow.get("targetRef") for flow in process.iterchildren(BPMN + "sequenceFlow") if flow.get("sourceRef") in starting}
+    for node in process:
+        kind, id = _name(node), node.get("id", "")
+        if kind == "receiveTask" and (node.get("instantiate") == "true" or id in behind):
+            yield id, "message", _referenced_name(node, "messageRef", names) or id
+        elif kind == "startEvent" or id in behind:
+            for event in _event_nodes(node):
+                what = _name(event).removesuffix("EventDefinition")
+                if what == "timer":
+                    yield id, what, ""
+                elif what in ("message", "signal") and (name := _referenced_name(event, f"{what}Ref", names)):
+                    yield id, what, name
+
+
 # ------------------------------------------------------------------------------------------------------------------ XML
 def _normalised(tree: etree._Element) -> etree._Element:
     """Give ids to what has none, resolve prefixed references, and turn global tasks into processes of one task."""
     for n, node in enumerate(tree.iter()):
-        if _name(node) in _NODES | {"sequenceFlow"} and not node.get("id"):
+        if _name(node) in _NODES | {"sequenceFlow", "messageFlow"} and not node.get("id"):
             node.set("id", f"_{_name(node)}_{n}")
     ids = {node.get("id") for node in tree.iter() if isinstance(node.tag, str)}
     references = (
@@ -163,6 +228,7 @@ def _normalised(tree: etree._Element) -> etree._Element:
             process = etree.SubElement(tree, BPMN + "process", {"id": node.get("id", ""), "isExecutable": "true"})
             process.append(task)
             tree.remove(node)
+    name_by_flows(tree)
     return tree
 
 
@@ -190,6 +256,14 @@ def _event_nodes(node: etree._Element) -> list[etree._Element]:
     return [child for child in node if _name(child).endswith("EventDefinition")]
 
 
+def _is_in_transaction(node: etree._Element) -> bool:
+    """Whether it is drawn in a transaction, or in a sub-process inside one."""
+    at = node.getparent()
+    while at is not None and _name(at) in ("subProcess", "adHocSubProcess"):
+        at = at.getparent()
+    return at is not None and _name(at) == "transaction"
+
+
 def _referenced_name(node: etree._Element, attribute: str, names: Mapping[str, etree._Element]) -> str | None:
     reference = node.get(attribute)
     if not reference:
@@ -215,6 +289,14 @@ def translated(text: str) -> str:
         return _from_juel(pieces[1])
     made = [f'"{piece}"' if n % 2 == 0 else f"string({_from_juel(piece)})" for n, piece in enumerate(pieces) if piece]
     return " + ".join(made)
+
+
+def _feel_or_none(text: str | None) -> str:
+    """Return FEEL for a message path; what cannot be translated is refused where the process is read, here it gives no value."""
+    try:
+        return translated(text or "null")
+    except ValueError:
+        return "null"
 
 
 def _from_juel(text: str) -> str:
@@ -255,9 +337,16 @@ class _Reader:
         if found.get("isExecutable") != "true":
             raise DiagramCannotRun(key, key, source_line(found), "流程未标记为可执行", "the process is not marked executable")
         file = _File(self, tree, key)
+        file.keys = file.correlation_keys(found)
         file.scope(found, key)
         for called in file.calls:
             self.process(called)
+        for spec in [each for each in self.specs.values() if each.process == key]:
+            for node in spec.task_specs.values():
+                if isinstance(node, specs.CallActivity) and len(self.specs[node.inner].none_starts) > 1:
+                    raise DiagramCannotRun(
+                        key, node.bpmn_id, 0, f"被调用的流程 {node.inner} 有多个空白开始事件，不知从哪一个开始",
+                        f"the called process {node.inner} has several none start events: which one begins cannot be told")
 
     def decision(self, reference: str) -> tuple[DecisionModel, str] | None:
         if self._models is None:
@@ -277,8 +366,9 @@ class _File:
 
     def __init__(self, reader: _Reader, tree: etree._Element, key: str) -> None:
         self.reader, self.tree, self.key = reader, tree, key
-        self.names = _names(tree)
+        self.names, self.flows_between = _names(tree), MessageFlows(tree)
         self.calls: list[str] = []
+        self.keys: tuple[CorrelationKey, ...] = ()
         self.variables = frozenset(
             name for node in tree.iter() if isinstance(node.tag, str)
             for name in (node.get(CAMUNDA + "resultVariable"), node.get(CAMUNDA + "elementVariable"), node.get("target"),
@@ -413,6 +503,14 @@ class _File:
                     if not isinstance(target, specs.IntermediateCatchEvent | specs.ReceiveTask) or not target.definitions:
                         raise self.refuse(
                             node, "事件网关之后只能是捕获事件或接收任务", "only catching events and receive tasks follow an event gateway")
+                    if target.boundary:
+                        raise self.refuse(
+                            by_id[flow.target], "事件网关之后的接收任务不能有边界事件",
+                            "a receive task behind an event gateway cannot have boundary events")
+                    if len(target.incoming) > 1:
+                        raise self.refuse(
+                            by_id[flow.target], "事件网关之后的事件不能有其他流入线",
+                            "an event behind an event gateway cannot have other incoming flows")
             if kind in ("boundaryEvent", "startEvent") and made.incoming:
                 raise self.refuse(node, "此事件不能有流入的顺序流", "this event cannot have an incoming flow")
             if kind == "endEvent" and made.flows:
@@ -503,6 +601,11 @@ class _File:
             return specs.ComplexGateway(spec, id, self.optional(_text(node, "activationCondition"), node), **common)
         if kind in _GATEWAYS:
             gateway: specs.Node = _GATEWAYS[kind](spec, id, **common)
+            if isinstance(gateway, specs.EventBasedGateway) and node.get("eventGatewayType") == "Parallel":
+                if node.get("instantiate") != "true":
+                    raise self.refuse(
+                        node, "并行事件网关只能用于启动流程", "a parallel event-based gateway begins a process, it cannot stand elsewhere")
+                gateway.parallel = True
             return gateway
         return self.event(spec, node, kind, common)
 
@@ -649,19 +752,48 @@ class _File:
         element = properties.get("outputElement") or name_of(output_item)
         if (output is None) != (element is None):
             raise self.refuse(many, "outputCollection 与 outputElement 须同时给出", "outputCollection and outputElement go together")
-        behavior = many.get("behavior", "All")
-        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, "id"))
-        thrown = self.names.get(reference) if reference and behavior in ("One", "None") else None
-        if behavior in ("One", "None") and thrown is None:
-            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
         return specs.MultiInstanceFields(
             sequential=many.get("isSequential") == "true",
             cardinality=None if collection is not None else self.optional(cardinality, many),
             collection=self.optional(collection, many), item=name_of(item) or many.get(CAMUNDA + "elementVariable"),
             condition=self.optional(_text(many, "completionCondition"), many), output=output,
-            output_element=self.optional(element, many), behavior=behavior,
-            event=None if thrown is None else self.definition(thrown, many),
+            output_element=self.optional(element, many), behavior=many.get("behavior", "All"), implicit=self.implicit(many),
         )
+
+    def implicit(self, many: etree._Element) -> tuple[specs.Implicit, ...]:
+        """What the completion of an instance throws."""
+        behavior = many.get("behavior", "All")
+        if behavior == "All":
+            return ()
+        if behavior == "Complex":
+            made = []
+            for entry in many.iterchildren(BPMN + "complexBehaviorDefinition"):
+                condition, event = self.optional(_text(entry, "condition"), many), entry.find(BPMN + "event")
+                if condition is None:
+                    raise self.refuse(entry, "复杂行为没有条件", "a complex behaviour without a condition")
+                nodes = [] if event is None else _event_nodes(event)
+                if event is not None and not nodes:
+                    raise self.refuse(entry, "没有给出要抛出的事件", "the event to throw is not given")
+                made.append(specs.Implicit(tuple(self.implicit_event(node, many) for node in nodes), condition))
+            if not made:
+                raise self.refuse(many, "复杂行为没有定义", "complex behaviour without a definition")
+            return tuple(made)
+        attribute = {"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior)
+        if attribute is None:
+            raise self.refuse(many, f"没有多实例行为 {behavior}", f"there is no behaviour {behavior}")
+        thrown = self.names.get(many.get(attribute, ""))
+        if thrown is None:
+            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
+        return (specs.Implicit((self.implicit_event(thrown, many),)),)
+
+    def implicit_event(self, node: etree._Element, many: etree._Element) -> ev.Definition:
+        kind = _name(node).removesuffix("EventDefinition")
+        if kind not in ("message", "signal", "escalation", "error"):
+            raise self.refuse(many, f"多实例不能抛出 {kind} 事件", f"a multi-instance activity cannot throw a {kind} event")
+        made: ev.Definition = self.definition(node, many)
+        if isinstance(made, ev.Error) and made.code is None:
+            raise self.refuse(many, "要抛出的错误没有错误代码", "the error to throw needs an error code")
+        return made
 
     # ------------------------------------------------------------------------------------------------------------- events
     def event(self, spec: specs.ProcessSpec, node: etree._Element, kind: str, common: dict[str, Any]) -> specs.Node:
@@ -696,7 +828,7 @@ class _File:
             return specs.BoundaryEvent(spec, id, interrupting, definitions=definitions, parallel=parallel, **common)
         if kind == "intermediateThrowEvent":
             return specs.IntermediateThrowEvent(spec, id, definitions, **common)
-        if "cancel" in kinds and (parent is None or _name(parent) != "transaction"):
+        if "cancel" in kinds and not _is_in_transaction(node):
             raise self.refuse(node, "取消结束事件只能在事务中", "a cancel end event belongs into a transaction")
         if "error" in kinds and any(definition.code is None for definition in definitions if definition.kind == "error"):
             raise self.refuse(node, "错误结束事件没有错误代码", "an error end event needs an error code")
@@ -737,12 +869,47 @@ class _File:
     def message(self, node: etree._Element, owner: etree._Element) -> ev.Message:
         name = self.word(_referenced_name(node, "messageRef", self.names), owner)
         if name is None:
+            named = next((names for found, _, names in self.flows_between.unnamed() if found is owner), None)
+            if named:
+                raise self.refuse(
+                    owner, f"多条消息流带来不同的消息：{'、'.join(sorted(named))}",
+                    f"its message flows carry different messages: {', '.join(sorted(named))}")
             raise self.refuse(owner, "消息事件没有消息", "a message event without a message")
         properties = _properties(owner)
         groups = properties.get("candidateGroups", "")
-        return ev.Message(
+        made = ev.Message(
             name, self.optional(properties.get("correlationKey"), owner), self.optional(properties.get("payload"), owner),
             properties.get("form") or None, frozenset(word.strip() for word in groups.split(",") if word.strip()))
+        if isinstance(name, str):
+            made.to = self.flows_between.addresses(owner, name)
+            for flow in self.flows_between.out.get(owner, ()):
+                unheard = self.flows_between.unheard(flow)
+                if unheard is not None and self.flows_between.is_caught_at_end(flow):
+                    raise self.refuse(
+                        flow, f"消息流另一端的流程中没有元素等待消息“{unheard[0]}”",
+                        f"in the process at the other end of the message flow nothing waits for the message {unheard[0]!r}")
+            made.correlate_by(self.keys)
+        return made
+
+    def correlation_keys(self, process: etree._Element) -> tuple[CorrelationKey, ...]:
+        """Return BPMN's correlation keys of the process, compiled."""
+        made = []
+        for key in drawn_keys(self.tree, process, self.flows_between):
+            if key.missing:
+                raise self.refuse(
+                    process, f"关联订阅没有绑定关联属性 {'、'.join(key.missing)}",
+                    f"the correlation subscription does not bind the correlation property {', '.join(key.missing)}")
+
+            def compiled(paths: Sequence[etree._Element]) -> tuple[Any, ...]:
+                for path in paths:
+                    if not (path.text or "").strip():
+                        raise self.refuse(path, "关联表达式为空", "the expression of a correlation property is empty")
+                return tuple(self.formula(path.text or "", path).compiled for path in paths)
+
+            made.append(CorrelationKey(
+                key_name(self.key, key.id), key.properties, {name: compiled(paths) for name, paths in key.paths.items()},
+                None if key.context is None else compiled(key.context)))
+        return tuple(made)
 
     def task_message(self, node: etree._Element) -> tuple[Any, ...]:
         if node.get("messageRef"):
@@ -760,7 +927,7 @@ class _File:
         name = self.word(_referenced_name(node, "signalRef", self.names), owner)
         if name is None:
             raise self.refuse(owner, "信号事件没有信号", "a signal event without a signal")
-        return ev.Signal(name)
+        return ev.Signal(name, self.optional(_properties(owner).get("payload"), owner))
 
     def _code(self, node: etree._Element, reference: str, attribute: str) -> str | None:
         found = self.names.get(node.get(reference, ""))

@@ -15,9 +15,11 @@ import orjson
 from engine.bpmn.data import Scope
 from engine.bpmn.definition import Definition
 from engine.bpmn.workflow import AnyWorkflow, ElementFailed, SubWorkflow, Token, Workflow
+from engine.feel import codec
 from engine.model import InstanceStatus
 
 FORMAT = 1
+_KEEPS_NEW, _PAST = 1, 2
 
 
 def dump(workflow: Workflow) -> bytes:
@@ -37,20 +39,28 @@ def dump(workflow: Workflow) -> bytes:
         made: list[Any] = [token.id, token.task_spec.name, token._state, token.internal_data]
         if own:
             made.append(line(token.data))
-            if token.data.keeps_new:
-                made.append(1)
+            if token.data.keeps_new or token.data.is_past:
+                made.append(_PAST if token.data.is_past else _KEEPS_NEW)
         return made
 
     def scope_rows(scope: AnyWorkflow) -> list[Any]:
         extra: dict[str, Any] = {}
         if scope.kept:
             extra["kept"] = [row(token) for token in scope.kept.values()]
+        if scope.wrote:
+            extra["wrote"] = sorted(scope.wrote)
+        if scope.past:
+            lines.append(codec.dump(scope.past))
+            extra["past"] = len(lines)
         if scope.gateways:
             extra["gateways"] = scope.gateways
         if scope.suspenders:
             extra["suspenders"] = {str(token): since for token, since in scope.suspenders.items()}
         if scope.completed and scope is not workflow:
             extra["completed"] = True
+        if scope is workflow and workflow.conversations:
+            held = {0, *workflow.subprocesses, *(token.id for token in workflow.tokens())}
+            extra["conversations"] = {str(id): keys for id, keys in workflow.conversations.items() if id in held}
         return [
             scope.parent_task_id or 0, scope.spec.name, scope.business_key, line(scope.scope), scope.scope.keeps_new,
             scope.scope.parent is None, [row(token) for token in scope.tasks.values()], extra,
@@ -90,8 +100,13 @@ def load(
         born: list[tuple[Token, list[Any]]] = []
         if extra:
             scope.gateways = extra.get("gateways", {})
+            scope.wrote = set(extra.get("wrote", ()))
+            if "past" in extra:
+                scope.past = dict(codec.load(lines[extra["past"] - 1]))
             scope.suspenders = {int(token): since for token, since in extra.get("suspenders", {}).items()}
             scope.completed = extra.get("completed", False)
+            if scope is workflow:
+                workflow.conversations = {int(id): keys for id, keys in extra.get("conversations", {}).items()}
             for saved in extra.get("kept", ()):
                 token = _token(scope, saved)
                 del scope.tasks[token.id]
@@ -123,6 +138,7 @@ def _bind(token: Token, saved: list[Any], lines: list[bytes], hosts: Mapping[int
         if host is not None and host.workflow is token.workflow and host.task_spec.is_host:
             token.data = host.data
     if len(saved) > 4:
-        token.data = Scope(token.id, token.data, keeps_new=len(saved) > 5)
+        mark = saved[5] if len(saved) > 5 else 0
+        token.data = Scope(token.id, token.data, keeps_new=mark == _KEEPS_NEW, is_past=mark == _PAST)
         if saved[4]:
             token.data.load(lines[saved[4] - 1])

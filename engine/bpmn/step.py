@@ -18,7 +18,16 @@ from engine.bpmn.event_definitions import Message
 from engine.bpmn.specs import JobTask, UserTask
 from engine.bpmn.spiff import READY, STARTED
 from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
-from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
+from engine.errors import (
+    AmbiguousStart,
+    EngineError,
+    NotFound,
+    TaskNotOpen,
+    TaskSuspended,
+    TaskTooLate,
+    WrongConversation,
+    WrongState,
+)
 from engine.model import (
     BroadcastSignal,
     CancelInstance,
@@ -28,6 +37,7 @@ from engine.model import (
     CorrelateMessage,
     FireTimers,
     InstanceStatus,
+    OpenElement,
     ResumeInstance,
     RetryElement,
     SetVariables,
@@ -168,14 +178,22 @@ class _Target:
 
 def _start(workflow: Workflow, command: StartInstance) -> None:
     definition, spec = workflow.definition, workflow.spec
-    if command.start_event is not None and command.start_event not in spec.starts:
+    if command.start_event is not None and command.start_event not in spec.starters:
         raise NotFound(what="开始事件 / start event", id=command.start_event)
+    if command.start_event is None and len(spec.none_starts) > 1:
+        raise AmbiguousStart(name=spec.description or definition.key, starts=", ".join(spec.none_starts))
     workflow.business_key = command.business_key
-    workflow.start_event = command.start_event
+    workflow.start_event, workflow.trigger = command.start_event, command.trigger
+    if command.due_at is not None:
+        workflow.timer = command.due_at, command.skipped
     variables = {**dict.fromkeys(spec.properties), **command.variables}
     workflow.emit(log.InstanceStarted(
         process=definition.key, definitions=dict(definition.versions), business_key=command.business_key, variables=variables))
     workflow.scope.put(variables)
+    if command.start_event is not None:  # the message that starts it is the first of its conversation
+        for message in getattr(spec.task_specs[command.start_event], "definitions", ()):
+            if isinstance(message, Message):
+                workflow.converse(workflow.scope, message, message.carries(command.variables, workflow))
     workflow.begin()
 
 
@@ -198,6 +216,10 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
             assert token is not None
             waits = token.internal_data["waits"]
             n = next(n for n, wait in enumerate(waits) if wait.get("message") == command.name and "seen" not in wait)
+            message = token.task_spec.definitions[n]
+            wrong = workflow.contradicts(token.data, message, message.carries(command.payload, workflow))
+            if wrong is not None:
+                raise WrongConversation(name=command.name, key=wrong)
             workflow.correlate(token, n, command.payload)
         case BroadcastSignal():
             workflow.send_signal(command.name, command.payload)
@@ -291,10 +313,11 @@ def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
         for wait, definition in zip(token.internal_data["waits"], spec.definitions, strict=True):
             if "seen" in wait:
                 continue
-            if wait.get("message") is not None and wait["key"] is not None:
-                subscriptions.append(Subscription(
-                    token=TokenId(token.id), kind=SubscriptionKind.MESSAGE, name=wait["message"], correlation_key=wait["key"],
-                    process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups))
+            if wait.get("message") is not None:
+                subscriptions += (Subscription(
+                    token=TokenId(token.id), kind=SubscriptionKind.MESSAGE, name=wait["message"], correlation_key=key,
+                    process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups)
+                    for key in definition.waits_for(token, wait, workflow))
             elif "signal" in wait:
                 subscriptions.append(Subscription(
                     token=TokenId(token.id), kind=SubscriptionKind.SIGNAL, name=wait["signal"], correlation_key="",
@@ -331,20 +354,6 @@ def form_of_start(definition: Definition, start_event: str, message: str) -> str
     """Return the id of the form by which a message that starts an instance is checked (property `form`), or None."""
     spec = definition.root.task_specs[start_event]
     return next((d.form for d in spec.definitions if isinstance(d, Message) and d.wanted == message), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenElement:
-    """A live token, for cross-checks and tests. `state`: ``waiting``, ``ready``, ``started``, ``parked`` or ``stuck``."""
-
-    token: TokenId
-    process: str
-    element: str
-    kind: str
-    state: str
-    scope: TokenId | None
-    host: TokenId | None
-    is_subscription: bool
 
 
 def open_elements(definition: Definition, state: bytes) -> tuple[OpenElement, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import PurePath
 
 from engine import access
-from engine.bpmn import describe
-from engine.bpmn.check import STRICT, CheckContext, DecisionNames, FormNames, check, check_decisions
+from engine.bpmn import describe, start_timers, starters, timers
+from engine.bpmn.check import STRICT, CheckContext, DecisionNames, FormNames, check, check_decisions, is_diagram
 from engine.bpmn.fields import as_json
-from engine.bpmn.xml import BPMN, read_diagram
+from engine.bpmn.xml import read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
+from engine.feel import codec
 from engine.feel.dmn import Decision, DecisionModel, load_decisions
 from engine.forms import Component, Form, InvalidForm, read_form
 from engine.layout import lay_out
@@ -29,9 +31,10 @@ from engine.model import (
     ProcessDefinition,
     ProcessInfo,
     Severity,
+    StartTimer,
 )
 from engine.service.runtime import Runtime
-from engine.store import definitions, instances, people
+from engine.store import definitions, instances, jobs, people
 from engine.store.database import Session, instant, micros
 from engine.store.definitions import NewDefinition, NewFile, digest
 
@@ -104,7 +107,7 @@ class Deployments:
                     if decision.id in decisions:
                         findings.append(_twice("decision", name, "决策", decision.id, decisions[decision.id][0]))
                     decisions[decision.id] = name, decision
-        diagrams = {n: b for n, b in files.items() if PurePath(n).suffix == ".bpmn"}
+        diagrams = {n: b for n, b in files.items() if is_diagram(n)}
         context = replace(self._context(session, forms, decisions), policy=policy)
         found = tuple(check(diagrams, context))
         findings += found
@@ -187,7 +190,7 @@ class Deployments:
         keep theirs.
 
         Args:
-            files: ``{relative path: bytes}``: ``.bpmn``, ``.form``, ``.dmn``; others are kept beside them.
+            files: ``{relative path: bytes}``: diagrams (``.bpmn``, ``.bpmn20.xml``), ``.form``, ``.dmn``; others are kept beside them.
             bases: ``{process key: SHA-256 of the draft or version that was opened}``: what must still stand.
 
         Raises:
@@ -227,10 +230,42 @@ class Deployments:
                 files=_new_files(files, read),
                 definitions=new,
             )
+            for n in new:
+                self._replace_start_timers(tx, n, files[n.file], at)
             made = tuple(d for n in new if (d := definitions.get(tx, n.id)) is not None)
             for definition in made:
                 definitions.delete_draft(tx, definition.key)
+        self._runtime.wake()
         return Deployment(id=deployment_id, name=name, at=at, by=actor.id, definitions=made, findings=read.findings)
+
+    def _replace_start_timers(self, tx: Session, definition: NewDefinition, xml: bytes, at: datetime) -> None:
+        """Let the timer start events of a new version start instances from now on, and those of older versions no more."""
+        key = definition.info.key
+        found = start_timers(xml, key, at, self._runtime.settings.time_zone)
+        jobs.replace_start_timers(
+            tx,
+            key,
+            [
+                (self._database.new_id(), element, micros(timers.due_at(plan)), codec.dump({"version": definition.version, "plan": plan}))
+                for element, plan in found
+            ],
+        )
+
+    def start_timers(self, actor: Actor) -> tuple[StartTimer, ...]:
+        """Return which processes start by themselves, and when, soonest first.
+
+        Raises:
+            AccessDenied
+        """
+        access.require(actor, "see definitions")
+        with self._database.reading() as session:
+            known = {d.key: d for d in definitions.newest(session)}
+            return tuple(
+                StartTimer(
+                    process=key, version=known[key].version, name=known[key].name, element=element, due_at=instant(due)
+                )
+                for key, element, due in jobs.start_timers(session)
+            )
 
     def _new_versions(self, tx: Session, files: Files, read: _Bundle) -> list[NewDefinition]:
         found: list[NewDefinition] = []
@@ -248,7 +283,7 @@ class Deployments:
                         info=info,
                         file=file,
                         fingerprint=print_,
-                        starts=_starts(files[file], info.key),
+                        starts=tuple(dict.fromkeys(s for s in starters(files[file], info.key) if s[1] != "timer")),
                     )
                 )
         return found
@@ -431,26 +466,11 @@ class Deployments:
         )
 
 
-def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
-    """Return ``((start event, kind, name), …)`` of the messages and signals that a process begins with."""
-    root = read_diagram(xml, limit=len(xml))
-    found: list[tuple[str, str, str]] = []
-    for kind in ("message", "signal"):
-        names = {node.get("id", ""): node.get("name", "") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
-        for process in root.iter(f"{BPMN}process"):
-            if process.get("id") == key:
-                for event in process.findall(f"{BPMN}startEvent/{BPMN}{kind}EventDefinition"):
-                    name = names.get(event.get(f"{kind}Ref", "").rpartition(":")[2])
-                    parent = event.getparent()
-                    if name and parent is not None:
-                        found.append((parent.get("id", ""), kind, name))
-    return tuple(found)
-
-
 def _form_names(form: Form) -> FormNames:
     fields = tuple(form.inputs())
     return FormNames(
-        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset()))
+        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset())),
+        types={field.key: type_ for field in fields if field.is_input and (type_ := field.value_type) is not None},
     )
 
 
@@ -485,13 +505,13 @@ def _names_in_table(body: bytes, id: str) -> DecisionNames | None:
 
 
 def _decision_names(decision: Decision) -> DecisionNames:
-    return DecisionNames(reads=decision.reads, writes=decision.entries)
+    return DecisionNames(reads=decision.reads, writes=decision.entries, types=decision.types)
 
 
 def _new_files(files: Files, read: _Bundle) -> list[NewFile]:
     found: list[NewFile] = []
     for name, body in sorted(files.items()):
-        kind = {".bpmn": "diagram", ".form": "form", ".dmn": "decision"}.get(PurePath(name).suffix, "other")
+        kind = "diagram" if is_diagram(name) else {".form": "form", ".dmn": "decision"}.get(PurePath(name).suffix, "other")
         artifacts: tuple[tuple[str, str], ...] = ()
         if kind == "form":
             artifacts = tuple((ident, form.title) for ident, (file, form) in read.forms.items() if file == name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from engine import access, history
-from engine.bpmn import visible_variables
+from engine.bpmn import open_elements, visible_variables
 from engine.errors import AccessDenied, EngineError, NotFound, WrongState
 from engine.events import DataMended, Event, Recorded
 from engine.forms import Form
@@ -19,6 +20,7 @@ from engine.model import (
     Document,
     InstanceId,
     InstanceStatus,
+    OpenElement,
     OpenTimer,
     Page,
     ProcessDefinition,
@@ -73,7 +75,7 @@ class Instances:
 
     def start(
         self, actor: Actor, key: str, variables: Values | None = None, *, business_key: str = "", title: str = "",
-        version: int | None = None, idempotency_key: str | None = None,
+        version: int | None = None, idempotency_key: str | None = None, start_event: str | None = None,
     ) -> ProcessInstance:  # fmt: skip
         """Start an instance of a process at its none start event.
 
@@ -82,22 +84,31 @@ class Instances:
             title: for lists; by default the business key, else the name of the process.
             version: of the process; by default the newest.
             idempotency_key: a second call with the same key gives the first call's instance and starts nothing.
+            start_event: element id of the none start event, where a process has several. Who mends incidents may name any start
+                event: the instance begins there as if the event had happened.
 
         Raises:
-            NotFound: no such process or version.
-            AccessDenied: the actor may not start it.
+            NotFound: no such process, version or start event.
+            AccessDenied: the actor may not start it, or not there.
             InvalidValues: the start form refuses `variables`.
+            AmbiguousStart: there are several none start events and none was named.
         """
         title, business_key = line("title", title), line("business_key", business_key)
         with self._database.reading() as session:
             definition = self._startable(session, actor, key, version)
-            if not definition.info.startable:
+            if start_event is None and not definition.info.startable:
                 raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
+            if start_event is not None and start_event not in self._none_starts(session, key, version):
+                access.require(actor, "mend incidents")
         values = self.accepted(actor, definition, variables or {})
         id = self.begin(
-            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key
-        )
+            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
+            start_event=start_event,
+        )  # fmt: skip
         return self._get(id)
+
+    def _none_starts(self, session: Session, key: str, version: int | None) -> list[str]:
+        return self._runtime.definitions.current(session, key, version).definition.root.none_starts
 
     def accepted(self, actor: Actor, definition: ProcessDefinition, raw: Values) -> Values:
         """Return what the start form of a process accepts; without one, anything that can be stored.
@@ -121,12 +132,14 @@ class Instances:
 
     def begin(
         self, actor: Actor, key: str, values: Values, *, business_key: str = "", title: str = "", version: int | None = None,
-        idempotency_key: str | None = None, start_event: str | None = None, scope: str | None = None,
+        idempotency_key: str | None = None, start_event: str | None = None, trigger: str | None = None, due_at: datetime | None = None,
+        skipped: int = 0, scope: str | None = None,
     ) -> InstanceId:  # fmt: skip
         """Start an instance without asking who may: for `start`, and for messages and signals that start one.
 
         Args:
-            start_event: element id of a message or signal start event; by default the none start event.
+            start_event: element that the message, signal or timer starts it at; by default the none start event.
+            trigger, due_at, skipped: as in `StartInstance`.
             scope: of the idempotency key; by default the actor's starts.
         """
         scope = scope or f"start:{actor.id}:{key}"
@@ -138,7 +151,9 @@ class Instances:
             turn = Turn(self._runtime, session, compiled, row, actor, at)
             if idempotency_key is not None:
                 turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, row.id, micros(at)))
-            turn.step(StartInstance(variables=values, business_key=business_key, start_event=start_event))
+            turn.step(StartInstance(
+                variables=values, business_key=business_key, start_event=start_event, trigger=trigger, due_at=due_at, skipped=skipped,
+            ))  # fmt: skip
             return turn, InstanceId(row.id)
 
         def made_before() -> InstanceId | None:
@@ -229,7 +244,6 @@ class Instances:
             WrongState: it has ended.
         """
         access.require(actor, "mend incidents")
-        values = storable(values)
         values = storable(values)
 
         def do(turn: Turn) -> None:
@@ -376,6 +390,19 @@ class Instances:
         self.get(actor, id)
         with self._database.reading() as session:
             return tuple(self._runtime.prices.readable(session, actor, tasks.documents(session, instance_id=id)))
+
+    def tokens(self, actor: Actor, id: InstanceId) -> tuple[OpenElement, ...]:
+        """Return where the instance stands: every live token, the oldest first; none once it has ended.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self.get(actor, id)
+        with self._database.reading() as session:
+            row = instances.load(session, id)
+            if row is None or row.state is None:
+                return ()
+            return open_elements(self._runtime.definitions.compiled(session, row.bundle_id).definition, row.state)
 
     def timers(self, actor: Actor, id: InstanceId) -> tuple[OpenTimer, ...]:
         """Return what will fire by itself, the next first.

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from engine import access
 from engine import events as e
+from engine.bpmn.timers import due_at
+from engine.bpmn.timers import turn as turn_of
 from engine.clock import token
 from engine.errors import AmbiguousReceiver, BpmnError, NotFound, WrongState
 from engine.feel import codec
@@ -86,24 +88,31 @@ class Jobs:
         """
         return self.run_quick(limit) + self.run_slow(limit)
 
-    def run_quick(self, limit: int = 100) -> int:
-        """Run what touches nothing outside: timers, thrown events, kept messages, reminders."""
+    def run_quick(self, limit: int = 100, *, timers: bool = True) -> int:
+        """Run what touches nothing outside: timers, thrown events, kept messages, reminders.
+
+        Args:
+            timers: False lets due timers wait for the next call, for whoever wants to see what happens before they fire.
+        """
         self._reap()
+        kinds = _QUICK if timers else (JobKind.EVENT.value,)
         count, problems = 0, list[Exception]()
         for _ in range(limit):
-            claimed = self._claim(_QUICK, min(limit - count, 50))
+            claimed = self._claim(kinds, min(limit - count, 50))
             if not claimed:
                 break
             count += len(claimed)
-            timers = dict.fromkeys(
+            firing = dict.fromkeys(
                 j.instance_id for j in claimed if j.kind == JobKind.TIMER.value and j.instance_id is not None
             )
-            for instance_id in timers:
+            for instance_id in firing:
                 due = [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value]
                 _try(problems, partial(self._fire, instance_id, due))
             for job in claimed:
                 if job.kind == JobKind.EVENT.value:
                     _try(problems, partial(self._attempt, job, self._route))
+                elif job.instance_id is None:
+                    _try(problems, partial(self._attempt, job, self._start_on_time))
             if count >= limit:
                 break
         count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
@@ -151,7 +160,7 @@ class Jobs:
             )
 
     def _lease(self, kinds: tuple[str, ...]) -> timedelta:
-        if kinds is _QUICK:
+        if kinds is not _SLOW:
             return _LEASE
         return max([_LEASE, *(h.timeout for h in self._runtime.handlers.values())])
 
@@ -175,6 +184,23 @@ class Jobs:
                 self._failed(job, error)
             if worn and len(worn) < len(claimed):
                 self._fire(instance_id, [job for job in claimed if job not in worn])
+
+    def _start_on_time(self, job: JobRow) -> None:
+        """A timer start event is due: start an instance, once however many turns were missed, and set the next turn."""
+        assert job.body is not None
+        given, zone = codec.load(job.body), ZoneInfo(self._runtime.settings.time_zone)
+        is_cycle = "every" in given["plan"] or "cron" in given["plan"]
+        skipped, following = turn_of(given["plan"], self._runtime.clock.now(), zone) if is_cycle else (0, None)
+        self._instances.begin(
+            SYSTEM, job.process, {}, version=given["version"], start_event=job.element, trigger="timer", due_at=instant(job.due_at),
+            skipped=skipped, idempotency_key=f"{job.id}.{job.due_at}", scope="timer",
+        )  # fmt: skip
+        with self._database.writing() as tx:  # dying before this starts nothing twice: job and turn are the key
+            if following is None:
+                jobs.finish(tx, job.id, job.fence)
+            else:
+                body = codec.dump({**given, "plan": following})
+                jobs.set_start_timer(tx, job.id, job.fence, due_at=micros(due_at(following)), body=body)
 
     # -- handlers
     def _work(self, job: JobRow) -> None:

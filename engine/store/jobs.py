@@ -189,6 +189,30 @@ def replace_timers(
     tx.run_many("delete from job where id = ?", [(id,) for id, _, _ in known.values()])
 
 
+def replace_start_timers(tx: Session, process: str, timers: Sequence[tuple[int, str, int, bytes]]) -> None:
+    """Let a process be started by these timers and no others: ``(id, start event, due_at, body)``; those of older versions go."""
+    kind = JobKind.TIMER.value
+    tx.run("delete from job where instance_id is null and kind = ? and process = ?", (kind, process))
+    for id, element, due_at, body in timers:
+        tx.run(_INSERT, (id, kind, JobState.WAITING.value, 0, None, None, process, element, "", due_at, 0, 0, 0, body, None))
+
+
+def set_start_timer(tx: Session, job_id: int, fence: int, *, due_at: int, body: bytes) -> bool:
+    """A timer that starts instances waits for its next turn. False: as in `finish`."""
+    return bool(tx.run(
+        "update job set state = 'waiting', lease_until = null, attempts = 0, error = null, due_at = ?, body = ?"
+        " where id = ? and fence = ? and state = 'running'", (due_at, body, job_id, fence),
+    ))  # fmt: skip
+
+
+def start_timers(tx: Session) -> list[tuple[str, str, int]]:
+    """Return ``[(process, start event, due_at)]`` of all timers that start instances, soonest first (`ix_job_instance`)."""
+    return list(tx.rows(
+        "select process, element, due_at from job where instance_id is null and kind = ? order by due_at, process, element",
+        (JobKind.TIMER.value,),
+    ))  # fmt: skip
+
+
 def next_due(tx: Session) -> int | None:
     found: int | None = tx.value("select due_at from job where state = 'waiting' and held = 0 order by due_at limit 1")
     return found

@@ -92,6 +92,11 @@ SAMPLES: dict[str, tuple[bytes, str, str]] = {
     "multiInstanceLoopCharacteristics One": (
         line(script("x", inner=THROWS.format("oneBehaviorEventRef", "One")), *HEARD, top=EV), "x h x z", ""),
     "isForCompensation": (line(*COMPENSATED), "x z", ""),
+    "multiInstanceLoopCharacteristics Complex": (
+        line(task("x", '<multiInstanceLoopCharacteristics behavior="Complex"><loopCardinality>2</loopCardinality>'
+                       "<complexBehaviorDefinition><condition>nrOfCompletedInstances = 2</condition><event>"
+                       + event("signal", "sA") + "</event></complexBehaviorDefinition></multiInstanceLoopCharacteristics>"),
+             boundary("b", "x", event("signal", "sA"), cancelActivity="false"), script("y"), "b>y"), "y z", ""),
     "startQuantity": (diagram(process(
         start(), parallel("g"), script("x", startQuantity="2"), script("z"), "s>g", "g>x", "g>x", "x>z")), "x z", ""),
     "completionQuantity": (line(script("x", completionQuantity="2")), "x z z", ""),
@@ -140,9 +145,6 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "adHocSubProcess ordering": (line(sub("x", task("y"), tag="adHocSubProcess", ordering="Sequential")), "x"),
     "adHocSubProcess completionCondition": (
         line(sub("x", task("y"), tag="adHocSubProcess", inner="<completionCondition>done</completionCondition>")), "x"),
-    "multiInstanceLoopCharacteristics Complex": (
-        line(task("x", '<multiInstanceLoopCharacteristics behavior="Complex"><loopCardinality>2</loopCardinality>'
-                       "</multiInstanceLoopCharacteristics>")), "x"),
     "implicitThrowEvent": (line(element("implicitThrowEvent", "x")), "x"),
     "dataAssociation assignment": (line(task("x", ASSIGNED.format("<assignment><from>1</from><to>a</to></assignment>"))), "da"),
     "dataAssociation transformation": (line(task("x", ASSIGNED.format("<transformation>1</transformation>"))), "da"),

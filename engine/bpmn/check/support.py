@@ -52,5 +52,5 @@ def unbounded_loop(document: Document) -> Hits:
 )
 def receive_without_message(document: Document) -> Hits:
     for task in document.each("receiveTask"):
-        if not task.get("messageRef") and not task.get("operationRef"):
+        if not document.message_names(task) and not task.get("operationRef"):
             yield hit(task)

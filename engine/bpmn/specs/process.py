@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from engine.bpmn.specs.events import EventSubProcess
-from engine.bpmn.specs.gateways import InclusiveGateway, Join
+from engine.bpmn.specs.events import EventSubProcess, StartEvent
+from engine.bpmn.specs.gateways import EventBasedGateway, InclusiveGateway, Join
 from engine.bpmn.specs.node import Node
 from engine.bpmn.spiff import BpmnProcessSpec
 
@@ -31,6 +31,26 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         self.event_subprocesses: list[EventSubProcess] = []
         self.late_joins: list[InclusiveGateway] = []
         self._reach: dict[tuple[str, str], frozenset[str]] = {}
+
+    @cached_property
+    def starters(self) -> dict[str, str]:
+        """``{element that can start an instance: node that gets the token}``; they differ behind an instantiating event gateway."""
+        found = {name: name for name in self.starts}
+        for name in self.starts:
+            if isinstance(self.task_specs[name], EventBasedGateway):
+                found.update((flow.target, name) for flow in self.task_specs[name].flows)
+        return found
+
+    @cached_property
+    def none_starts(self) -> list[str]:
+        """Start events without a trigger: alternatives, of which one begins an instance."""
+        nodes = (self.task_specs[name] for name in self.starts)
+        return [node.name for node in nodes if isinstance(node, StartEvent) and not node.definitions]
+
+    @cached_property
+    def undoes_itself(self) -> bool:
+        """Whether it has a compensation event sub-process."""
+        return any(spec.on_compensation for spec in self.event_subprocesses)
 
     @cached_property
     def has_joins(self) -> bool:

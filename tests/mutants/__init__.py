@@ -1,0 +1,1 @@
+"""Deliberate faults of the core, and the tests that notice them: `make mutants`."""
