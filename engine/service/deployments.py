@@ -113,9 +113,23 @@ class Deployments:
         findings += found
         broken = {f.file for f in found if f.severity is Severity.ERROR}
         described = {name: tuple(describe(body)) for name, body in sorted(diagrams.items()) if name not in broken}
+        given = {info.key for infos in described.values() for info in infos}
+        findings += self._broken_by(session, context, frozenset((*forms, *decisions)), given)
         order = [Severity.ERROR, Severity.DRAFT, Severity.WARNING]
         findings.sort(key=lambda f: (order.index(f.severity), f.file, f.line))
         return _Bundle(diagrams=described, forms=forms, decisions=decisions, findings=tuple(findings))
+
+    def _broken_by(
+        self, session: Session, context: CheckContext, changed: frozenset[str], given: Collection[str]
+    ) -> list[Finding]:
+        """Return what is wrong with deployed diagrams since the forms and decisions that they name are other ones."""
+        named = {
+            f"{key}.bpmn": xml for key, xml in self._deployed(session).diagrams.items()
+            if key not in given and any(id.encode() in xml for id in changed)}
+        if not named:
+            return []
+        before = set(check(named, replace(self._context(session, {}, {}), policy=context.policy)))
+        return [finding for finding in check(named, context) if finding not in before]
 
     def _decisions(self, name: str, body: bytes, findings: list[Finding]) -> tuple[Decision, ...]:
         try:

@@ -13,6 +13,8 @@ from lxml import etree
 from engine.bpmn import DiagramCannotRun, compile_definition
 from engine.bpmn.check import STRICT, CheckContext, check, line_of
 from engine.bpmn.check.document import Document
+from engine.bpmn.check.soundness import games
+from engine.bpmn.check.token_game import WORK
 from engine.bpmn.xml import BPMN, read_diagram
 from engine.model import Finding, Severity, Source
 from tests.bpmn.build import (
@@ -167,6 +169,39 @@ def test_lines_are_those_of_the_original_file():
     (found,) = [each for each in check({"a.bpmn": data}) if each.rule == "FLOW-IN-MISSING"]
 
     assert found.line == 3
+
+
+def test_of_many_findings_of_a_rule_the_first_hundred_are_told_and_the_rest_is_counted():
+    lonely = [user(f"u{n}") for n in range(250)]
+
+    found = only("FLOW-IN-MISSING", start(), *lonely, end(), "s>e")
+
+    assert len(found) == 101
+    (rest,) = [each for each in found if each.element is None]
+    assert "150" in rest.zh
+    assert "150" in rest.en
+    assert rest.severity is Severity.DRAFT
+
+
+def test_what_is_counted_only_is_as_grave_as_the_gravest_of_it():
+    lonely = [f'<exclusiveGateway id="g{n}"/>' for n in range(120)]
+
+    found = only("GW-USELESS", start(), *(part for n in range(120) for part in (exclusive(f"x{n}"), f"s>x{n}")), *lonely, end(), "s>e")
+
+    (rest,) = [each for each in found if each.element is None]
+    assert rest.severity is Severity.DRAFT
+
+
+@pytest.mark.parametrize("gateway", ["exclusiveGateway", "parallelGateway", "inclusiveGateway", "eventBasedGateway"])
+def test_a_fan_of_thousands_of_branches_costs_a_bounded_amount_of_work(gateway):
+    parts = [f'<{gateway} id="g"/>', '<parallelGateway id="j"/>', "s>g", "j>e"]
+    for n in range(3000):
+        parts += [task(f"t{n}"), f"g>t{n}", f"t{n}>j"]
+    document = Document(read_diagram(diagram(process(start(), *parts, end()))), "a.bpmn", CheckContext())
+
+    (game,) = games(document)
+
+    assert game.net.work <= 2 * WORK
 
 
 # ---------------------------------------------------------------------------------------------------------- other people's

@@ -110,6 +110,28 @@ def test_a_deadline_over_a_misspelt_variable_is_not_deployed(house: House) -> No
     house.deploy(misspelt.replace(b"submision", b"submission"), files={"a.form": ASKS})
 
 
+def test_a_form_that_breaks_a_deployed_diagram_is_refused_with_a_finding_that_names_the_diagram(house: House) -> None:
+    parts = (start(), user("a", camunda_formKey="p.a"), catch("t", timer("timeDate", "= submission_deadline")), end(), "s>a", "a>t", "t>e")
+    house.deploy(diagram(process(*parts)), files={"a.form": ASKS})
+
+    with pytest.raises(InvalidDiagram) as refused:
+        house.deploy(files={"a.form": ASKS.replace(b"submission_deadline", b"bid_deadline")})
+
+    (found,) = [f for f in refused.value.findings if f.severity is Severity.DRAFT]
+    assert (found.rule, found.file, found.element) == ("NAME-UNKNOWN", "p.bpmn", "t")
+    house.deploy(files={"a.form": ASKS.replace("截止".encode(), "截标".encode())})
+
+
+def test_a_form_that_gets_a_file_field_is_refused_where_a_deployed_start_has_no_task_to_keep_the_file(house: House) -> None:
+    plain = json.dumps({"id": "p.files", "components": [{"type": "textfield", "key": "note", "label": "备注"}]}).encode()
+    house.deploy(diagram(process(start(camunda_formKey="p.files"), user("a"), end(), "s>a", "a>e")), files={"f.form": plain})
+
+    with pytest.raises(InvalidDiagram) as refused:
+        house.deploy(files={"f.form": FILE_FORM})
+
+    assert ("FORM-FILE", "p.bpmn", "s") in [(f.rule, f.file, f.element) for f in refused.value.findings]
+
+
 def test_a_name_is_known_by_forms_handlers_and_callers_of_earlier_deployments(house: House) -> None:
     @house.handler("count.bids", effect="none", gives=("bid_count",))
     def count(job: object) -> dict[str, int]:

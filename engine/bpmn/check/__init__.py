@@ -65,6 +65,30 @@ _ORDER = {Severity.ERROR: 0, Severity.DRAFT: 1, Severity.WARNING: 2}
 _NO_CONTEXT = CheckContext()
 
 
+_MOST = 100  #: findings of one rule in one file that are told; of more, how many
+_LOOKED_AT = 2000  #: hits of which findings are made: many may say the same
+
+
+def _told(rule: Rule, document: Document, ordered: Severity | None) -> list[Finding]:
+    """Return the findings of a rule; beyond the first `_MOST` one that says how many more, as grave as the gravest of them."""
+    found: dict[Finding, None] = {}
+    more = looked = 0
+    gravest = Severity.WARNING
+    for hit in rule.run(document):
+        if len(found) < _MOST and looked < _LOOKED_AT:
+            looked += 1
+            found[rule.finding(document, hit, ordered)] = None
+            continue
+        more += 1
+        gravest = min(gravest, ordered or hit.severity or rule.severity, key=_ORDER.__getitem__)
+    if more:
+        found[Finding(
+            rule=rule.id, severity=gravest, file=document.file, element=None, line=0, zh=f"同样的问题还有 {more} 处",
+            en=f"The same problem stands in {more} more places", mend_zh="请先更正列出的各处，再检查一次",
+            mend_en="Mend those that are listed first, then check again")] = None
+    return list(found)
+
+
 def is_diagram(name: str) -> bool:
     """Whether a file of a deployment is a BPMN diagram, by its name."""
     return name.lower().endswith((".bpmn", ".bpmn20.xml", ".bpmn.xml"))
@@ -94,7 +118,7 @@ def check(files: Mapping[str, bytes], context: CheckContext = _NO_CONTEXT) -> tu
             override = policy.get(rule.id)
             if override is None and rule.id in policy:
                 continue
-            found += [rule.finding(document, hit, override) for hit in rule.run(document)]
+            found += _told(rule, document, override)
     unique = dict.fromkeys(found)
     return tuple(sorted(unique, key=lambda each: (each.file, each.line, _ORDER[each.severity], each.rule, each.element or "")))
 

@@ -98,6 +98,7 @@ class Document:
     Attributes:
         together: every document that is checked in the same call, by file; this one is among them.
         world: the variables of all of them, once a rule has asked. games: its scopes played through, once a rule has asked.
+        pausing: ``{sub-process: whether a run stops inside for somebody}``, as far as asked.
         duplicates: elements whose id was seen before.
         incoming, outgoing: ``{node: its sequence flows}``, by sourceRef and targetRef alone.
         definitions: ``{event: its event definitions}``, own and referred ones.
@@ -114,6 +115,7 @@ class Document:
         self.together: dict[str, Document] = {file: self}
         self.world: World | None = None
         self.games: list[Game] | None = None
+        self.pausing: dict[Element, bool] = {}
         self.all: list[Element] = []
         self.duplicates: list[Element] = []
         self._kind: dict[Element, str] = {}
@@ -143,6 +145,11 @@ class Document:
         self._connect()
 
     def _connect(self) -> None:
+        self._extensions: dict[Element, list[Element]] = {}
+        for holder in self.each("extensionElements"):
+            around = holder.getparent()
+            if around is not None:
+                self._extensions.setdefault(around, [child for child in holder if isinstance(child.tag, str)])
         self.incoming: dict[Element, list[Element]] = defaultdict(list)
         self.outgoing: dict[Element, list[Element]] = defaultdict(list)
         self.source: dict[Element, Element | None] = {}
@@ -264,8 +271,7 @@ class Document:
     # ---------------------------------------------------------------------------------------------------------- extensions
     def extensions(self, element: Element) -> list[Element]:
         """Return the children of its extension elements."""
-        holder = self.child(element, "extensionElements")
-        return [] if holder is None else [child for child in holder if isinstance(child.tag, str)]
+        return self._extensions.get(element, [])
 
     def camunda(self, element: Element, name: str) -> str:
         """Return the attribute `camunda:<name>`, stripped; ``""`` when it is missing."""

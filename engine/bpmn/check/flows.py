@@ -184,17 +184,31 @@ def _ends_badly(document: Document, end: Element) -> bool:
     mend_en="Put a condition on the bad branch; let the default be the ordinary path or a review",
 )
 def default_to_bad_end(document: Document) -> Hits:
+    backwards: dict[Element, list[Element]] = {}
+    good: list[Element] = []
+    bad: list[Element] = []
+    for node in document.nodes:
+        for after in document.successors(node):
+            backwards.setdefault(after, []).append(node)
+        if not document.outgoing[node]:
+            ends_badly = document.kind(node) == "endEvent" and _ends_badly(document, node)
+            (bad if ends_badly else good).append(node)
+    to_good, to_bad = _leading_to(good, backwards), _leading_to(bad, backwards)
     for node in document.nodes:
         flow = document.find(node.get("default"))
-        if flow is None or document.source.get(flow) is not node or document.target[flow] is None:
+        if flow is None or document.source.get(flow) is not node or node not in to_good:
             continue
-        seen: set[Element] = set()
-        todo = [document.target[flow]]
-        while todo:
-            current = todo.pop()
-            if current is not None and current not in seen:
-                seen.add(current)
-                todo += document.successors(current)
-        ends = [each for each in seen if not document.outgoing[each]]
-        if ends and node not in seen and all(document.kind(end) == "endEvent" and _ends_badly(document, end) for end in ends):
+        target = document.target[flow]
+        if target is not None and target in to_bad and target not in to_good:
             yield hit(flow, name=label(node), flow=label(flow))
+
+
+def _leading_to(ends: list[Element], backwards: dict[Element, list[Element]]) -> set[Element]:
+    seen: set[Element] = set()
+    todo = list(ends)
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            todo += backwards.get(current, [])
+    return seen

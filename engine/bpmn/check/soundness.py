@@ -7,9 +7,11 @@ from itertools import combinations
 
 from engine.bpmn.check.document import ACTIVITIES, GATEWAYS, SUB_PROCESSES, Document, Element
 from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, label, rule
-from engine.bpmn.check.token_game import WORK, Choice, Net, Node, Result, Takes
+from engine.bpmn.check.token_game import NODE, WORK, Choice, Net, Node, Result, Takes
 
 _ONE_OF = frozenset({"exclusiveGateway", "eventBasedGateway"})
+_WAYS = 5_000  #: ways to leave one node; of nodes with more nothing is said
+_TELL = 20  #: deadlocks whose split is looked for
 _SUBSETS = 6  #: flows of which every combination is tried; of more, each alone and all together
 
 
@@ -118,7 +120,7 @@ class Game:
         self._repeats, self._repeated = True, False
         content = document.content[scope]
         nodes = [node for node in content if not self._stands_aside(node)]
-        if not all(self._is_known(node) for node in nodes):
+        if work + NODE * len(nodes) > WORK or not all(self._is_known(node) for node in nodes):
             return
         self._links = {
             link_name(document, node): node for node in nodes
@@ -220,7 +222,8 @@ class Game:
             some = []
         chosen = set(some)
         otherwise = [flow for flow in flows if document.is_default(flow)] if some else []
-        always = [flow for flow in flows if flow not in chosen and flow not in otherwise]
+        chosen.update(otherwise)
+        always = [flow for flow in flows if flow not in chosen]
         ways = [[*always, *each] for each in self._subsets(some)]
         if always or otherwise or not some:
             ways.insert(0, always or otherwise)
@@ -229,14 +232,17 @@ class Game:
         self.net.partial |= bool(beside)  # they may happen more often than is followed here
         self._repeated |= bool(beside)
         if not self._repeats:
-            hosted, beside = [each for each in hosted if each not in beside], []
+            hosted, beside = [each for each in hosted if each.get("cancelActivity") != "false"], []
+        instead = [each for each in hosted if each.get("cancelActivity") != "false"]
+        if (len(beside) + 1) * (len(ways) + len(hosted)) > _WAYS:
+            self.net.work = WORK + 1  # given up
+            return
         for happened in [(), *self._subsets(beside)]:
             more = [flow for event in happened for flow in document.outgoing[event]]
             for way in ways:
                 yield [*way, *more], len(ways) > 1 or bool(hosted)
-            for event in hosted:
-                if event not in beside:
-                    yield [*document.outgoing[event], *more], True
+            for event in instead:
+                yield [*document.outgoing[event], *more], True
 
     def _subsets(self, some: list[Element]) -> list[tuple[Element, ...]]:
         """Return what may be chosen of them, at least one; of many each alone and all together."""
@@ -308,12 +314,12 @@ def _way(game: Game, made: tuple[str, ...]) -> str:
 def deadlock(document: Document) -> Hits:
     for game in games(document):
         seen = reached(document, game.scope)
-        for stuck in game.result.stuck:
+        for n, stuck in enumerate(game.result.stuck):
             join = game.elements[stuck.join]
             missing = [game.elements[place] for place in stuck.missing]
             if any(document.source[flow] not in seen for flow in missing):
                 continue  # FLOW-STARVED tells it
-            split = game.split_before(stuck.made, missing)
+            split = game.split_before(stuck.made, missing) if n < _TELL else None
             way = _way(game, stuck.made)
             yield hit(
                 join, DRAFT if stuck.always else None, missing=", ".join(flow.get("id") or "-" for flow in missing[:6]),
@@ -338,11 +344,13 @@ def merged_twice(document: Document) -> Hits:
 
 
 # ------------------------------------------------------------------------------------------------------------------- loops
-def _pauses(document: Document, node: Element, depth: int = 0) -> bool:
+def _pauses(document: Document, node: Element) -> bool:
     """Whether a run stops there for a person, a handler, a message or a time, or may."""
     kind = document.kind(node)
     if kind in SUB_PROCESSES:
-        return any(_pauses(document, each, depth + 1) for each in document.content[node])
+        if node not in document.pausing:
+            document.pausing[node] = any(_pauses(document, each) for each in document.content[node])
+        return document.pausing[node]
     if kind in ("sendTask", "businessRuleTask"):
         return bool(document.camunda(node, "topic"))
     if kind == "intermediateCatchEvent":
@@ -363,7 +371,8 @@ def _busy_loops(document: Document, scope: Element, seen: set[Element]) -> Itera
     nodes = [node for node in document.content[scope] if node in seen and not _pauses(document, node)]
     links = {link_name(document, node): node for node in nodes
              if document.kind(node) == "intermediateCatchEvent" and "link" in document.events(node)}
-    inside = set(nodes)
+    places = {node: n for n, node in enumerate(nodes)}
+    inside = places.keys()
     after = {node: [target for flow in document.outgoing[node] if (target := document.target[flow]) in inside and target is not None]
              for node in nodes}
     for node in nodes:
@@ -373,7 +382,7 @@ def _busy_loops(document: Document, scope: Element, seen: set[Element]) -> Itera
         members = set(loop)
         joins = any(len(document.incoming[node]) > 1 and document.kind(node) in GATEWAYS - _ONE_OF for node in loop)
         if not joins:
-            yield sorted(loop, key=nodes.index), not any(_may_leave(document, node, members) for node in loop)
+            yield sorted(loop, key=places.__getitem__), not any(_may_leave(document, node, members) for node in loop)
 
 
 def _may_leave(document: Document, node: Element, members: set[Element]) -> bool:

@@ -18,7 +18,8 @@ Place = str  #: the id of a node, or of an incoming flow of a join
 Marking = tuple[tuple[Place, int], ...]  #: sorted; how many tokens where
 
 STATES = 20_000
-WORK = 1_200_000  #: tokens and choices looked at
+WORK = 600_000  #: tokens and choices looked at
+NODE = 40  #: what a node costs before anything is played
 MANY = 3  #: tokens on one place: more are not followed
 
 
@@ -84,6 +85,7 @@ class Net:
         self._twice: dict[str, tuple[str, ...]] = {}
 
     def add(self, node: Node) -> None:
+        self.work += NODE
         self.nodes[node.name] = node
         for place in node.places:
             self.taken_by[place] = node
@@ -150,6 +152,7 @@ class Net:
         if not sources or any(source not in self.nodes for source in sources):
             return ()
         works = node.works or after.works
+        self.work += sum(len(self.nodes[source].choices) for source in sources)
         if node.takes is Takes.EACH:
             harmless = not after.puts and not works
             if not harmless and (len(sources) > 1 or any(
@@ -204,7 +207,7 @@ class Net:
                 todo.append(marking)
         while todo:
             marking = todo.popleft()
-            self.work += len(marking)
+            self.work += 4 * len(marking)
             if len(came) > states or self.work > WORK:
                 return Result(given_up=True, states=len(came))
             tokens = dict(marking)
