@@ -44,6 +44,7 @@ class Looping(Activity):
         workflow = token.workflow
         child = Token(workflow, workflow.spec.task_specs[self.inner])
         child.internal_data["owner"] = token.id
+        token.internal_data.setdefault("instances", []).append(child.id)
         child.data = Scope(child.id, token.data, keeps_new=self.keeps_new, values={})
         child.task_spec.announce(child)
         workflow.top_workflow.write(child, local, scope=child.data, here=True)
@@ -75,7 +76,7 @@ class StandardLoop(Looping):
             self.instance(token, loopCounter=1)
 
     def child_completed(self, token: Token, child: Token) -> None:
-        turns = token.data.values["loopCounter"] + 1
+        turns = token.data.own("loopCounter") + 1
         token.data.put({"loopCounter": turns})
         if self.again(token, turns):
             self.instance(token, loopCounter=turns + 1)
@@ -120,50 +121,49 @@ class MultiInstance(Looping):
                 raise timers.BadTime(f"the number of instances {fields.cardinality.text} is {shown_value(number)}")
             total = int(number)
         local: dict[str, Value] = {"nrOfInstances": total, "nrOfCompletedInstances": 0, "nrOfActiveInstances": 0}
-        if fields.output:
-            local[fields.output] = [None] * total
         token.data = Scope(token.id, token.data, keeps_new=False, values=local)
+        if fields.output:
+            token.data.put_items(fields.output, [None] * total)
         if total == 0:
             self.end(token)
             return
         if items is not None and fields.sequential:
-            token.data.put({"(items)": items})
+            token.data.put_items("(items)", items)
         for n in range(1 if fields.sequential else total):
-            self.next(token, n, items)
+            self.next(token, n, None if items is None else items[n])
             if token._state != STARTED:
                 return
 
-    def next(self, token: Token, n: int, items: list[Value] | None) -> None:
+    def next(self, token: Token, n: int, item: Value) -> None:
+        """Begin instance `n`, counted from 0, with its item of the collection."""
         local: dict[str, Value] = {"loopCounter": n + 1}
-        if items is not None and self.fields.item:
-            local[self.fields.item] = items[n]
-        token.data.put({"nrOfActiveInstances": token.data.values["nrOfActiveInstances"] + 1})
+        if self.fields.collection is not None and self.fields.item:
+            local[self.fields.item] = item
+        token.data.put({"nrOfActiveInstances": token.data.own("nrOfActiveInstances") + 1})
         self.instance(token, **local)
 
     def child_completed(self, token: Token, child: Token) -> None:
-        top, fields, counters = token.workflow.top_workflow, self.fields, token.data.values
-        done = counters["nrOfCompletedInstances"] + 1
-        token.data.put({"nrOfCompletedInstances": done, "nrOfActiveInstances": counters["nrOfActiveInstances"] - 1})
+        top, fields, own = token.workflow.top_workflow, self.fields, token.data
+        done = own.own("nrOfCompletedInstances") + 1
+        own.put({"nrOfCompletedInstances": done, "nrOfActiveInstances": own.own("nrOfActiveInstances") - 1})
         if fields.output and fields.output_element is not None:
-            gathered = list(counters[fields.output])
-            gathered[child.data.values["loopCounter"] - 1] = top.compute(child, fields.output_element)
-            token.data.put({fields.output: gathered})
+            own.put_item(fields.output, child.data.own("loopCounter") - 1, top.compute(child, fields.output_element))
         if fields.event is not None and (fields.behavior == "None" or done == 1):
             self.notify(token, fields.event)
         if token._state != STARTED:
             return
-        if done == counters["nrOfInstances"] or (fields.condition is not None and top.holds(child, fields.condition)):
+        if done == own.own("nrOfInstances") or (fields.condition is not None and top.holds(child, fields.condition)):
             token.workflow.kill_instances(token, self.bpmn_id)
             self.end(token)
         elif fields.sequential:
-            self.next(token, done, counters.get("(items)"))
+            self.next(token, done, own.item("(items)", done) if fields.collection is not None else None)
 
     def end(self, token: Token) -> None:
         if self.fields.output:
             outside = token.data.parent
             assert outside is not None
             token.workflow.top_workflow.write(
-                token, {self.fields.output: token.data.values[self.fields.output]}, scope=outside)
+                token, {self.fields.output: token.data.own(self.fields.output)}, scope=outside)
         token.complete()
 
     def notify(self, token: Token, event: Definition) -> None:

@@ -108,6 +108,8 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         if "owner" in token.internal_data:
             owner = workflow.owner(token)
             if owner is not None:
+                if owner.task_spec.is_host:
+                    owner.internal_data["instances"].remove(token.id)
                 owner.task_spec.child_completed(owner, token)
 
     def _on_error_hook(self, my_task: Token) -> None:
@@ -249,7 +251,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             if flow.condition is None:
                 taken.append(flow)
             else:
-                result = flow.condition.evaluate(token.data.visible(), top)
+                result = flow.condition.evaluate(token.data, top)
                 if result.value is None:
                     reason = "; ".join(result.reasons)
                     nulls.append(f"{flow.id}: {flow.condition.text} is null" + (f" ({reason})" if reason else ""))
