@@ -82,22 +82,21 @@ def _attempt(
     definition: Definition, state: bytes | None, command: Command, at: datetime,
     parked: Mapping[tuple[int, str], ElementFailed],
 ) -> Step:
-    if state is None:
-        if not isinstance(command, StartInstance):
-            raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
-        workflow = states.load(definition, None, at, parked)
+    if state is None and not isinstance(command, StartInstance):
+        raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
+    return run(states.load(definition, state, at, parked), command)
+
+
+def run(workflow: Workflow, command: Command) -> Step:
+    """Carry out a command on an instance that is loaded, or that is new."""
+    if isinstance(command, StartInstance):
+        if workflow.last_token:
+            raise WrongState(what="流程实例", id="", state=workflow.status, action="再次启动", action_en="started again")
         _start(workflow, command)
         workflow.settle()
         workflow.meet_deadlines()
         workflow.look_for_stuck_joins()
         return _step(workflow)
-    return _run(states.load(definition, state, at, parked), command)
-
-
-def _run(workflow: Workflow, command: Command) -> Step:
-    """Carry out a command on a running instance."""
-    if isinstance(command, StartInstance):
-        raise WrongState(what="流程实例", id="", state=workflow.status, action="再次启动", action_en="started again")
     target = _Target.of(command, workflow)
     refused: EngineError | None = None
     if _has_ended(workflow):
