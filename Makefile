@@ -30,8 +30,9 @@ imports: $(VENV)/.test
 tests: $(VENV)/.test ## all tests (ARGS="-k word" for some)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-bench: $(VENV)/.run ## measure: completions per second beside bare commits
+bench: $(VENV)/.run ## measure: completions per second beside bare commits, cost of a step as an instance grows
 	$(BIN)/python -m bench.two_tasks
+	$(BIN)/python -m bench.growth
 
 browser: $(VENV)/.test ## the tests that drive a real browser
 	$(BIN)/python -m pytest -m browser $(ARGS)

@@ -282,7 +282,7 @@ def _write_row(token: Token, new: StoredState) -> None:
 def _row(token: Token) -> bytes:
     data = token.data
     if data.id != token.id or data is token.workflow.scope:
-        return orjson.dumps([token._state, token.internal_data])
+        return orjson.dumps([token._state, token.internal_data], option=_SORTED)
     names, variables = data.dump()
     return _line([token._state, token.internal_data, names, data.keeps_new], names, variables)
 

@@ -266,7 +266,10 @@ class ScopeMixin:
         if token.id in self.tasks:
             del self.tasks[token.id]
             top.touched[id(self)] = self
-            top.dirty[token.id] = token
+            if token.facts is None:
+                top.dirty.pop(token.id, None)  # come and gone since the indexes were last asked
+            else:
+                top.dirty[token.id] = token
             top.recent.pop(token.id, None)
             top.located.pop(token.id, None)
 
@@ -285,7 +288,12 @@ class ScopeMixin:
 
     def is_alive(self) -> bool:
         """True while a token is there that is no mere subscription."""
-        self.top_workflow.refresh()
+        top = self.top_workflow
+        if top.agenda:
+            next_ = top.agenda[-1]
+            if next_.workflow is self and next_._state == READY and next_.id in self.tasks:
+                return True
+        top.refresh()
         return len(self.tasks) > self.index.count[DORMANT]
 
     @staticmethod
