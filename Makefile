@@ -6,7 +6,7 @@ PORT   ?= 8000
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench test check lint types imports tests browser rehearse format lock clean
+.PHONY: help run bench fuzz test check lint types imports tests browser rehearse format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,9 +30,14 @@ imports: $(VENV)/.test
 tests: $(VENV)/.test ## all tests (ARGS="-k word" for some)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-bench: $(VENV)/.run ## measure: completions per second beside bare commits, cost of a step as an instance grows
+bench: $(VENV)/.run ## measure: completions per second beside bare commits, cost of a step as an instance grows, FEEL beside Python
 	$(BIN)/python -m bench.two_tasks
 	$(BIN)/python -m bench.growth
+	$(BIN)/python -m bench.feel
+
+fuzz: $(VENV)/.run ## ten minutes of coverage-guided fuzzing of FEEL (SECONDS=600)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-fuzz.txt
+	$(BIN)/python -m tests.feel.fuzz var/fuzz/feel -max_total_time=$(or $(SECONDS),600) -artifact_prefix=var/fuzz/
 
 browser: $(VENV)/.test ## the tests that drive a real browser
 	$(BIN)/python -m pytest -m browser $(ARGS)
@@ -46,6 +51,7 @@ format: $(VENV)/.test ## mend what can be mended by itself
 lock: ## lock the dependencies anew, with hashes (needs uv)
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements-test.in -o requirements-test.txt
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements-fuzz.in -o requirements-fuzz.txt
 
 clean: ## remove the virtual environment and caches; data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

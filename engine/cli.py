@@ -10,16 +10,33 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 
 from engine import rehearsal
 from engine.access import GROUPS
 from engine.assembly import Engine, open_engine
-from engine.bpmn.check import line_of
+from engine.bpmn.check import counted, line_of
+from engine.clock import SystemClock
 from engine.errors import EngineError, InvalidDiagram
+from engine.feel import (
+    DecisionError,
+    DecisionModel,
+    Explained,
+    FeelLimit,
+    Reason,
+    codec,
+    compile_expression,
+    expression_problems,
+    load_decisions,
+)
+from engine.feel.run import HOUSE_ZONE
+from engine.feel.values import feel_text, to_feel
 from engine.layout import faults, lay_out
 from engine.model import SYSTEM, Finding, IncidentId, InstanceId, Severity
 from engine.settings import read_settings
@@ -156,11 +173,13 @@ def deploy(paths: tuple[Path, ...], name: str, data: Path | None) -> None:
         click.echo("没有变化，未产生新版本 (nothing changed, no new version)")
 
 
-@main.command(epilog="psmflow check processes/psm050_bidding/psm050_bidding.bpmn\npsmflow check processes --json")
+@main.command(epilog="psmflow check processes/psm050_bidding/psm050_bidding.bpmn\npsmflow check processes --strict")
 @click.argument("files", nargs=-1, required=True, type=_existing())
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(files: tuple[Path, ...], as_json: bool) -> None:
-    """Check diagrams as drawn and print every problem; exit status 1 if any keeps them from being deployed.
+@click.option("--strict", is_flag=True, help="Report conformance by the letter of BPMN 2.0, where deployments are lenient.")
+def check(files: tuple[Path, ...], as_json: bool, strict: bool) -> None:
+    """Check diagrams as drawn and print every problem; exit status 1 if any keeps them from being deployed (with --strict:
+    from conforming).
 
     Forms, decisions and called processes are looked up among the files given and in the library folder beside them.
     """
@@ -174,7 +193,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
         if data not in known:
             around.setdefault(f"../{name}", data)
     with tempfile.TemporaryDirectory(prefix="check-") as scratch, _engine(data=Path(scratch), database=Path(scratch) / "c.db") as engine:
-        found = [f for f in engine.deployments.check(around) if f.file in given]
+        found = [f for f in engine.deployments.check(around, strict=strict) if f.file in given]
     refused = sum(f.severity in (Severity.ERROR, Severity.DRAFT) for f in found)
     if as_json:
         click.echo(json.dumps([_finding_json(f) for f in found], ensure_ascii=False, indent=1))
@@ -183,6 +202,9 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
         diagrams = sum(name.endswith(".bpmn") for name in given)
         click.echo(f"{diagrams} 个流程图：{refused} 个必须更正的问题，{len(found) - refused} 个提示 "
                    f"({diagrams} diagrams: {refused} problems, {len(found) - refused} hints)")
+        if strict:
+            zh, en = counted(found)
+            click.echo(f"BPMN 2.0 一致性：{zh} (conformance to BPMN 2.0: {en})")
     sys.exit(1 if refused else 0)
 
 
@@ -308,6 +330,115 @@ def retry(incident: int, reason: str, data: Path | None) -> None:
         engine.jobs.retry(SYSTEM, IncidentId(incident), {}, reason)
         engine.jobs.run_due()
     click.echo("已重试 (retried)")
+
+
+def _variables(file: Path | None) -> dict[str, Any]:
+    """Return ``{name: value}`` of a JSON file: numbers are exact, ``{"@": "2026-12-01"}`` is a date, a time or a duration."""
+    if file is None:
+        return {}
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise click.UsageError(f"{file} 不是 JSON ({file} is no JSON: {error})") from error
+    if not isinstance(document, dict):
+        raise click.UsageError(f"{file} 应为 {{名称: 值}} 的 JSON 对象 ({file} must hold one JSON object of names and values)")
+    try:
+        return dict(codec.from_json(document))
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(f"{file} 中有无法读取的值 ({file} has a value that cannot be read: {error})") from error
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return SystemClock().now()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.UsageError(f"--now 应为 2026-12-01T09:30:00+08:00 的形式 (--now is no date and time: {text})") from error
+    return at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(HOUSE_ZONE))
+
+
+def _tell_value(
+    value: Any, reasons: tuple[Reason, ...], tree: Explained | None, as_json: bool, rules: tuple[int, ...] | None = None
+) -> None:
+    if as_json:
+        told: dict[str, Any] = {
+            "value": codec.to_json(value), "reasons": [{"zh": reason.zh, "en": str(reason)} for reason in reasons]}
+        if rules is not None:
+            told["rules"] = list(rules)
+        if tree is not None:
+            told["explained"] = tree.as_json()
+        click.echo(json.dumps(told, ensure_ascii=False, indent=1, default=str))
+        return
+    for line in tree.lines() if tree is not None else (feel_text(to_feel(value)),):
+        click.echo(line)
+    for reason in reasons:
+        click.echo(f"  空值原因：{reason.zh} ({reason})", err=True)
+
+
+_NOW = click.option("--now", "now_text", help="What now() and today() give, ISO 8601 [default: the machine's clock].")
+_EXPLAIN = click.option("--explain", is_flag=True, help="Print every part with the value it had.")
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the value, and why parts were null, as JSON.")
+
+
+@main.command("feel", epilog="psmflow feel '报价金额 * 毛利率 > 100000' --context quote.json\npsmflow feel 'today() + duration(\"P3D\")'")
+@click.argument("expression")
+@click.option("--context", type=_existing(folder=False), help="JSON object of the variables.")
+@_NOW
+@_EXPLAIN
+@_AS_JSON
+def evaluate_expression(expression: str, context: Path | None, now_text: str | None, explain: bool, as_json: bool) -> None:
+    """Evaluate a FEEL expression and print its value as FEEL writes it; why a part was null goes to standard error."""
+    variables, now = _variables(context), _moment(now_text)
+    for problem in expression_problems(expression, variables):
+        click.echo(f"第 {problem.line} 行第 {problem.column} 列：{problem.zh} ({problem.en})", err=True)
+        if problem.rule == "syntax":
+            sys.exit(1)
+    compiled = compile_expression(expression, frozenset(variables))
+    try:
+        result = compiled.evaluate(variables, now)
+        _tell_value(result.value, result.reasons, compiled.explain(variables, now) if explain else None, as_json)
+    except FeelLimit as limit:
+        click.echo(f"psmflow: {limit.zh} ({limit})", err=True)
+        sys.exit(1)
+
+
+@main.command(epilog="psmflow decide processes/psm040_quotation/decisions/dmn_quote_approval.dmn --input quote.json --explain")
+@click.argument("file", type=_existing(folder=False))
+@click.option("--input", "input_file", type=_existing(folder=False), help="JSON object of the inputs.")
+@click.option("--decision", help="Id or name [default: the one that no other decision of the file requires].")
+@_NOW
+@_EXPLAIN
+@_AS_JSON
+def decide(
+    file: Path, input_file: Path | None, decision: str | None, now_text: str | None, explain: bool, as_json: bool
+) -> None:
+    """Evaluate a decision of a DMN file; files that it imports are looked for beside it."""
+    variables, now = _variables(input_file), _moment(now_text)
+    beside = {path.name: path.read_bytes() for path in sorted(file.parent.glob("*.dmn")) if path != file}
+    try:
+        model = load_decisions(file.read_bytes(), beside)
+        wanted = decision or _root_decision(model)
+        answer = model.decide(wanted, variables, now)
+        tree = model.explain(wanted, variables, now) if explain else None
+    except DecisionError as error:
+        place = f"第 {error.line} 行：" if error.line else ""
+        click.echo(f"psmflow: {file}: {place}{error.zh} ({error})", err=True)
+        sys.exit(1)
+    except FeelLimit as limit:
+        click.echo(f"psmflow: {limit.zh} ({limit})", err=True)
+        sys.exit(1)
+    if answer.rules and not as_json:
+        click.echo(f"匹配的规则：{'、'.join(map(str, answer.rules))} (rules that matched)", err=True)
+    _tell_value(answer.value, answer.reasons, tree, as_json, answer.rules)
+
+
+def _root_decision(model: DecisionModel) -> str:
+    roots = model.roots
+    if len(roots) == 1:
+        return roots[0].id
+    names = "、".join(decision.id for decision in roots or model.decisions)
+    raise click.UsageError(f"请用 --decision 指明决策：{names} (name one of these with --decision)")
 
 
 @main.group(cls=_Group)

@@ -121,10 +121,30 @@ class NoReceiver(EngineError):
 
 
 class AmbiguousReceiver(EngineError):
+    """More than one may take a message. `who`: ids of the instances that wait, or processes that begin with it."""
+
     code = "ambiguous_receiver"
     status = 409
-    zh = "有 {count} 个实例在等待消息“{name}”(关联键：{key}),消息只能送达一个。请给出实例编号。"
-    en = "{count} instances wait for the message “{name}” (correlation key: {key}); a message reaches exactly one. Name the instance."
+    zh = "有 {count} 个实例在等待消息“{name}”(关联键：{key}),消息只能送达一个。请给出实例编号。相符的有：{who}。"
+    en = "{count} instances wait for the message “{name}” (correlation key: {key}); a message reaches exactly one. Name the instance. These match: {who}."
+
+
+class NoCorrelationKey(EngineError):
+    """The payload of a message has no value for the correlation keys by which its receiver is found."""
+
+    code = "no_correlation_key"
+    status = 422
+    zh = "消息“{name}”的内容中没有关联键 {keys} 的值，无法确定接收者。请在内容中给出。"
+    en = "The payload of the message “{name}” has no value for the correlation key {keys}, so its receiver cannot be found. Give it in the payload."
+
+
+class WrongConversation(EngineError):
+    """A message has another correlation key than the conversation of the instance that it was given to."""
+
+    code = "wrong_conversation"
+    status = 409
+    zh = "消息“{name}”的关联键与该实例的会话不符：{key}。请检查内容，或发给别的实例。"
+    en = "The correlation key of the message “{name}” is not that of this instance's conversation: {key}. Check the payload, or send it to another instance."
 
 
 class WrongState(EngineError):

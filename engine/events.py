@@ -376,6 +376,16 @@ class MessageThrown(ElementEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageExpired(Event):
+    """A thrown message was kept and nobody came to wait for it. `leaves`: it was for a pool without a process."""
+
+    process: str
+    name: str
+    correlation_key: str
+    leaves: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalCaught(ElementEvent):
     name: str
 

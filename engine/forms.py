@@ -24,6 +24,7 @@ import regex
 
 from engine.errors import EngineError, InvalidValues
 from engine.feel import Expression, FeelLimit, FeelSyntaxError, compile_expression
+from engine.feel.infer import BOOLEAN, DATE, DATE_TIME, NUMBER, STRING, TIME, Type
 from engine.model import Document, Values
 
 #: Component types that carry a value, and those that only show something.
@@ -105,6 +106,18 @@ class Component:
     def is_input(self) -> bool:
         """True if a person fills it in."""
         return self.type in INPUTS and not self.readonly
+
+    @property
+    def value_type(self) -> Type:
+        """The type of its value, as `engine.feel.infer` has types; None when it may be several things."""
+        if self.type == "dynamiclist":
+            return "list", ("context", {each.key: each.value_type for each in Form(id="", components=self.components).inputs()})
+        if self.type == "datetime":
+            return {"date": DATE, "time": TIME, "datetime": DATE_TIME}[self.subtype]
+        return {
+            "number": NUMBER, "textfield": STRING, "textarea": STRING, "select": STRING, "radio": STRING, "checkbox": BOOLEAN,
+            "checklist": ("list", STRING),
+        }.get(self.type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,8 @@ class ProcessInfo:
     decisions: frozenset[str]
     job_types: frozenset[str]
     groups: frozenset[str]
+    #: ``{message: {BPMN correlation key: FEEL over the payload for each of its properties}}``
+    correlations: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,7 +359,11 @@ class SubscriptionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A token waits for a message or signal. `correlation_key`: property `correlationKey` (FEEL), else the business key."""
+    """A token waits for a message or signal.
+
+    `correlation_key`: property `correlationKey` (FEEL), else a BPMN correlation key as text (`engine.bpmn.collaboration`; one
+    subscription for each), else the business key.
+    """
 
     token: TokenId
     kind: SubscriptionKind
@@ -371,12 +377,19 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrownEvent:
-    """A message or signal that nobody inside the instance caught (a signal: also what others may catch)."""
+    """A message or signal that nobody inside the instance caught (a signal: also what others may catch).
+
+    `process`, `element`: the only process that may receive it, and where its message flow ends. `leaves`: it goes to a pool
+    without a process, and nobody here need wait for it.
+    """
 
     kind: SubscriptionKind
     name: str
     correlation_key: str
     payload: Values
+    process: str | None = None
+    element: str | None = None
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -482,6 +495,29 @@ class ProcessCounts:
     running: int
     finished: int
     incidents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenElement:
+    """A live token: where a process instance stands.
+
+    Attributes:
+        kind: BPMN local name of the element, e.g. ``userTask``.
+        state: ``ready`` (for a person), ``waiting`` (for an event, or at a join), ``started`` (something runs inside it or for
+            it), ``parked`` (it failed; an incident says why), ``stuck`` (at a join that can never fire).
+        scope: token of the sub-process or call activity around, None: the process instance.
+        host: of a boundary event's subscription the activity, of a loop instance the activity's own token.
+        is_subscription: a boundary event or event sub-process that may happen; it does not keep the instance going.
+    """
+
+    token: TokenId
+    process: str
+    element: str
+    kind: str
+    state: str
+    scope: TokenId | None
+    host: TokenId | None
+    is_subscription: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

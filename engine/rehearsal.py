@@ -13,6 +13,10 @@ A scenario is a JSON file beside its process, ``processes/<key>/scenarios/<name>
      "expect": {"status": "completed", "outcome": "won", "ends": ["psm_presale.end_won"]}}
 
 With ``"message": "lead_confirmed"`` in `start` a message start event starts it, as another system would.
+
+Other pools take part as well: a step with ``"in": "bidder"`` is about the newest instance of that process, whoever started it,
+``"in": ["bidder", 2]`` about the second one; all other steps are about the instance of `start`. At the end, ``"pools"`` in `expect`
+says the same of others: ``{"status": "completed", "pools": {"bidder": {"status": "completed", "ends": […]}}}``.
 `by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over the
 instance's variables. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
 """
@@ -217,7 +221,8 @@ class _Rehearsal:
         self.engine: Engine = open_engine(settings, clock=self.clock, handlers=handlers, dispatching=False)
         self.files = files
         self.result = Run(name=scenario.name, title=scenario.title, process=str(scenario.start.get("process", "")))
-        self.id: InstanceId | None = None
+        self.id: InstanceId | None = None  #: of the instance that a step is about
+        self.watched: list[InstanceId] = []  #: all that the scenario is about, that of `start` first
 
     def run(self) -> Run:
         step: Mapping[str, Any] = {"start": self.scenario.start}
@@ -229,6 +234,7 @@ class _Rehearsal:
                 self.step(step)
             step, number = {"expect": self.scenario.expect}, number + 1
             self.settle()
+            self.watch(None)
             self.expect(self.scenario.expect)
             self.result.passed = True
         except (_Failed, EngineError) as error:
@@ -263,7 +269,22 @@ class _Rehearsal:
                 self.actor(start), str(start["process"]), values, business_key=business_key, title=self.scenario.title
             )
             self.id = instance.id
+        if self.id is not None:
+            self.watched.append(self.id)
         self.settle()
+
+    def watch(self, pool: Any) -> None:
+        """Let what follows be about an instance of another process, by its key or ``[key, number]``; None: that of `start`."""
+        if pool is None:
+            self.id = self.watched[0] if self.watched else None
+            return
+        key, number = (pool, None) if isinstance(pool, str) else (pool[0], int(pool[1]))
+        found = sorted(i.id for i in self.engine.instances.list(SYSTEM, key=str(key), limit=200).items)
+        if not found or (number is not None and not 0 < number <= len(found)):
+            raise _Failed(f"of the process {key} {len(found)} instances were started, so there is no {pool}")
+        self.id = found[-1 if number is None else number - 1]
+        if self.id not in self.watched:
+            self.watched.append(self.id)
 
     @property
     def instance(self) -> InstanceId:
@@ -284,6 +305,7 @@ class _Rehearsal:
         if verb is None:
             raise _Failed(f"unknown step; use one of {', '.join(verbs)}")
         wanted = step.get("refused")
+        self.watch(step.get("in"))
         try:
             verbs[verb](step)
         except EngineError as error:
@@ -394,7 +416,7 @@ class _Rehearsal:
     # -- expectations
     def expect(self, wanted: Mapping[str, Any]) -> None:
         instance, opened = self.engine.instances.get(SYSTEM, self.instance), self.open()
-        if unknown := set(wanted) - {"open", "not_open", "only_open", "variables", "status", "outcome", "ends", "incidents", "note"}:
+        if unknown := set(wanted) - {"pools", "open", "not_open", "only_open", "variables", "status", "outcome", "ends", "incidents", "note"}:
             raise _Failed(f"unknown expectation {', '.join(sorted(unknown))}")
         for name in wanted.get("open", ()):
             if name not in opened:
@@ -423,6 +445,10 @@ class _Rehearsal:
         for name in wanted.get("ends", ()):
             if name not in reached:
                 raise _Failed(f"{name} was not reached")
+        for pool, of_it in wanted.get("pools", {}).items():
+            self.watch(pool)
+            self.expect(of_it)
+            self.watch(None)
 
     def incidents(self) -> list[Any]:
         return [i for i in self.engine.jobs.of_instance(SYSTEM, self.instance) if i.resolved_at is None]
@@ -436,20 +462,22 @@ class _Rehearsal:
         return self.engine.instances.history(SYSTEM, self.instance)
 
     def observe(self) -> None:
-        if self.id is None:
+        if not self.watched:
             return
-        history = self.history()
-        self.result.outcome = self.engine.instances.get(SYSTEM, self.instance).outcome
-        self.result.event_count = len(history)
+        self.result.outcome = self.engine.instances.get(SYSTEM, self.watched[0]).outcome
         names = _names(self.files)
-        for record in history:
-            event = record.event
+        history = [record for id in self.watched for record in self.engine.instances.history(SYSTEM, id)]
+        self.result.event_count = len(history)
+        pools = {id: self.engine.instances.get(SYSTEM, id).name for id in self.watched[1:]}
+        for record in sorted(history, key=lambda record: record.at):  # of one instant as they are: stable
+            event, pool = record.event, pools.get(record.instance_id)
             if isinstance(event, ActivityStarted):
                 self.result.covered.add((event.process, event.element))
             elif isinstance(event, FlowTaken):
                 self.result.covered.add((event.process, event.flow))
             if text := _sentence(event, names):
                 who = GROUPS[record.actor].zh if record.actor in GROUPS else "系统"
+                text = text if pool is None else f"[{pool}] {text}"
                 self.result.timeline.append(Line(at=record.at.astimezone(_ZONE), who=who, text=text))
 
 

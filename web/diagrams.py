@@ -14,7 +14,7 @@ from flask_wtf.csrf import generate_csrf
 from engine import access, events
 from engine.errors import NotFound, StalePage
 from engine.events import Recorded
-from engine.model import DefinitionId, Draft, Incident, ProcessDefinition, ProcessInstance
+from engine.model import DefinitionId, Draft, Incident, ProcessDefinition, ProcessInstance, Severity
 from web.context import actor, engine, known_names, web
 from web.difference import BPMN, CAMUNDA, Change, differences, parse
 from web.guard import drawing_board, engine_problem, finding_json, takes_diagram
@@ -327,8 +327,10 @@ def _base() -> str | None:
 @takes_diagram
 def check() -> ResponseReturnValue:
     posted = _posted_diagram()
-    found = engine().deployments.check({f"{request.args.get('key') or 'diagram'}.bpmn": posted})
-    return jsonify(findings=[finding_json(f) for f in found])
+    strict = request.args.get("strict") == "1"  # a report of conformance, not what a deployment is held to
+    found = engine().deployments.check({f"{request.args.get('key') or 'diagram'}.bpmn": posted}, strict=strict)
+    counts = {each.value: sum(f.severity is each for f in found) for each in Severity}
+    return jsonify(findings=[finding_json(f) for f in found], counts=counts)
 
 
 @bp.post("/api/layout")

@@ -153,6 +153,8 @@ def sentence(event: Event, names: Names, person: Callable[[str], str]) -> Told |
             return Told(text=gettext("收到“%(name)s”（%(message)s）", name=name, message=event.name))
         case events.MessageThrown():
             return Told(text=gettext("发出“%(name)s”（%(message)s）", name=name, message=event.name), tone="muted")
+        case events.MessageExpired(leaves=leaves):
+            return Told(text=gettext("消息“%(message)s”无人接收，保存期已过", message=event.name), tone="muted" if leaves else "warn")
         case events.SignalCaught() | events.SignalThrown():
             return Told(text=gettext("信号“%(signal)s”：%(name)s", signal=event.name, name=name), tone="muted")
         case events.ErrorThrown(code=code, caught_by=caught):

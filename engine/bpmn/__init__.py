@@ -4,18 +4,23 @@
 clock, no database, no threads. SpiffWorkflow executes, behind these names and nowhere else.
 """
 
+from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
-from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe
-from engine.bpmn.step import OpenElement, advance, form_of_start, open_elements, visible_variables
+from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, triggers
+from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
+    "KEYED",
     "Definition",
     "DiagramCannotRun",
-    "OpenElement",
     "advance",
     "compile_definition",
     "describe",
+    "fits",
     "form_of_start",
+    "keys_carried",
     "open_elements",
+    "shown_key",
+    "triggers",
     "visible_variables",
 ]

@@ -15,7 +15,10 @@ from engine.model import Value, Values
 
 #: What loops and gateways put into their local scopes; never copied into or out of a called process.
 LOOP_NAMES = frozenset(
-    {"loopCounter", "nrOfInstances", "nrOfCompletedInstances", "nrOfActiveInstances", "activationCount"}
+    {
+        "loopCounter", "nrOfInstances", "nrOfActiveInstances", "nrOfCompletedInstances", "nrOfTerminatedInstances",
+        "activationCount",
+    }
 )
 
 #: Between the stored variables of a scope, and before each item of one that is stored in items: JSON holds neither of them.
@@ -31,12 +34,15 @@ class Scope(Mapping[str, Value]):
         id: token of the sub-process, call activity, loop instance or task; 0 for the process instance.
         parent: the enclosing scope, None for the process instance and for a called process (nothing leaks in or out).
         keeps_new: a name that no scope knows yet is created here (process, called process, loop instance), not further out.
+        is_past: values as they were once, for who undoes what was done with them: read here, written where they live now.
     """
 
-    __slots__ = ("_items", "_raw", "_values", "id", "keeps_new", "parent")
+    __slots__ = ("_items", "_raw", "_values", "id", "is_past", "keeps_new", "parent")
 
-    def __init__(self, id: int, parent: Scope | None, *, keeps_new: bool, values: Values | None = None) -> None:
-        self.id, self.parent, self.keeps_new = id, parent, keeps_new
+    def __init__(
+        self, id: int, parent: Scope | None, *, keeps_new: bool, is_past: bool = False, values: Values | None = None
+    ) -> None:
+        self.id, self.parent, self.keeps_new, self.is_past = id, parent, keeps_new, is_past
         self._raw: dict[str, bytes] = {}  #: stored, and still the same
         self._values: dict[str, Value] = dict(values or {})
         self._items: dict[str, list[bytes]] = {}  #: lists that are stored item by item
@@ -84,6 +90,16 @@ class Scope(Mapping[str, Value]):
                 self.own(name)
         return self._values
 
+    def forget_past(self, values: Mapping[str, Value], target: Scope) -> None:
+        """`values` are written in `target`: from here they are seen as they are now."""
+        scope: Scope | None = self
+        while scope is not None and scope is not target:
+            if scope.is_past:
+                for stored in (scope._values, scope._raw, scope._items):
+                    for name in values.keys() & stored.keys():
+                        del stored[name]
+            scope = scope.parent
+
     def visible(self) -> dict[str, Value]:
         """Every variable that is visible here; not to be changed (it may be the scope's own dict)."""
         if self.parent is None:
@@ -96,7 +112,7 @@ class Scope(Mapping[str, Value]):
         """The scope that a write to `name` goes to: the nearest that has it, else the nearest that keeps new names."""
         scope: Scope | None = self
         while scope is not None:
-            if scope.has(name):
+            if scope.has(name) and not scope.is_past:
                 return scope
             scope = scope.parent
         scope = self

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from engine import events as log
 from engine.bpmn import timers
+from engine.bpmn.collaboration import Address, CorrelationKey, first_text, fits, key_text
+from engine.bpmn.collaboration import carried as texts_carried
 from engine.bpmn.spiff import (
     CancelEventDefinition,
     ConditionalEventDefinition,
@@ -131,9 +133,16 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
 
 
 class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
-    """`key` and `payload`: expressions; without a key the business key correlates. `form`, `groups`: a person may send it."""
+    """`key` and `payload`: expressions; without a key the business key correlates. `form`, `groups`: a person may send it.
+
+    Attributes:
+        to: receivers that message flows name, one message for each; empty: whoever waits for it.
+        keys: BPMN's correlation keys that a value can be taken for from this message; they correlate where there is no `key`.
+    """
 
     kind = "message"
+    to: tuple[Address, ...] = ()
+    keys: tuple[CorrelationKey, ...] = ()
 
     def __init__(
         self, name: str | Formula | None, key: Formula | None, payload: Formula | None, form: str | None, groups: frozenset[str]
@@ -141,6 +150,11 @@ class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
         super().__init__(name if isinstance(name, str) else None)
         self.wanted, self.key, self.payload, self.form, self.groups = name, key, payload, form, groups
         self.reads = frozenset() if key is None else key.compiled.names
+
+    def correlate_by(self, keys: tuple[CorrelationKey, ...]) -> None:
+        if self.key is None:
+            self.keys = tuple(key for key in keys if self.wanted in key.paths)
+            self.reads = frozenset[str]().union(*(path.names for key in self.keys for path in key.context or ()))
 
     def message_name(self, token: Token, top: Workflow) -> str:
         return name_of(self.wanted, token, top, "message")
@@ -151,13 +165,46 @@ class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
         value = top.compute(token, self.key)
         return None if value is None else key_text(value)
 
+    def waits_for(self, token: Token, wait: Wait, top: Workflow) -> tuple[str, ...]:
+        """Return the correlation keys, as texts, of which a message must have one; empty: not known yet."""
+        if not self.keys:
+            return () if wait["key"] is None else (wait["key"],)
+        found = []
+        for key in self.keys:
+            if key.context is not None:
+                text = key.of_context(token.data.visible(), top.at, top.zone)
+            else:
+                text = top.conversation(token.data, key.name)
+            if text is not None:
+                found.append(text)
+        if not found and any(key.context is None for key in self.keys):
+            found.append(first_text(token.workflow.spec.process))
+        return tuple(found)
+
+    def carries(self, payload: Values, top: Workflow) -> dict[str, str]:
+        """Return ``{correlation key: its text}`` of what a message with this payload has a value for."""
+        assert isinstance(self.wanted, str) or not self.keys
+        found = {key.name: key.of_message(str(self.wanted), payload, top.at, top.zone) for key in self.keys}
+        return {name: text for name, text in found.items() if text is not None}
+
+    def takes(self, token: Token, wait: Wait, top: Workflow, key: str | None, payload: Values) -> bool:
+        """Whether a message of this name is for the token that waits."""
+        if not self.keys:
+            return bool(wait["key"] == key)
+        return fits(self.waits_for(token, wait, top), texts_carried(self.carries(payload, top).values()))
+
     def begin(self, token: Token, top: Workflow) -> Wait:
-        key = self.correlation_key(token, top)
-        if key is None and not token.triggered and self.key is not None:
-            raise ElementFailed(token, ARRIVING, "expression", f"the correlation key {self.key.text} is null")
-        return {"message": self.message_name(token, top) if self.wanted is not None else None, "key": key}
+        wait: Wait = {
+            "message": self.message_name(token, top) if self.wanted is not None else None,
+            "key": None if self.keys else self.correlation_key(token, top)}
+        if not token.triggered and not self.waits_for(token, wait, top):
+            what = ", ".join(key.name.rpartition("/")[2] for key in self.keys) if self.key is None else self.key.text
+            raise ElementFailed(token, ARRIVING, "expression", f"the correlation key {what} is null")
+        return wait
 
     def look_again(self, token: Token, n: int, top: Workflow) -> None:
+        if self.keys:
+            return  # looked up whenever somebody asks
         key = self.correlation_key(token, top)
         if key is not None:
             token.internal_data["waits"][n]["key"] = key
@@ -262,9 +309,3 @@ def name_of(name: str | Formula | None, token: Token, top: Workflow, what: str) 
         raise timers.BadTime(f"the name of the {what} is null" + ("" if name is None else f": {name.text}"))
     return value
 
-
-def key_text(value: Value) -> str:
-    """A correlation key as text: keys of different kinds that look alike are the same (12 and "12")."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

@@ -280,8 +280,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="completionCondition", form=Form.BPMN, places=_LOOP, value=ValueKind.FEEL, group="loop",
         zh="提前完成条件", en="Completion condition",
-        help_zh="FEEL;为真时其余实例取消。可用 nrOfInstances、nrOfCompletedInstances、nrOfActiveInstances。",
-        help_en="FEEL; once true the others are cancelled. nrOfInstances, nrOfCompletedInstances, nrOfActiveInstances.",
+        help_zh="FEEL;为真时其余实例取消。可用 nrOfInstances、nrOfActiveInstances、nrOfCompletedInstances、nrOfTerminatedInstances。",
+        help_en="FEEL; once true the others are cancelled. nrOfInstances, nrOfActiveInstances, nrOfCompletedInstances, nrOfTerminatedInstances.",
     ),
     Field(
         name="outputCollection", form=Form.PROPERTY, places=_LOOP, value=ValueKind.VARIABLE, group="loop",
@@ -296,7 +296,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="correlationKey", form=Form.PROPERTY, places=(*_CATCH, *_THROW), value=ValueKind.FEEL, group="message",
         zh="关联键", en="Correlation key",
-        help_zh="FEEL;不填则用实例的业务编号。", help_en="FEEL; without it the business key of the instance.",
+        help_zh="FEEL;不填则用 BPMN 的关联键，没有关联键则用实例的业务编号。",
+        help_en="FEEL; without it BPMN's correlation keys, else the business key of the instance.",
     ),
     Field(
         name="candidateGroups", form=Form.PROPERTY, places=_CATCH, value=ValueKind.GROUPS, group="message",

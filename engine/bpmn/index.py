@@ -258,9 +258,13 @@ class Waits:
     def signal(self, place: Place) -> str:
         return self._signals[place][0]
 
-    def for_message(self, name: str, key: str | None) -> Place | None:
-        """The oldest that waits for this message."""
-        return min(self._named().get(("message", name, key), ()), default=None)
+    def for_message(self, name: str, key: str | None) -> list[Place]:
+        """All that may wait for this message, oldest first: with this key, and with none, as their conversation has it."""
+        named = self._named()
+        found = list(named.get(("message", name, key), ()))
+        if key is not None:
+            found += named.get(("message", name, None), ())
+        return sorted(found)
 
     def for_signal(self, name: str) -> list[Place]:
         """All that wait for this signal, oldest first."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,41 +14,28 @@ from zoneinfo import ZoneInfo
 from lxml import etree
 
 from engine import calendar
+from engine.bpmn import elements, specs, timers
 from engine.bpmn import event_definitions as ev
-from engine.bpmn import specs, timers
+from engine.bpmn.collaboration import CorrelationKey, MessageFlows, drawn_keys, key_name, name_by_flows
 from engine.bpmn.definition import Definition
 from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
 from engine.feel.dmn import DecisionModel, load_decisions
-from engine.model import Finding, ProcessInfo, Severity, Source
+from engine.model import Finding, ProcessInfo, Severity, Source, SubscriptionKind
 
 HOUSE_ZONE = "Asia/Shanghai"
 
-_ACTIVITIES = frozenset({
-    "task", "manualTask", "userTask", "serviceTask", "sendTask", "receiveTask", "scriptTask", "businessRuleTask", "subProcess",
-    "transaction", "adHocSubProcess", "callActivity",
-})
-_EVENTS = frozenset({"startEvent", "endEvent", "boundaryEvent", "intermediateCatchEvent", "intermediateThrowEvent"})
 _GATEWAYS = {
     "exclusiveGateway": specs.ExclusiveGateway, "parallelGateway": specs.ParallelGateway,
     "inclusiveGateway": specs.InclusiveGateway, "complexGateway": specs.ComplexGateway,
     "eventBasedGateway": specs.EventBasedGateway,
 }
-_NODES = _ACTIVITIES | _EVENTS | _GATEWAYS.keys()
-_SUBPROCESSES = frozenset({"subProcess", "transaction", "adHocSubProcess"})
-#: What may stand in a scope and moves no token.
-_QUIET = frozenset({
-    "documentation", "extensionElements", "sequenceFlow", "laneSet", "dataObject", "dataObjectReference", "dataStoreReference",
-    "association", "group", "textAnnotation", "property", "ioSpecification", "category", "auditing", "monitoring",
-    "correlationSubscription", "incoming", "outgoing", "dataInputAssociation", "dataOutputAssociation", "resourceRole",
-    "performer", "humanPerformer", "potentialOwner", "standardLoopCharacteristics", "multiInstanceLoopCharacteristics",
-    "supportedInterfaceRef", "ioBinding", "completionCondition", "artifact",
-})
 _GLOBAL = {
     "globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
     "globalBusinessRuleTask": "businessRuleTask",
 }
+_NODES, _ACTIVITIES, _SUBPROCESSES = elements.NODES, elements.ACTIVITIES, elements.tags(elements.Group.SUB_PROCESS)
 
 
 class DiagramCannotRun(InvalidDiagram):
@@ -115,11 +102,11 @@ def describe(xml: bytes) -> tuple[ProcessInfo, ...]:
         InvalidDiagram: the file cannot be read.
     """
     tree = _normalised(read_diagram(xml, len(xml)))
-    names = _names(tree)
-    return tuple(_info(node, names) for node in tree if _name(node) == "process" and node.get("isExecutable") == "true")
+    names, flows = _names(tree), MessageFlows(tree)
+    return tuple(_info(node, names, flows) for node in tree if _name(node) == "process" and node.get("isExecutable") == "true")
 
 
-def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> ProcessInfo:
+def _info(process: etree._Element, names: Mapping[str, etree._Element], flows: MessageFlows) -> ProcessInfo:
     every = [node for node in process.iter() if isinstance(node.tag, str)]
     starts = [node for node in process if _name(node) == "startEvent"]
     none_starts = [node for node in starts if not _event_nodes(node)]
@@ -138,16 +125,19 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
     def words(values: frozenset[str]) -> frozenset[str]:
         return frozenset(word.strip() for value in values for word in value.split(",") if word.strip())
 
-    messages = frozenset(
-        name for node in starts for event in _event_nodes(node) if _name(event) == "messageEventDefinition"
-        if (name := _referenced_name(event, "messageRef", names)))
+    correlations: dict[str, dict[str, list[str]]] = {}
+    for drawn in drawn_keys(flows.tree, process, flows):
+        for message, paths in drawn.paths.items():
+            texts = [_feel_or_none(path.text) for path in paths]
+            correlations.setdefault(message, {})[key_name(process.get("id", ""), drawn.id)] = texts
     return ProcessInfo(
+        correlations=correlations,
         key=process.get("id", ""), name=process.get("name", "") or process.get("id", ""),
         version_tag=process.get(CAMUNDA + "versionTag"), documentation=_text(process, "documentation") or "",
         starter_groups=words(frozenset({process.get(CAMUNDA + "candidateStarterGroups") or ""})),
         startable=bool(none_starts) or (not starts and bool(plain)),
         start_form=next((form for node in none_starts if (form := node.get(CAMUNDA + "formKey"))), None),
-        start_messages=messages,
+        start_messages=frozenset(name for _, kind, name in _triggers(process, names) if kind is SubscriptionKind.MESSAGE),
         calls=frozenset(key for node in every if _name(node) == "callActivity" if (key := node.get("calledElement"))),
         forms=given("formKey", "userTask", "startEvent") | prop("form"),
         decisions=given("decisionRef", "businessRuleTask"), job_types=given("topic", *_ACTIVITIES),
@@ -155,11 +145,34 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element]) -> Proce
     )
 
 
+def triggers(xml: bytes, key: str) -> tuple[tuple[str, SubscriptionKind, str], ...]:
+    """Return ``((element, kind, name), …)`` of the messages and signals that start a process, in the order of the file.
+
+    An element is a start event, or a receive task that is marked to instantiate the process.
+    """
+    tree = _normalised(read_diagram(xml, len(xml)))
+    names = _names(tree)
+    return tuple(
+        found for node in tree if _name(node) == "process" and node.get("id") == key for found in _triggers(node, names))
+
+
+def _triggers(process: etree._Element, names: Mapping[str, etree._Element]) -> Iterator[tuple[str, SubscriptionKind, str]]:
+    for node in process:
+        id = node.get("id", "")
+        if _name(node) == "startEvent":
+            for event in _event_nodes(node):
+                for kind in SubscriptionKind:
+                    if _name(event) == f"{kind}EventDefinition" and (name := _referenced_name(event, f"{kind}Ref", names)):
+                        yield id, kind, name
+        elif _name(node) == "receiveTask" and node.get("instantiate") == "true":
+            yield id, SubscriptionKind.MESSAGE, _referenced_name(node, "messageRef", names) or id
+
+
 # ------------------------------------------------------------------------------------------------------------------ XML
 def _normalised(tree: etree._Element) -> etree._Element:
     """Give ids to what has none, resolve prefixed references, and turn global tasks into processes of one task."""
     for n, node in enumerate(tree.iter()):
-        if _name(node) in _NODES | {"sequenceFlow"} and not node.get("id"):
+        if _name(node) in _NODES | {"sequenceFlow", "messageFlow"} and not node.get("id"):
             node.set("id", f"_{_name(node)}_{n}")
     ids = {node.get("id") for node in tree.iter() if isinstance(node.tag, str)}
     references = (
@@ -187,6 +200,7 @@ def _normalised(tree: etree._Element) -> etree._Element:
             process = etree.SubElement(tree, BPMN + "process", {"id": node.get("id", ""), "isExecutable": "true"})
             process.append(task)
             tree.remove(node)
+    name_by_flows(tree)
     return tree
 
 
@@ -214,6 +228,14 @@ def _event_nodes(node: etree._Element) -> list[etree._Element]:
     return [child for child in node if _name(child).endswith("EventDefinition")]
 
 
+def _is_in_transaction(node: etree._Element) -> bool:
+    """Whether it is drawn in a transaction, or in a sub-process inside one."""
+    at = node.getparent()
+    while at is not None and _name(at) in ("subProcess", "adHocSubProcess"):
+        at = at.getparent()
+    return at is not None and _name(at) == "transaction"
+
+
 def _referenced_name(node: etree._Element, attribute: str, names: Mapping[str, etree._Element]) -> str | None:
     reference = node.get(attribute)
     if not reference:
@@ -239,6 +261,14 @@ def translated(text: str) -> str:
         return _from_juel(pieces[1])
     made = [f'"{piece}"' if n % 2 == 0 else f"string({_from_juel(piece)})" for n, piece in enumerate(pieces) if piece]
     return " + ".join(made)
+
+
+def _feel_or_none(text: str | None) -> str:
+    """Return FEEL for a message path; what cannot be translated is refused where the process is read, here it gives no value."""
+    try:
+        return translated(text or "null")
+    except ValueError:
+        return "null"
 
 
 def _from_juel(text: str) -> str:
@@ -279,6 +309,7 @@ class _Reader:
         if found.get("isExecutable") != "true":
             raise DiagramCannotRun(key, key, source_line(found), "流程未标记为可执行", "the process is not marked executable")
         file = _File(self, tree, key)
+        file.keys = file.correlation_keys(found)
         file.scope(found, key)
         for called in file.calls:
             self.process(called)
@@ -301,8 +332,9 @@ class _File:
 
     def __init__(self, reader: _Reader, tree: etree._Element, key: str) -> None:
         self.reader, self.tree, self.key = reader, tree, key
-        self.names = _names(tree)
+        self.names, self.flows_between = _names(tree), MessageFlows(tree)
         self.calls: list[str] = []
+        self.keys: tuple[CorrelationKey, ...] = ()
         self.variables = frozenset(
             name for node in tree.iter() if isinstance(node.tag, str)
             for name in (node.get(CAMUNDA + "resultVariable"), node.get(CAMUNDA + "elementVariable"), node.get("target"),
@@ -349,7 +381,7 @@ class _File:
         spec.properties = [entry.get("name", "") or entry.get("id", "") for entry in node if _name(entry) == "property"]
         nodes = [entry for entry in node if _name(entry) in _NODES]
         for entry in node:
-            if _name(entry) and _name(entry) not in _NODES | _QUIET and not _name(entry).endswith("EventDefinition"):
+            if _name(entry) and _name(entry) not in _NODES | elements.BESIDE_NODES and not _name(entry).endswith("EventDefinition"):
                 raise self.refuse(entry, f"不支持元素 {_name(entry)}", f"the element {_name(entry)} is not supported")
         seen: set[str] = set()
         for entry in nodes:
@@ -466,6 +498,9 @@ class _File:
         common: dict[str, Any] = {"kind": kind, "label": node.get("name")}
         if is_loop and kind not in _ACTIVITIES:
             raise self.refuse(node, "只有活动可以循环", "only activities can loop")
+        for entry in (node, *node):
+            for row in elements.refused(entry, _name(entry)):
+                raise self.refuse(entry, row.does_zh, row.does_en)
         made = self.made(spec, node, kind, path, {**common, "name": f"{id} [instance]"} if is_loop else common)
         for attribute, name in (("startQuantity", "start_quantity"), ("completionQuantity", "completion_quantity")):
             value = node.get(attribute)
@@ -475,11 +510,6 @@ class _File:
                 setattr(made, name, int(value))
         if isinstance(made, specs.Activity):
             made.mapping = self.mapping(node)
-        for child in node:
-            if _name(child) in ("dataInputAssociation", "dataOutputAssociation") and (
-                child.find(BPMN + "assignment") is not None or child.find(BPMN + "transformation") is not None
-            ):
-                raise self.refuse(child, "不支持带赋值的数据关联", "data associations with assignments are not supported")
         if many is not None:
             specs.MultiInstance(spec, id, made.name, self.multi_instance(node, many), **common)
         elif loop is not None:
@@ -642,11 +672,6 @@ class _File:
         id = node.get("id", "")
         if node.get("triggeredByEvent") != "true":
             found = {"subProcess": specs.SubProcess, "transaction": specs.Transaction, "adHocSubProcess": specs.AdHocSubProcess}
-            if kind == "adHocSubProcess" and (
-                _text(node, "completionCondition") not in (None, "true") or node.get("ordering") == "Sequential"
-            ):
-                raise self.refuse(
-                    node, "即席子流程只支持并行且无完成条件", "an ad-hoc sub-process runs side by side, without completion condition")
             for start in inner.starts:
                 if inner.task_specs[start].is_event and isinstance(inner.task_specs[start], specs.StartEvent):
                     raise self.refuse(node, "内嵌子流程的开始事件不能带触发", "the start event of an embedded sub-process has no trigger")
@@ -680,21 +705,48 @@ class _File:
         element = properties.get("outputElement") or name_of(output_item)
         if (output is None) != (element is None):
             raise self.refuse(many, "outputCollection 与 outputElement 须同时给出", "outputCollection and outputElement go together")
-        behavior = many.get("behavior", "All")
-        if behavior == "Complex":
-            raise self.refuse(many, "不支持复杂多实例行为", "complex multi-instance behaviour is not supported")
-        reference = many.get({"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior, "id"))
-        thrown = self.names.get(reference) if reference and behavior in ("One", "None") else None
-        if behavior in ("One", "None") and thrown is None:
-            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
         return specs.MultiInstanceFields(
             sequential=many.get("isSequential") == "true",
             cardinality=None if collection is not None else self.optional(cardinality, many),
             collection=self.optional(collection, many), item=name_of(item) or many.get(CAMUNDA + "elementVariable"),
             condition=self.optional(_text(many, "completionCondition"), many), output=output,
-            output_element=self.optional(element, many), behavior=behavior,
-            event=None if thrown is None else self.definition(thrown, many),
+            output_element=self.optional(element, many), behavior=many.get("behavior", "All"), implicit=self.implicit(many),
         )
+
+    def implicit(self, many: etree._Element) -> tuple[specs.Implicit, ...]:
+        """What the completion of an instance throws."""
+        behavior = many.get("behavior", "All")
+        if behavior == "All":
+            return ()
+        if behavior == "Complex":
+            made = []
+            for entry in many.iterchildren(BPMN + "complexBehaviorDefinition"):
+                condition, event = self.optional(_text(entry, "condition"), many), entry.find(BPMN + "event")
+                if condition is None:
+                    raise self.refuse(entry, "复杂行为没有条件", "a complex behaviour without a condition")
+                nodes = [] if event is None else _event_nodes(event)
+                if event is not None and not nodes:
+                    raise self.refuse(entry, "没有给出要抛出的事件", "the event to throw is not given")
+                made.append(specs.Implicit(tuple(self.implicit_event(node, many) for node in nodes), condition))
+            if not made:
+                raise self.refuse(many, "复杂行为没有定义", "complex behaviour without a definition")
+            return tuple(made)
+        attribute = {"One": "oneBehaviorEventRef", "None": "noneBehaviorEventRef"}.get(behavior)
+        if attribute is None:
+            raise self.refuse(many, f"没有多实例行为 {behavior}", f"there is no behaviour {behavior}")
+        thrown = self.names.get(many.get(attribute, ""))
+        if thrown is None:
+            raise self.refuse(many, "没有给出要抛出的事件", "the event to throw is not given")
+        return (specs.Implicit((self.implicit_event(thrown, many),)),)
+
+    def implicit_event(self, node: etree._Element, many: etree._Element) -> ev.Definition:
+        kind = _name(node).removesuffix("EventDefinition")
+        if kind not in ("message", "signal", "escalation", "error"):
+            raise self.refuse(many, f"多实例不能抛出 {kind} 事件", f"a multi-instance activity cannot throw a {kind} event")
+        made: ev.Definition = self.definition(node, many)
+        if isinstance(made, ev.Error) and made.code is None:
+            raise self.refuse(many, "要抛出的错误没有错误代码", "the error to throw needs an error code")
+        return made
 
     # ------------------------------------------------------------------------------------------------------------- events
     def event(self, spec: specs.ProcessSpec, node: etree._Element, kind: str, common: dict[str, Any]) -> specs.Node:
@@ -706,18 +758,11 @@ class _File:
         parent = node.getparent()
         if node.find(BPMN + "eventDefinitionRef") is not None:
             raise self.refuse(node, "引用的事件定义不存在", "the event definition it refers to does not exist")
-        allowed = {
-            "startEvent": {"message", "signal", "condition", "error", "escalation", "compensation"},
-            "intermediateCatchEvent": {"message", "signal", "condition"},
-            "boundaryEvent": {"message", "signal", "condition", "error", "escalation", "cancel", "compensation"},
-            "intermediateThrowEvent": {"message", "signal", "escalation", "compensation"},
-            "endEvent": {"message", "signal", "error", "escalation", "cancel", "terminate", "compensation"},
-        }[kind]
-        for definition in definitions:
-            is_timer = isinstance(definition, ev.Timer) and kind in ("startEvent", "intermediateCatchEvent", "boundaryEvent")
-            if definition.kind not in allowed and not is_timer:
-                raise self.refuse(
-                    node, f"{kind} 不能带 {definition.kind} 触发", f"a {kind} cannot have the trigger {definition.kind}")
+        allowed = elements.events_at(*elements.positions_of(kind))
+        for entry in _event_nodes(node):
+            what = _name(entry).removesuffix("EventDefinition")
+            if what not in allowed:
+                raise self.refuse(node, f"{kind} 不能带 {what} 触发", f"a {kind} cannot have the trigger {what}")
         if kind == "startEvent":
             if kinds & {"error", "escalation", "compensation"} and (parent is None or parent.get("triggeredByEvent") != "true"):
                 raise self.refuse(
@@ -736,7 +781,7 @@ class _File:
             return specs.BoundaryEvent(spec, id, interrupting, definitions=definitions, parallel=parallel, **common)
         if kind == "intermediateThrowEvent":
             return specs.IntermediateThrowEvent(spec, id, definitions, **common)
-        if "cancel" in kinds and (parent is None or _name(parent) != "transaction"):
+        if "cancel" in kinds and not _is_in_transaction(node):
             raise self.refuse(node, "取消结束事件只能在事务中", "a cancel end event belongs into a transaction")
         if "error" in kinds and any(definition.code is None for definition in definitions if definition.kind == "error"):
             raise self.refuse(node, "错误结束事件没有错误代码", "an error end event needs an error code")
@@ -777,12 +822,47 @@ class _File:
     def message(self, node: etree._Element, owner: etree._Element) -> ev.Message:
         name = self.word(_referenced_name(node, "messageRef", self.names), owner)
         if name is None:
+            named = next((names for found, _, names in self.flows_between.unnamed() if found is owner), None)
+            if named:
+                raise self.refuse(
+                    owner, f"多条消息流带来不同的消息：{'、'.join(sorted(named))}",
+                    f"its message flows carry different messages: {', '.join(sorted(named))}")
             raise self.refuse(owner, "消息事件没有消息", "a message event without a message")
         properties = _properties(owner)
         groups = properties.get("candidateGroups", "")
-        return ev.Message(
+        made = ev.Message(
             name, self.optional(properties.get("correlationKey"), owner), self.optional(properties.get("payload"), owner),
             properties.get("form") or None, frozenset(word.strip() for word in groups.split(",") if word.strip()))
+        if isinstance(name, str):
+            made.to = self.flows_between.addresses(owner, name)
+            for flow in self.flows_between.out.get(owner, ()):
+                unheard = self.flows_between.unheard(flow)
+                if unheard is not None:
+                    raise self.refuse(
+                        flow, f"消息流另一端的流程中没有元素等待消息“{unheard[0]}”",
+                        f"in the process at the other end of the message flow nothing waits for the message {unheard[0]!r}")
+            made.correlate_by(self.keys)
+        return made
+
+    def correlation_keys(self, process: etree._Element) -> tuple[CorrelationKey, ...]:
+        """Return BPMN's correlation keys of the process, compiled."""
+        made = []
+        for key in drawn_keys(self.tree, process, self.flows_between):
+            if key.missing:
+                raise self.refuse(
+                    process, f"关联订阅没有绑定关联属性 {'、'.join(key.missing)}",
+                    f"the correlation subscription does not bind the correlation property {', '.join(key.missing)}")
+
+            def compiled(paths: Sequence[etree._Element]) -> tuple[Any, ...]:
+                for path in paths:
+                    if not (path.text or "").strip():
+                        raise self.refuse(path, "关联表达式为空", "the expression of a correlation property is empty")
+                return tuple(self.formula(path.text or "", path).compiled for path in paths)
+
+            made.append(CorrelationKey(
+                key_name(self.key, key.id), key.properties, {name: compiled(paths) for name, paths in key.paths.items()},
+                None if key.context is None else compiled(key.context)))
+        return tuple(made)
 
     def task_message(self, node: etree._Element) -> tuple[Any, ...]:
         if node.get("messageRef"):

@@ -24,11 +24,13 @@ import orjson
 from engine.bpmn.data import Scope
 from engine.bpmn.definition import Definition
 from engine.bpmn.workflow import AnyWorkflow, ElementFailed, SubWorkflow, Token, Workflow
+from engine.feel import codec
 from engine.model import InstanceStatus
 
 FORMAT = 2
 
 _SORTED = orjson.OPT_SORT_KEYS
+_KEEPS_NEW, _PAST = 1, 2
 
 
 class StoredState:
@@ -122,6 +124,10 @@ class StoredState:
         scope.index.count = [kinds.count(kind) for kind in range(5)]
         if extra:
             scope.gateways = extra.get("gateways", {})
+            scope.wrote = set(extra.get("wrote", ()))
+            scope.past = dict(codec.load(extra["past"].encode())) if "past" in extra else {}
+            if place == 0:
+                self.workflow.conversations = {int(id): keys for id, keys in extra.get("conversations", {}).items()}
             scope.suspenders = {int(token): since for token, since in extra.get("suspenders", {}).items()}
             scope.completed = extra.get("completed", False)
             scope.index.joins = extra.get("joins", {})
@@ -146,8 +152,8 @@ class StoredState:
             if host.task_spec.is_host:
                 token.data = host.data
         if own:
-            names, keeps_new = own
-            token.data = Scope(id, token.data, keeps_new=keeps_new)
+            names, mark = own
+            token.data = Scope(id, token.data, keeps_new=mark == _KEEPS_NEW, is_past=mark == _PAST)
             if names:
                 token.data.load(names, variables)
         return token
@@ -229,6 +235,14 @@ def _write(scope: AnyWorkflow, old: StoredState, new: StoredState, at: int | Non
     extra: dict[str, Any] = {}
     if scope.gateways:
         extra["gateways"] = scope.gateways
+    if scope.wrote:
+        extra["wrote"] = sorted(scope.wrote)
+    if scope.past:
+        extra["past"] = codec.dump(scope.past).decode()
+    if scope is scope.top_workflow and scope.top_workflow.conversations:
+        top = scope.top_workflow
+        extra["conversations"] = {
+            str(id): keys for id, keys in top.conversations.items() if id == 0 or id in top.subprocesses or top.is_open(id)}
     if scope.suspenders:
         extra["suspenders"] = {str(token): since for token, since in scope.suspenders.items()}
     if scope.completed and place:
@@ -284,7 +298,8 @@ def _row(token: Token) -> bytes:
     if data.id != token.id or data is token.workflow.scope:
         return orjson.dumps([token._state, token.internal_data], option=_SORTED)
     names, variables = data.dump()
-    return _line([token._state, token.internal_data, names, data.keeps_new], names, variables)
+    mark = _PAST if data.is_past else _KEEPS_NEW if data.keeps_new else 0
+    return _line([token._state, token.internal_data, names, mark], names, variables)
 
 
 def _line(line: list[Any], names: list[str], variables: bytes) -> bytes:

@@ -20,7 +20,7 @@ from engine.bpmn.event_definitions import Message
 from engine.bpmn.specs import JobTask, UserTask
 from engine.bpmn.spiff import READY, STARTED
 from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
-from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
+from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, TaskTooLate, WrongConversation, WrongState
 from engine.model import (
     BroadcastSignal,
     CancelInstance,
@@ -30,6 +30,7 @@ from engine.model import (
     CorrelateMessage,
     FireTimers,
     InstanceStatus,
+    OpenElement,
     ResumeInstance,
     RetryElement,
     SetVariables,
@@ -183,6 +184,10 @@ def _start(workflow: Workflow, command: StartInstance) -> None:
     workflow.emit(log.InstanceStarted(
         process=definition.key, definitions=dict(definition.versions), business_key=command.business_key, variables=variables))
     workflow.scope.put(variables)
+    if command.start_event is not None:  # the message that starts it is the first of its conversation
+        for message in getattr(spec.task_specs[command.start_event], "definitions", ()):
+            if isinstance(message, Message):
+                workflow.converse(workflow.scope, message, message.carries(command.variables, workflow))
     workflow.begin()
 
 
@@ -205,6 +210,10 @@ def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
             assert token is not None
             waits = token.internal_data["waits"]
             n = next(n for n, wait in enumerate(waits) if wait.get("message") == command.name and "seen" not in wait)
+            message = token.task_spec.definitions[n]
+            wrong = workflow.contradicts(token.data, message, message.carries(command.payload, workflow))
+            if wrong is not None:
+                raise WrongConversation(name=command.name, key=wrong)
             workflow.correlate(token, n, command.payload)
         case BroadcastSignal():
             workflow.send_signal(command.name, command.payload)
@@ -331,10 +340,15 @@ def _subscriptions(workflow: Workflow) -> Iterator[Subscription]:
             yield Subscription(
                 token=TokenId(token), kind=SubscriptionKind.SIGNAL, name=workflow.waits.signal(place), correlation_key="",
                 process=spec.process, element=spec.event_id)
-        elif message[1] is not None:
-            definition = spec.definitions[n]
+            continue
+        definition = spec.definitions[n]
+        keys: Iterable[str] = () if message[1] is None else (message[1],)
+        if definition.keys:
+            receiver = workflow.at_place(place)
+            keys = definition.waits_for(receiver, receiver.internal_data["waits"][n], workflow)
+        for key in keys:
             yield Subscription(
-                token=TokenId(token), kind=SubscriptionKind.MESSAGE, name=message[0], correlation_key=message[1],
+                token=TokenId(token), kind=SubscriptionKind.MESSAGE, name=message[0], correlation_key=key,
                 process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups)
 
 
@@ -371,20 +385,6 @@ def form_of_start(definition: Definition, start_event: str, message: str) -> str
     """Return the id of the form by which a message that starts an instance is checked (property `form`), or None."""
     spec = definition.root.task_specs[start_event]
     return next((d.form for d in spec.definitions if isinstance(d, Message) and d.wanted == message), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenElement:
-    """A live token, for cross-checks and tests. `state`: ``waiting``, ``ready``, ``started``, ``parked`` or ``stuck``."""
-
-    token: TokenId
-    process: str
-    element: str
-    kind: str
-    state: str
-    scope: TokenId | None
-    host: TokenId | None
-    is_subscription: bool
 
 
 def open_elements(definition: Definition, state: bytes) -> tuple[OpenElement, ...]:

@@ -15,11 +15,11 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import events as log
-from engine.bpmn import timers
+from engine.bpmn import compensation, timers
+from engine.bpmn.collaboration import Address, shown_key
 from engine.bpmn.data import Scope
 from engine.bpmn.index import AT_JOIN, DORMANT, OPEN, STUCK, Facts, Lazy, Place, ScopeIndex, Waits, facts
 from engine.bpmn.spiff import (
@@ -39,6 +39,7 @@ from engine.model import InstanceStatus, NewJob, SubscriptionKind, ThrownEvent, 
 
 if TYPE_CHECKING:
     from engine.bpmn.definition import Definition
+    from engine.bpmn.event_definitions import Message
     from engine.bpmn.specs import Catching, Flow, Formula, Node, ProcessSpec
 
 #: Elements that one command may run; more is an endless loop of the diagram.
@@ -60,6 +61,13 @@ class ElementFailed(Exception):
         self.token, self.phase, self.kind, self.message = token, phase, kind, message
 
 
+class UncaughtError(Exception):
+    """An error that an element throws and nobody catches."""
+
+    def __str__(self) -> str:
+        return f"nobody catches the error {self.args[0]}"
+
+
 class Token(Task):  # type: ignore[misc]
     """One token at one node. `id` counts from 1 within the instance; `data` is the `Scope` it runs in.
 
@@ -77,6 +85,8 @@ class Token(Task):  # type: ignore[misc]
         incident  [kind, phase]
         stuck     True: an incident says that the join where it waits can never fire
         finished  it ended its work; only the leaving is left
+        terminated  True: the sub-process of this instance came to a terminate end event
+        wrote     {name: digest}: what the instances of a multi-instance activity wrote so far
         result    canonical JSON of what a person, a handler or a message gave to a task that is parked before it could take that over
     """
 
@@ -167,6 +177,8 @@ class ScopeMixin:
     Attributes:
         scope: its variables.
         kept: ``{token: completed activity}`` that a compensation may still undo.
+        wrote: variables outside this scope that it has written; only where a compensation event sub-process needs them.
+        past: ``{name: value}`` of these when the scope completed.
         gateways: ``{complex gateway: flows it was reached over since it fired}``.
         suspenders: ``{token of a running event sub-process that suspends the rest: since}``.
     """
@@ -187,6 +199,8 @@ class ScopeMixin:
         self.tasks: Lazy[Token] = Lazy(self._wake)
         self.kept: Lazy[Token] = Lazy(self._wake_kept)
         self.index = ScopeIndex()
+        self.wrote: set[str] = set()
+        self.past: dict[str, Value] = {}
         self.gateways: dict[str, list[str]] = {}
         self.suspenders: dict[int, str] = {}
         self.start_event: str | None = None
@@ -353,14 +367,14 @@ class ScopeMixin:
                 handler = top.find(undo)
                 if handler is not None:
                     handler.workflow.kill(handler, by=by)
+                    compensation.forget(handler)
         inner = top.subprocesses.get(token.id)
         if inner is not None and not inner.completed:
             inner.kill_tokens(by=by)
             inner.completed, inner.success = True, False
         token.task_spec.cancelled(token, by)
         token.cancel()
-        if inner is not None:
-            top.discard(inner)
+        compensation.killed(token)
 
 
 class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
@@ -409,6 +423,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         dirty: tokens that the indexes have to look at before they are asked again.
         recent: live tokens that they looked at in this command.
         moved: ``{id: scope}`` of the scopes whose tokens changed in this command; restless: since their joins were last tried.
+        conversations: ``{scope: {BPMN correlation key: its text}}`` as the first message of each conversation gave them; the scope
+            is the one that a new variable goes to, so each instance of a multi-instance activity may have its own partner.
     """
 
     top_workflow: Any = None  # the library computes it each time
@@ -435,6 +451,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.moved: dict[int, AnyWorkflow] = {}
         self.restless: dict[int, AnyWorkflow] = {}
         self.waits = Waits()
+        self.conversations: dict[int, dict[str, str]] = {}
         self.top_workflow = self
         super().__init__(definition.root, definition.specs, script_engine=NO_SCRIPTS, deserializing=True)
         self.subprocesses: Lazy[SubWorkflow] = Lazy(stored.scope)
@@ -457,6 +474,16 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             if scope is not None:
                 found = scope.tasks.get(token)
         return found
+
+    def is_open(self, token: int) -> bool:
+        """True if there is such a live token; it stays asleep."""
+        scope: AnyWorkflow | None = self if token in self.tasks else self.located.get(token)
+        if scope is None:
+            place = self.stored.scope_of(token)
+            if place is None or (place and place not in self.subprocesses):
+                return False
+            scope = self.subprocesses[place] if place else self
+        return token in scope.tasks
 
     def node_of(self, token: int) -> Any:
         """The spec of a live token's node; the token stays asleep."""
@@ -505,6 +532,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     def emit(self, event: log.Event) -> None:
         self.events.append(event)
 
+    new_token = Token  #: for modules that this one imports
+
     def tick(self) -> int:
         self.sequence += 1
         return self.sequence
@@ -545,6 +574,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             target = start if here else start.holder(name)
             targets.setdefault(id(target), (target, {}))[1][name] = value
         for target, group in targets.values():
+            if not here:
+                start.forget_past(group, target)
             news = target.put(group)
             if not news:
                 continue
@@ -553,11 +584,22 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 cause = token.task_spec.bpmn_id
             self.emit(log.VariablesChanged(
                 scope=TokenId(target.id) if target.id else None, names=tuple(news), cause=cause, values=news))
-            if token is not None:
+            if token is not None and target.id != token.id:  # its own inputs are nobody else's
                 self._note_writes(token, target, news)
+                if self.definition.compensates:
+                    self._note_for_compensation(token.workflow, target, news)
+
+    def _note_for_compensation(self, scope: AnyWorkflow, target: Scope, values: Values) -> None:
+        """Remember what a scope with a compensation event sub-process writes outside itself: its handler sees it as it left it."""
+        while scope is not self and not scope.completed and target.id != scope.parent_task_id:
+            if scope.spec.undoes_itself:
+                scope.wrote.update(values)
+            scope = scope.host.workflow
 
     def _note_writes(self, token: Token, target: Scope, values: Values) -> None:
         """Remember what each branch wrote since its fork, in every branch around the token up to where the variable lives."""
+        if target.id == token.id:
+            return  # its own inputs: no other branch sees them
         digests: dict[str, str] | None = None
         at: Token | None = token
         while at is not None:
@@ -849,17 +891,39 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         return sorted(
             (t for t in self.tokens() if t._state == WAITING and "waits" in t.internal_data), key=lambda t: t.id)
 
-    def send_message(self, token: Token, name: str, key: str | None, values: Values) -> bool:
-        """Give a message to the one token of this instance that waits for it; False when nobody does."""
+    def send_message(self, token: Token, message: Message, name: str, values: Values) -> None:
+        """Give a message to the one token of this instance that waits for it, else out of the house's door.
+
+        Each message flow that leaves the element has a message of its own; without one it is for whoever waits for it.
+        """
+        key = message.correlation_key(token, self)
+        if message.keys:
+            carried = message.carries(values, self)
+            if not carried:
+                keys = ", ".join(key.name.rpartition("/")[2] for key in message.keys)
+                raise timers.BadTime(f"the message {name} has no value for the correlation key {keys}")
+            wrong = self.contradicts(token.data, message, carried)
+            if wrong is not None:
+                raise timers.BadTime(f"the message {name} has another correlation key than its conversation: {wrong}")
+            self.converse(token.data, message, carried)
+        for address in message.to or (None,):
+            self._send(token, name, key, values, address)
+
+    def _send(self, token: Token, name: str, key: str | None, values: Values, to: Address | None) -> None:
         self.refresh()
-        place = self.waits.for_message(name, key)
-        if place is not None:
-            self._thrown_message(token, name, key, values, inside=True)
-            self.correlate(self.at_place(place), place[1], values)
-            return True
+        for place in self.waits.for_message(name, key):
+            receiver, n = self.at_place(place), place[1]
+            if to is not None and to.process is not None and receiver.task_spec.process != to.process:
+                continue
+            if receiver.task_spec.definitions[n].takes(receiver, receiver.internal_data["waits"][n], self, key, values):
+                self._thrown_message(token, name, key, values, inside=True)
+                self.correlate(receiver, n, values)
+                return
         self._thrown_message(token, name, key, values, inside=False)
-        self.thrown.append(ThrownEvent(kind=SubscriptionKind.MESSAGE, name=name, correlation_key=key or "", payload=values))
-        return False
+        self.thrown.append(ThrownEvent(
+            kind=SubscriptionKind.MESSAGE, name=name, correlation_key=key or "", payload=values,
+            process=None if to is None else to.process, element=None if to is None else to.element,
+            leaves=to is not None and to.process is None))
 
     def at_place(self, place: Place) -> Token:
         """The token that waits there."""
@@ -873,11 +937,40 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             correlation_key=key or "", inside=inside, values=values))
 
     def correlate(self, receiver: Token, n: int, values: Values) -> None:
-        wait = receiver.internal_data["waits"][n]
+        wait, message = receiver.internal_data["waits"][n], receiver.task_spec.definitions[n]
+        key = wait.get("key") or ""
+        if message.keys:
+            key = ", ".join(shown_key(text) for text in message.waits_for(receiver, wait, self))
+            self.converse(receiver.data, message, message.carries(values, self))
         self.emit(log.MessageCorrelated(
             process=receiver.workflow.spec.process, element=receiver.task_spec.event_id, token=TokenId(receiver.id),
-            name=wait["message"], correlation_key=wait.get("key") or "", values=values))
+            name=wait["message"], correlation_key=key, values=values))
         receiver.task_spec.happened(receiver, n, values)
+
+    def conversation(self, scope: Scope | None, key: str) -> str | None:
+        """Return the value, as text, that a BPMN correlation key has for what runs in a scope; None: no message gave it one yet."""
+        while scope is not None:
+            found = self.conversations.get(scope.id, {}).get(key)
+            if found is not None:
+                return found
+            scope = scope.parent
+        return None
+
+    def contradicts(self, scope: Scope, message: Message, carried: Mapping[str, str]) -> str | None:
+        """Return the correlation key of a message that has another value than in its conversation, as people read it, or None."""
+        for key in message.keys:
+            known = None if key.context is not None else self.conversation(scope, key.name)
+            if known is not None and carried.get(key.name, known) != known:
+                return f"{shown_key(carried[key.name])} / {shown_key(known)}"
+        return None
+
+    def converse(self, scope: Scope, message: Message, carried: Mapping[str, str]) -> None:
+        """The first message of a conversation gives its correlation keys their values."""
+        while not scope.keeps_new and scope.parent is not None:
+            scope = scope.parent
+        for key in message.keys:
+            if key.context is None and key.name in carried and self.conversation(scope, key.name) is None:
+                self.conversations.setdefault(scope.id, {})[key.name] = carried[key.name]
 
     def send_signal(self, name: str, values: Values) -> int:
         """Give a signal to all who wait for it now; return how many did."""
@@ -911,23 +1004,21 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         return True
 
     def _catcher(self, thrower: Token, kind: str, code: str, own_boundary: bool) -> tuple[Token, int] | None:
-        at: Token | None = thrower
         scope: AnyWorkflow = thrower.workflow
-        if not own_boundary:
-            owner = scope.owner(thrower)
-            at = owner if owner is not None and owner.workflow is scope and owner.task_spec.is_host else None
+        at = thrower if own_boundary else scope.owner(thrower)
+        own: Node | None = None
         while True:
             while at is not None:
                 found = self._waiting_for(at.workflow.subscriptions(at), kind, code)
                 if found is not None:
                     return found
                 scope = at.workflow
-                owner = scope.owner(at)
-                at = owner if owner is not None and owner.workflow is scope else None
+                own = at.task_spec
+                at = scope.owner(at)  # of an instance its loop; of a handler who undoes: an error goes out where that stands
             found = self._waiting_for(
                 [scope.tasks[id] for id in sorted(
-                    id for spec in scope.spec.event_subprocesses for id in scope.tokens_by_node().get(spec.name, ()))],
-                kind, code)
+                    id for spec in scope.spec.event_subprocesses if spec is not own
+                    for id in scope.tokens_by_node().get(spec.name, ()))], kind, code)
             if found is not None or scope is self:
                 return found
             at = scope.host
@@ -946,6 +1037,13 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                     if wait[kind] is None and general is None:
                         general = token, n
         return general
+
+    def leave_by_cancel(self, transaction: Token) -> bool:
+        """A transaction that was cancelled is undone: its cancel boundary event happens. False when it has none."""
+        found = self._waiting_for(transaction.workflow.subscriptions(transaction), "cancel", None)
+        if found is not None:
+            found[0].task_spec.happened(*found, {})
+        return found is not None
 
     def look_again(self) -> None:
         """Variables changed: conditions may have become true, timers and dates that read them may have moved."""
@@ -1059,85 +1157,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                             process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
                             was=was, due_at=was + stood))
 
-    # -------------------------------------------------------------------------------------------------------- compensation
-    def compensable(self, scope: AnyWorkflow, activity: str | None = None) -> list[list[tuple[AnyWorkflow, Token | None, str]]]:
-        """What to compensate in a scope, last completed first: lists of (scope, activity, handler) that may run side by side."""
-        groups: list[list[tuple[AnyWorkflow, Token | None, str]]] = []
-        for token in sorted(scope.kept.values(), key=lambda t: -t.internal_data["done"]):
-            if "owner" in token.internal_data:
-                continue  # instances: with their host
-            spec = token.task_spec
-            group = [token]
-            if spec.is_host:
-                group += sorted((t for t in scope.kept.values() if t.internal_data.get("owner") == token.id), key=lambda t: t.id)
-            inside = activity not in (None, spec.name)
-            if spec.handler is not None and not inside:
-                units = [t for t in reversed(group) if t is not token] or [token]
-                made: list[tuple[AnyWorkflow, Token | None, str]] = [(scope, unit, spec.handler) for unit in units]
-                groups += [[unit] for unit in made] if spec.sequential else [made]
-                continue
-            per_instance: list[list[list[tuple[AnyWorkflow, Token | None, str]]]] = []
-            for unit in reversed(group):
-                inner = self.subprocesses.get(unit.id)
-                if inner is None or unit.task_spec.is_event_subprocess:
-                    continue
-                own = [s for s in inner.spec.event_subprocesses if s.on_compensation]
-                if own and not inside:
-                    per_instance.append([[(inner, None, own[0].name)]])
-                else:
-                    per_instance.append(self.compensable(inner, activity if inside else None))
-            if spec.sequential:
-                groups += chain.from_iterable(per_instance)
-            else:  # instances ran side by side: so does their compensation
-                groups += [list(chain(*turn)) for turn in zip_longest(*per_instance, fillvalue=[])]
-        return [group for group in groups if group]
-
-    def compensate(self, thrower: Token, activity: str | None, wait: bool, cancel: bool = False) -> None:
-        """Undo what the scope of the thrower (or the activity named) completed; the thrower goes on when all is undone."""
-        scope = thrower.workflow
-        while scope is not self and scope.host.task_spec.is_event_subprocess:
-            scope = scope.host.workflow  # from a handler: the scope it compensates
-        groups = self.compensable(scope, activity)
-        while not groups and activity and scope is not self:
-            scope = scope.host.workflow
-            groups = self.compensable(scope, activity)
-        data = thrower.internal_data
-        data["compensation"] = [
-            [[inner.parent_task_id or 0, unit and unit.id, handler] for inner, unit, handler in group] for group in groups
-        ]
-        data["running"] = []
-        if cancel:
-            data["cancel"] = True
-        if not wait:
-            thrower.complete()
-        self.continue_compensation(thrower)
-
-    def continue_compensation(self, thrower: Token, child: Token | None = None) -> None:
-        data = thrower.internal_data
-        if child is not None:
-            data["running"].remove(child.id)
-        while not data["running"] and data["compensation"]:
-            for place, unit, handler in data["compensation"].pop(0):
-                scope = self.subprocesses[place] if place else self
-                undone = scope.kept.pop(unit, None) if unit is not None else None
-                if undone is not None and undone.id in self.subprocesses:
-                    self.discard(self.subprocesses[undone.id])  # undone as a whole
-                token = Token(scope, scope.spec.task_specs[handler])
-                token.triggered = True
-                if undone is not None and undone.data.id == undone.id and undone.data.keeps_new:  # it sees what that instance saw
-                    token.data = Scope(token.id, scope.scope, keeps_new=True, values=dict(undone.data.values))
-                token.internal_data.update(owner=thrower.id, undoes=unit or place)
-                data["running"].append(token.id)
-                token.task_spec.undo(token)
-        if data["running"] or data["compensation"] or thrower._state != STARTED:
-            return
-        thrower.complete()
-        if data.get("cancel"):
-            host = thrower.workflow.host
-            found = self._waiting_for(host.workflow.subscriptions(host), "cancel", None)
-            if found is not None:
-                found[0].task_spec.happened(*found, {})
-
     # ---------------------------------------------------------------------------------------------------- library callbacks
     def _task_completed_notify(self, task: Token) -> None:
         self.last_task = task
@@ -1151,6 +1170,8 @@ AnyWorkflow = ScopeMixin
 
 def failed(token: Token, phase: str, exc: Exception) -> ElementFailed:
     """What an exception inside an element comes to: an incident at that element."""
+    if isinstance(exc, UncaughtError):
+        return ElementFailed(token, phase, "bpmn_error", str(exc))
     kind = "expression" if isinstance(exc, timers.BadTime) else "element"
     return ElementFailed(token, phase, kind, str(exc) if kind == "expression" else f"{type(exc).__name__}: {exc}")
 

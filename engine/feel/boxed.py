@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from engine.feel.compiler import NoDomain, external_function, invoke, iterate
+from engine.feel.compiler import NoDomain, external_function, invoke, iterate, traced
 from engine.feel.definitions import Definitions, XmlNode, expression_in, part, parts, tag
 from engine.feel.parser import normal_name
 from engine.feel.run import Closure, Run, Scope, Value
@@ -28,9 +28,18 @@ def compile_boxed(node: XmlNode | None, names: Names, file: Definitions) -> Clos
         return null
     closure = _BOXED[tag(node)](node, names, file)
     type_ = file.type_of(node)
+    if file.is_tracing and tag(node) in _TRACED:
+        closure = traced(closure, _TRACED[tag(node)])
     if type_ is None or tag(node) == "functionDefinition":
         return closure
     return lambda scope: checked(closure(scope), type_, scope[None], file.name or "value")
+
+
+#: How a trace calls the boxed expressions that have no text of their own; a table tells of itself, a literal is its text.
+_TRACED = {
+    "context": "{…}", "list": "[…]", "relation": "[{…}]", "invocation": "f(…)", "conditional": "if … then … else …",
+    "filter": "…[…]", "for": "for … return …", "some": "some … satisfies …", "every": "every … satisfies …",
+}  # fmt: skip
 
 
 def _inside(node: XmlNode | None, names: Names, file: Definitions) -> Closure:
@@ -59,7 +68,7 @@ def _context(node: XmlNode, names: Names, file: Definitions) -> Closure:
         if any(name == other for other, _, _ in entries):
             file.problem(entry, f"the context has two entries `{name}`", f"上下文中有两个名为“{name}”的项")
             return null
-        entries.append((name, closure, file.type_of(variable)))
+        entries.append((name, traced(closure, name) if file.is_tracing else closure, file.type_of(variable)))
         names = names | {name}
 
     def build(scope: Scope) -> Value:

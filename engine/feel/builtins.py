@@ -599,13 +599,26 @@ for _name, _has_head, _joins in (("append", True, _append), ("concatenate", Fals
 def _distinct_values(run: Run, values: list[Value]) -> Value:
     run.charge_whole(values)
     found: list[Value] = []
+    plain: set[tuple[type, Value]] = set()
+    others: dict[type, list[Value]] = {}  # values of different types are never equal
     for value in values:
-        run.step(1 + len(found) // 16)
-        if type(value) in (list, dict):
-            run.step(len(found))
-        if not any(equal(value, other) is True for other in found):
+        kind = type(value)
+        run.step()
+        if kind in _HASHABLE:
+            if (kind, value) not in plain:
+                plain.add((kind, value))
+                found.append(value)
+            continue
+        alike = others.setdefault(kind, [])
+        run.step(len(alike))
+        if not any(equal(value, other) is True for other in alike):
+            alike.append(value)
             found.append(value)
     return found
+
+
+#: Types of which Python's equality is FEEL's.
+_HASHABLE = frozenset({Decimal, str, bool, type(None)})
 
 
 @_builtin("insert before", "list: list, position: number, newItem: any~")
@@ -977,21 +990,35 @@ _relation("started by", _swapped(_starts), "range point", "range range")
 _relation("coincides", _coincides, "point point", "range range")
 
 
+#: A range that is open where it has no end: ``(..5]``, ``[2..)`` (DMN 1.5, table of conversion functions).
+_ENDLESS = re.compile(r"\s*(?:(?P<no_start>[(\]]\s*)(?=\.\.)|[(\[\]]).*?(?:(?<=\.\.)(?P<no_end>\s*[)\[])|[)\]\[])\s*", re.S)
+
+
 @_builtin("range", "from: string", run=True)
 def _range(run: Run, text: str) -> Value:
-    """A range of literals, or of date and time functions of literals."""
+    """A range of literals, or of date and time functions of literals; ``[2..)`` is ``>= 2``, ``(..2)`` is ``< 2``."""
     from engine.feel.compiler import compile_text
     from engine.feel.parser import parse_expression
 
+    endless = _ENDLESS.fullmatch(text)
+    has_start = has_end = True
+    if endless is not None:
+        has_start, has_end = endless["no_start"] is None, endless["no_end"] is None
+        if not has_start:
+            text = "(null" + text[endless.end("no_start"):]
+        elif not has_end:
+            text = text[: endless.start("no_end")] + "null)"
     try:
         tree = parse_expression(text)
     except FeelSyntaxError:
         return None
-    if isinstance(tree, Interval) and _is_simple(tree.low) and _is_simple(tree.high):
+    if isinstance(tree, Interval) and (_is_simple(tree.low) or not has_start) and (_is_simple(tree.high) or not has_end):
         value = compile_text(text).closure({None: run})
-        if type(value) is Range and value.start is not None and value.end is not None:
+        if type(value) is not Range:
+            return None
+        if has_start and has_end:
             return value if _compare(value.start, value.end) <= 0 else None
-        return None
+        return Range(value.start_included, value.start, value.end, value.end_included, is_test=True)
     if isinstance(tree, UnaryTest) and tree.operator != "!=" and _is_simple(tree.operand):
         return compile_text(text).closure({None: run})
     return None

@@ -7,6 +7,7 @@ cell that computes) is reported as not analysed, and counts as matching where a 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +17,7 @@ from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import EPOCH, CompiledTests, compile_text, constant_value, is_constant
 from engine.feel.dmn import DecisionModel
 from engine.feel.errors import FeelSyntaxError
+from engine.feel.infer import Type, infer
 from engine.feel.parser import is_plain
 from engine.feel.run import Run, Scope, Value
 from engine.feel.syntax import Call, Interval, ListOf, Literal, Name, Node, UnaryTest
@@ -28,7 +30,10 @@ from engine.feel.values import EqualityTest, Range, feel_text, order, to_native
 # ------------------------------------------------------------------------------------------------------------ expressions
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionProblem:
-    """`rule`: ``syntax``, ``unknown_function``, ``unknown_name``; `line` and `column` count from 1; `name`: the unknown one."""
+    """`rule`: ``syntax``, ``unknown_function``, ``unknown_name``, ``type``; `line` and `column` count from 1.
+
+    `name`: the unknown one. A ``type`` problem is a part that is null whatever the values, as far as the types are known.
+    """
 
     rule: str
     line: int
@@ -38,12 +43,15 @@ class ExpressionProblem:
     name: str = ""
 
 
-def expression_problems(text: str, declared: Iterable[str] | None = None) -> list[ExpressionProblem]:
+def expression_problems(
+    text: str, declared: Iterable[str] | None = None, types: Mapping[str, Type] | None = None
+) -> list[ExpressionProblem]:
     """Return what is wrong with an expression, in the order of the text.
 
     Args:
         declared: every variable that will exist; None: names are not checked. A name within a filter is never reported, for it
             may be an entry of the list's items.
+        types: ``{variable: type}`` of those whose type is known, see `engine.feel.infer`.
     """
     names = frozenset(declared or ())
     try:
@@ -57,12 +65,22 @@ def expression_problems(text: str, declared: Iterable[str] | None = None) -> lis
     for name, start in compiled.free.certain.items():
         if declared is not None and name not in names and name not in BUILTINS:
             found.append((start, "unknown_name", name, f"no variable is named `{name}`", f"没有名为“{name}”的变量"))
+    with contextlib.suppress(RecursionError):  # nested deeper than is followed: nothing is said
+        found += [(mistake.start, "type", "", mistake.en, mistake.zh) for mistake in infer(compiled.tree, types or {})[1]]
     return [
         ExpressionProblem(
             rule=rule, line=text.count("\n", 0, start) + 1, column=start - text.rfind("\n", 0, start), en=en, zh=zh, name=name
         )
         for start, rule, name, en, zh in sorted(found)
     ]
+
+
+def expression_type(text: str, types: Mapping[str, Type], names: Iterable[str] = ()) -> Type:
+    """Return the type of an expression's value (see `engine.feel.infer`), None when it is not known or the text is no FEEL."""
+    try:
+        return infer(compile_text(text, frozenset(name for name in names if not is_plain(name))).tree, types)[0]
+    except (FeelSyntaxError, RecursionError):
+        return None
 
 
 # ----------------------------------------------------------------------------------------------------------------- tables

@@ -18,7 +18,7 @@ from engine.feel.arithmetic import OPERATORS, negate, property_of
 from engine.feel.builtins import BUILTINS, Builtin
 from engine.feel.errors import FeelLimit, FeelSyntaxError
 from engine.feel.parser import parse_expression, parse_unary_tests
-from engine.feel.run import Closure, Run, Scope, Value
+from engine.feel.run import Closure, Run, Scope, Trace, Value
 from engine.feel.syntax import (
     Arithmetic,
     Between,
@@ -64,17 +64,38 @@ from engine.feel.values import (
 
 _ORDERED = (Decimal, str, Date, Time, DateTime, DaysTime, YearsMonths)
 _LONG_TEXT = 255  # beyond which comparing costs steps
-_MOST_CHILDREN = 12  # of a loop, in a trace
+_MOST_PASSES = 12  # of a loop, in a trace: parts of the first few
 _STEPS_OF_POWER = 20  # a broken exponent takes as long as so many loop passes
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The value of one node, as `explain` collects it; `children` are the nodes evaluated for it, a loop's first few."""
+    """The value of one part, as `explain` collects it; `children` are the parts evaluated for it, a loop's first few."""
 
     text: str
     value: Value
     children: tuple[Traced, ...]
+
+
+def traced(closure: Closure, text: str, *most: int) -> Closure:
+    """Return the closure that also tells `Run.trace` its value and what was evaluated for it."""
+
+    def tracing(scope: Scope) -> Value:
+        run: Run = scope[None]
+        outer = run.trace
+        if outer is None:
+            return closure(scope)
+        is_kept = len(outer) < outer.most
+        inner = run.trace = Trace(*most) if is_kept else None
+        try:
+            value = closure(scope)
+        finally:
+            run.trace = outer
+        if inner is not None:
+            outer.append(Traced(text, value, tuple(inner)))
+        return value
+
+    return tracing
 
 
 class NoDomain(Exception):
@@ -100,21 +121,8 @@ class _Compiler:
         closure = self._COMPILE[type(node)](self, node)
         if not self.is_tracing or isinstance(node, Literal | Group):
             return closure
-        text = self.text(node)
-
-        def traced(scope: Scope) -> Value:
-            run: Run = scope[None]
-            outer, inner = run.trace, []  # type: ignore[var-annotated]
-            run.trace = inner
-            try:
-                value = closure(scope)
-            finally:
-                run.trace = outer
-            if outer is not None and len(outer) < _MOST_CHILDREN:
-                outer.append(Traced(text, value, tuple(inner)))
-            return value
-
-        return traced
+        is_loop = isinstance(node, For | Quantified | Filter)
+        return traced(closure, self.text(node), *([_MOST_PASSES] if is_loop else []))
 
     # ------------------------------------------------------------------------------------------------ names and values
     def literal(self, node: Literal) -> Closure:

@@ -126,11 +126,12 @@ class Definitions:
     Attributes:
         others: every file of the model, this one included.
         is_open: it declares no input data, so its decisions read variables directly.
+        is_tracing: what it compiles tells `Run.trace` its values.
         warnings: names that nothing gives.
     """
 
-    def __init__(self, root: XmlNode, others: list[Definitions], problems: list[Problem]) -> None:
-        self.root, self.others, self.problems = root, others, problems
+    def __init__(self, root: XmlNode, others: list[Definitions], problems: list[Problem], *, is_tracing: bool = False) -> None:
+        self.root, self.others, self.problems, self.is_tracing = root, others, problems, is_tracing
         self.namespace, self.name = root.get("namespace") or "", root.get("name") or ""
         self.imports: dict[str, Definitions] = {}
         self.members = {normal_name(n.get("name")) for n in root.iter() if tag(n) in _NAMED and n.get("name")}
@@ -309,7 +310,7 @@ class Definitions:
 
     def feel_text(self, node: XmlNode, text: str, names: frozenset[str]) -> Closure | None:
         try:
-            compiled = compile_text(text, names, self.pool)
+            compiled = compile_text(text, names, self.pool, self.is_tracing)
         except FeelSyntaxError as error:
             self.syntax_problem(node, error)
             return None

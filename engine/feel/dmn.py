@@ -7,18 +7,21 @@ what it requires; in a file that declares no input data (as modelers often leave
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from engine.feel.boxed import compile_boxed, compile_function
+from engine.feel.compiler import Traced
 from engine.feel.definitions import Definitions, Element, Problem, expression_in, iter_files, part, parts
 from engine.feel.errors import DecisionError, FeelLimit, Reason
-from engine.feel.expression import finish
+from engine.feel.expression import Explained, explained, finish
+from engine.feel.infer import declared
 from engine.feel.parser import normal_name
-from engine.feel.run import HOUSE_ZONE, ExternalFunctions, Run, Scope, Value
+from engine.feel.run import HOUSE_ZONE, ExternalFunctions, Run, Scope, Trace, Value
 from engine.feel.tables import Table, TableHit, checked
-from engine.feel.types import ItemType
+from engine.feel.types import ItemType, is_function
 from engine.feel.values import Function, to_feel, to_native
 
 _STEPS = 1_000_000
@@ -33,6 +36,7 @@ class Decision:
         reads: variables that it certainly reads, directly or through others: `inputs`, or what the expressions name in a file
             that declares no input data.
         entries: of the context it gives; empty when it gives a single value, None when they cannot be told.
+        types: ``{entry: type}`` of those entries whose type the table names, as `engine.feel.infer` has types.
     """
 
     id: str
@@ -41,6 +45,7 @@ class Decision:
     is_table: bool
     reads: frozenset[str] = frozenset()
     entries: frozenset[str] | None = None
+    types: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +84,14 @@ class DecisionModel:
         problems: what is wrong; empty when loaded strictly.
         warnings: names that are read and that nothing gives; they are null.
         tables: every decision table of the file, for `engine.feel.check`.
+        roots: the decisions that no other of the file requires.
     """
 
-    def __init__(self, files: list[Definitions], problems: list[Problem], external: ExternalFunctions | None) -> None:
-        self._files, self._main, self._external = files, files[0], external
+    def __init__(
+        self, files: list[Definitions], problems: list[Problem], external: ExternalFunctions | None,
+        source: tuple[bytes, Mapping[str, bytes]],
+    ) -> None:
+        self._files, self._main, self._external, self._source = files, files[0], external, source
         self.problems = tuple(problems)
         self.warnings: tuple[Problem, ...] = tuple(self._main.warnings)
         self.tables: tuple[Table, ...] = tuple(self._main.tables)
@@ -94,10 +103,16 @@ class DecisionModel:
                 is_table=part(element.node, "decisionTable") is not None,
                 reads=frozenset(_reads_of(element, set())),
                 entries=_entries_of(element),
+                types=_entry_types(element),
             )
             for element in self._main.elements
             if element.kind == "decision"
         )
+
+    @property
+    def roots(self) -> tuple[Decision, ...]:
+        required = {href.rpartition("#")[2] for element in self._main.elements for href in element.requires}
+        return tuple(decision for decision in self.decisions if decision.id not in required)
 
     def decide(
         self,
@@ -130,6 +145,31 @@ class DecisionModel:
             value=result.value, rules=own[-1] if own else (), inputs=inputs.read, reasons=tuple(run.reasons), tables=tables
         )
 
+    def explain(
+        self, id_or_name: str, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
+    ) -> Explained:
+        """Return the decision with its value and everything that led to it, as `decide` computes it.
+
+        A decision's children are the decisions it required and the parts of its logic; a table's are its rules
+        (``table 3``: did it match) with the cells that were looked at, up to the first that failed.
+
+        Raises:
+            DecisionError, FeelLimit, TypeError, ValueError: as `decide`.
+        """
+        model = self._tracing
+        run = model._run(now, steps, zone)
+        run.trace = trace = Trace()
+        model._evaluate(model._find(id_or_name, is_service=None), _Inputs(variables, model._main), run)
+        try:
+            return explained(trace[-1], run)
+        except RecursionError:
+            raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
+
+    @cached_property
+    def _tracing(self) -> DecisionModel:
+        """The same model, compiled so that it tells what it computes."""
+        return _load(*self._source, strict=False, external=self._external, is_tracing=True)
+
     def decide_in_feel(
         self, name: str, inputs: Mapping[str, Value], now: datetime, *, is_service: bool = False, steps: int = _STEPS,
         zone: str = HOUSE_ZONE,
@@ -142,7 +182,9 @@ class DecisionModel:
         return self._evaluate(self._find(name, is_service=is_service), _Inputs(inputs, self._main), self._run(now, steps, zone))
 
     def _run(self, now: datetime, steps: int, zone: str) -> Run:
-        return Run(now, steps, zone=zone, resolve=self._main.resolve, external=self._external)
+        run = Run(now, steps, zone)
+        run.resolve, run.external = self._main.resolve, self._external
+        return run
 
     def _find(self, name: str, *, is_service: bool | None) -> Element:
         wanted = normal_name(name)
@@ -161,8 +203,8 @@ class DecisionModel:
         try:
             if element.kind != "decisionService":
                 return session.value(element)
-            service = session.service(element)
-            return session.run_service(element, {name: inputs.get(name) for name in service.params})
+            return session.told(element, lambda: session.run_service(
+                element, {name: inputs.get(name) for name in session.service(element).params}))
         except RecursionError:
             raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
 
@@ -184,11 +226,17 @@ def load_decisions(
     Raises:
         DecisionError: with the line of the first problem.
     """
+    return _load(xml, imports or {}, strict=strict, external=external, is_tracing=False)
+
+
+def _load(
+    xml: bytes, imports: Mapping[str, bytes], *, strict: bool, external: ExternalFunctions | None, is_tracing: bool
+) -> DecisionModel:
     files: list[Definitions] = []
     problems: list[Problem] = []
     try:
-        for root in iter_files(xml, imports or {}):
-            files.append(Definitions(root, files, problems))
+        for root in iter_files(xml, imports):
+            files.append(Definitions(root, files, problems, is_tracing=is_tracing))
         for file in files:
             file.link()
         for file in files:
@@ -206,7 +254,7 @@ def load_decisions(
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         more_zh = f"(另有 {len(problems) - 1} 处)" if len(problems) > 1 else ""
         raise DecisionError(first.en + more, first.line, zh=first.zh + more_zh)
-    return DecisionModel(files, problems, external)
+    return DecisionModel(files, problems, external, (xml, imports))
 
 
 def _compile(element: Element) -> None:
@@ -301,6 +349,16 @@ def _entries_of(element: Element) -> frozenset[str] | None:
     return names if len(names) > 1 else frozenset()
 
 
+def _entry_types(element: Element) -> dict[str, Any]:
+    """Return the types of a table's columns; none where rows are gathered to a list."""
+    table = part(element.node, "decisionTable")
+    if table is None or table.get("hitPolicy", "UNIQUE") not in ("UNIQUE", "FIRST", "ANY", "PRIORITY"):
+        return {}
+    outputs = parts(table, "output")
+    found = {normal_name(output.get("name")): declared(element.file.type_of(output)) for output in outputs}
+    return {name: type_ for name, type_ in found.items() if type_ is not None} if len(outputs) > 1 else {}
+
+
 class _Inputs:
     """The variables an evaluation was given, converted when they are read. `read`: ``{name: value as given}``."""
 
@@ -346,20 +404,38 @@ class _Session:
         key = id(element)
         if key in self.memo:
             return self.memo[key]
-        if element.kind == "inputData":
-            value = checked(self.inputs.of(element, self.run), element.type, self.run, element.name)
-        elif element.kind == "decisionService":
-            value = self.service(element)
-        else:
-            if key in self.busy:
-                raise DecisionError(f"`{element.name}` requires itself", zh=f"“{element.name}”循环依赖自身")
-            self.busy.add(key)
-            scope = self.scope(element)
-            value = element.logic(scope)
-            if element.kind == "businessKnowledgeModel":
-                scope[element.variable] = value  # it may call itself
-            self.busy.discard(key)
+        value = self._computed(element) if self.run.trace is None else self.told(element, lambda: self._computed(element))
         self.memo[key] = value
+        return value
+
+    def told(self, element: Element, compute: Callable[[], Value]) -> Value:
+        """Compute the value of an element and tell it to `Run.trace`, with what was computed for it."""
+        outer = self.run.trace
+        if outer is None:
+            return compute()
+        self.run.trace = inner = Trace()
+        try:
+            value = compute()
+        finally:
+            self.run.trace = outer
+        if not is_function(value):
+            outer.append(Traced(element.name, value, tuple(inner)))
+        return value
+
+    def _computed(self, element: Element) -> Value:
+        if element.kind == "inputData":
+            return checked(self.inputs.of(element, self.run), element.type, self.run, element.name)
+        if element.kind == "decisionService":
+            return self.service(element)
+        key = id(element)
+        if key in self.busy:
+            raise DecisionError(f"`{element.name}` requires itself", zh=f"“{element.name}”循环依赖自身")
+        self.busy.add(key)
+        scope = self.scope(element)
+        value = element.logic(scope)
+        if element.kind == "businessKnowledgeModel":
+            scope[element.variable] = value  # it may call itself
+        self.busy.discard(key)
         return value
 
     def scope(self, element: Element) -> Scope:

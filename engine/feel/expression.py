@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from engine.feel import codec
 from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import Compiled, CompiledTests, Traced, compile_tests, compile_text
 from engine.feel.errors import FeelLimit, Reason
+from engine.feel.infer import Mistake, Type, infer
 from engine.feel.parser import is_plain
-from engine.feel.run import HOUSE_ZONE, Run, Scope, Value, weigh
+from engine.feel.run import HOUSE_ZONE, Run, Scope, Trace, Value, weigh
 from engine.feel.syntax import FreeNames, UnaryTests, entry_names, free_names
-from engine.feel.values import to_feel, to_native
+from engine.feel.values import feel_text, to_feel, to_native
 
 _STEPS = 200_000
+#: Types of values that are the same in FEEL and Python.
+_AS_THEY_ARE = frozenset({bool, str, type(None)})
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What an evaluation gave.
 
     Attributes:
@@ -35,11 +38,25 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A part of an expression with the value it had; `children` are the parts it was computed from."""
+    """A part of an expression or decision with the value it had; `children` are the parts it was computed from."""
 
     text: str
     value: Any
     children: tuple[Explained, ...]
+
+    def lines(self, depth: int = 0) -> Iterator[str]:
+        """Yield the tree as text, a line a part, indented by two blanks a level: ``a > 1  =  true``."""
+        yield f"{'  ' * depth}{self.text}  =  {feel_text(to_feel(self.value))}"
+        for child in self.children:
+            yield from child.lines(depth + 1)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{"text", "value", "children"}``, values as `engine.feel.codec` writes them; what it cannot, as FEEL text."""
+        try:
+            value = codec.to_json(self.value)
+        except (TypeError, ValueError):
+            value = feel_text(to_feel(self.value))
+        return {"text": self.text, "value": value, "children": [child.as_json() for child in self.children]}
 
 
 class Expression:
@@ -79,13 +96,15 @@ class Expression:
             FeelLimit: the budget, the depth, the size or the time for regular expressions was passed.
             TypeError, ValueError: a variable that is read is no FEEL value.
         """
-        run = Run(now, steps, zone=zone)
+        run = Run(now, steps, zone)
         scope: Scope = {None: run}
         try:
             for name in self._lookups:
                 if name in variables:
-                    scope[name] = to_feel(variables[name])
-            return finish(self._closure(scope), run)
+                    value = variables[name]
+                    scope[name] = value if type(value) in _AS_THEY_ARE else to_feel(value)
+            value = self._closure(scope)
+            return Result(value, tuple(run.reasons)) if type(value) in _AS_THEY_ARE else finish(value, run)
         except RecursionError:
             raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
 
@@ -93,18 +112,21 @@ class Expression:
         self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
     ) -> Explained:
         """Return the parts of the expression with their values, as `evaluate` computes them; literals are left out."""
-        run = Run(now, steps, zone=zone)
-        trace: list[Traced] = []
-        run.trace = trace
+        run = Run(now, steps, zone)
+        run.trace = trace = Trace()
         try:
             scope: Scope = {None: run, **{name: to_feel(variables[name]) for name in self._lookups if name in variables}}
             compiled = compile_text(self.text, self._special, frozenset(), True)
             value = compiled.closure(scope)
             if trace:
-                return _explained(trace[-1], run)
+                return explained(trace[-1], run)
             return Explained(self.text.strip(), finish(value, run).value, ())
         except RecursionError:
             raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
+
+    def infer(self, types: Mapping[str, Type]) -> tuple[Type, list[Mistake]]:
+        """Return the type that the value will have, and the mistakes of types, as `engine.feel.infer.infer` sees them."""
+        return infer(compile_text(self.text, self._special).tree, types)
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
@@ -130,7 +152,7 @@ class CellTests:
         Raises:
             FeelLimit, TypeError, ValueError: as `Expression.evaluate`.
         """
-        run = Run(now, steps, zone=zone)
+        run = Run(now, steps, zone)
         try:
             scope: Scope = {None: run, "?": to_feel(value)}
             for name in self._lookups:
@@ -160,11 +182,12 @@ def finish(value: Value, run: Run) -> Result:
     return Result(native, tuple(run.reasons))
 
 
-def _explained(traced: Traced, run: Run) -> Explained:
+def explained(traced: Traced, run: Run) -> Explained:
+    """Return what a trace holds, with Python's values."""
     value = traced.value
     if type(value) in (list, dict):
         weigh(value, run.size)
-    return Explained(traced.text, to_native(value, run), tuple(_explained(child, run) for child in traced.children))
+    return Explained(traced.text, to_native(value, run), tuple(explained(child, run) for child in traced.children))
 
 
 def _special(names: frozenset[str]) -> frozenset[str]:

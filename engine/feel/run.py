@@ -26,6 +26,14 @@ _MAX_REASONS = 20
 HOUSE_ZONE: Final = "Asia/Shanghai"
 
 
+class Trace(list[Any]):
+    """The parts that were evaluated for one part; `most` are kept."""
+
+    def __init__(self, most: int = 500) -> None:
+        super().__init__()
+        self.most = most
+
+
 class Run:
     """The budget and surroundings of one evaluation.
 
@@ -40,31 +48,22 @@ class Run:
         tables: every decision table that was evaluated, in order.
     """
 
-    __slots__ = ("depth", "external", "now", "reasons", "regex_seconds", "resolve", "size", "steps", "tables",
-                 "trace", "zone")  # fmt: skip
+    # What an evaluation rarely changes stands in the class: a run is made for each condition.
+    size = MAX_SIZE
+    depth = MAX_DEPTH
+    regex_seconds = 0.5
+    resolve: Callable[[str], ItemType | None] | None = None
+    external: ExternalFunctions | None = None
+    trace: Trace | None = None
+    reasons: dict[Reason, None] = {}  # noqa: RUF012 - never written: `note` gives the run its own
+    tables: list[Any] = []  # noqa: RUF012 - likewise, by `tell_table`
 
-    def __init__(
-        self,
-        now: datetime,
-        steps: int = 200_000,
-        *,
-        zone: str = HOUSE_ZONE,
-        resolve: Callable[[str], ItemType | None] | None = None,
-        external: ExternalFunctions | None = None,
-    ) -> None:
+    def __init__(self, now: datetime, steps: int = 200_000, zone: str = HOUSE_ZONE) -> None:
         if now.tzinfo is None:
             raise ValueError("`now` needs a time zone")
-        self.steps = steps
-        self.size = MAX_SIZE
-        self.depth = MAX_DEPTH
         self.now = now
+        self.steps = steps
         self.zone = zone
-        self.resolve = resolve
-        self.external = external
-        self.reasons: dict[Reason, None] = {}
-        self.regex_seconds = 0.5
-        self.trace: list[Any] | None = None
-        self.tables: list[Any] = []
 
     def step(self, count: int = 1) -> None:
         self.steps -= count
@@ -93,9 +92,17 @@ class Run:
         """Return `now` as the house's clock shows it."""
         return self.now.astimezone(ZoneInfo(self.zone))
 
+    def tell_table(self, hit: Any) -> None:
+        """Remember that a decision table was evaluated."""
+        if not self.tables:
+            self.tables = []
+        self.tables.append(hit)
+
     def note(self, en: str, zh: str) -> None:
         """Remember why something became null."""
-        if len(self.reasons) < _MAX_REASONS:
+        if not self.reasons:
+            self.reasons = {Reason(en, zh): None}
+        elif len(self.reasons) < _MAX_REASONS:
             self.reasons[Reason(en, zh)] = None
 
     def note_null(self, text: str) -> None:

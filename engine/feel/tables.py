@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.feel.builtins import BUILTINS
-from engine.feel.compiler import CompiledTests, compile_tests
+from engine.feel.compiler import CompiledTests, Traced, compile_tests
 from engine.feel.definitions import Definitions, XmlNode, line_of, part, parts, text_of
 from engine.feel.errors import FeelSyntaxError
 from engine.feel.expression import free_names_of_tests
@@ -18,6 +18,9 @@ from engine.feel.values import equal, matches_test, short_text, type_words
 _LISTS = frozenset(["RULE ORDER", "OUTPUT ORDER"])
 _AGGREGATIONS = {"SUM": "sum", "MIN": "min", "MAX": "max"}
 _POLICIES = frozenset(["UNIQUE", "FIRST", "ANY", "PRIORITY", "COLLECT", "RULE ORDER", "OUTPUT ORDER"])
+
+
+_MOST_TOLD = 200  # rules of a table in a trace, besides those that match
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,10 @@ class Table:
             return None
         scopes = [{**scope, "?": value} for value in values]
         hits = self._hits(scopes)
+        if run.trace is not None:
+            run.trace += self._told(scopes, hits)
         shown = {column.label: value for column, value in zip(self.inputs, values, strict=True)}
-        run.tables.append(TableHit(self.decision, shown, tuple(rule.number for rule in hits)))
+        run.tell_table(TableHit(self.decision, shown, tuple(rule.number for rule in hits)))
         if not hits:
             return self._no_hit(scope, run, shown)
         return self._conclude(hits, scope, run)
@@ -113,6 +118,22 @@ class Table:
                 if is_first:
                     break
         return hits
+
+    def _told(self, scopes: list[Scope], hits: list[Rule]) -> list[Traced]:
+        """Return what `explain` shows of the rules: each with the cells that were looked at, up to the one that failed."""
+        told: list[Traced] = []
+        for rule in self.rules[: hits[-1].number if hits and self.policy == "FIRST" else None]:
+            if len(told) >= _MOST_TOLD and rule not in hits:
+                continue
+            cells = []
+            for column, passes in rule.cells:
+                answer = passes({**scopes[column], None: Run(scopes[column][None].now)})
+                test = rule.tests[column]
+                cells.append(Traced(f"{self.inputs[column].label}: {test.text if test is not None else '-'}", answer, ()))
+                if answer is not True:
+                    break
+            told.append(Traced(f"{self.name} {rule.number}", rule in hits, tuple(cells)))
+        return told
 
     def _no_hit(self, scope: Scope, run: Run, shown: dict[str, Value]) -> Value:
         is_list = self.policy in _LISTS or (self.policy == "COLLECT" and not self.aggregation)

@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import PurePath
 
 from engine import access
-from engine.bpmn import describe
-from engine.bpmn.check import CheckContext, DecisionNames, FormNames, check, check_decisions
+from engine.bpmn import describe, triggers
+from engine.bpmn.check import STRICT, CheckContext, DecisionNames, FormNames, check, check_decisions, is_diagram
 from engine.bpmn.fields import as_json
-from engine.bpmn.xml import BPMN, read_diagram
+from engine.bpmn.xml import read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
 from engine.feel.dmn import Decision, DecisionModel, load_decisions
 from engine.forms import Component, Form, InvalidForm, read_form
@@ -75,12 +75,16 @@ class Deployments:
         self._known: _Deployed | None = None
 
     # -- checking
-    def check(self, files: Files) -> tuple[Finding, ...]:
-        """Return every problem of diagrams, forms and decisions as they would stand once deployed, the gravest first."""
-        with self._database.reading() as session:
-            return self._read(session, files).findings
+    def check(self, files: Files, *, strict: bool = False) -> tuple[Finding, ...]:
+        """Return every problem of diagrams, forms and decisions as they would stand once deployed, the gravest first.
 
-    def _read(self, session: Session, files: Files) -> _Bundle:
+        Args:
+            strict: by the letter of the standard, where tools and engines are lenient: a report, not what a deployment is held to.
+        """
+        with self._database.reading() as session:
+            return self._read(session, files, STRICT if strict else {}).findings
+
+    def _read(self, session: Session, files: Files, policy: Mapping[str, Severity | None] = {}) -> _Bundle:
         findings: list[Finding] = []
         forms: dict[str, tuple[str, Form]] = {}
         decisions: dict[str, tuple[str, Decision]] = {}
@@ -100,8 +104,8 @@ class Deployments:
                     if decision.id in decisions:
                         findings.append(_twice("decision", name, "决策", decision.id, decisions[decision.id][0]))
                     decisions[decision.id] = name, decision
-        diagrams = {n: b for n, b in files.items() if PurePath(n).suffix == ".bpmn"}
-        context = self._context(session, forms, decisions)
+        diagrams = {n: b for n, b in files.items() if is_diagram(n)}
+        context = replace(self._context(session, forms, decisions), policy=policy)
         found = tuple(check(diagrams, context))
         findings += found
         broken = {f.file for f in found if f.severity is Severity.ERROR}
@@ -169,7 +173,7 @@ class Deployments:
         keep theirs.
 
         Args:
-            files: ``{relative path: bytes}``: ``.bpmn``, ``.form``, ``.dmn``; others are kept beside them.
+            files: ``{relative path: bytes}``: diagrams (``.bpmn``, ``.bpmn20.xml``), ``.form``, ``.dmn``; others are kept beside them.
             bases: ``{process key: SHA-256 of the draft or version that was opened}``: what must still stand.
 
         Raises:
@@ -230,7 +234,7 @@ class Deployments:
                         info=info,
                         file=file,
                         fingerprint=print_,
-                        starts=_starts(files[file], info.key),
+                        starts=tuple(dict.fromkeys(triggers(files[file], info.key))),
                     )
                 )
         return found
@@ -413,26 +417,11 @@ class Deployments:
         )
 
 
-def _starts(xml: bytes, key: str) -> tuple[tuple[str, str, str], ...]:
-    """Return ``((start event, kind, name), …)`` of the messages and signals that a process begins with."""
-    root = read_diagram(xml, limit=len(xml))
-    found: list[tuple[str, str, str]] = []
-    for kind in ("message", "signal"):
-        names = {node.get("id", ""): node.get("name", "") or node.get("id", "") for node in root.iter(f"{BPMN}{kind}")}
-        for process in root.iter(f"{BPMN}process"):
-            if process.get("id") == key:
-                for event in process.findall(f"{BPMN}startEvent/{BPMN}{kind}EventDefinition"):
-                    name = names.get(event.get(f"{kind}Ref", "").rpartition(":")[2])
-                    parent = event.getparent()
-                    if name and parent is not None:
-                        found.append((parent.get("id", ""), kind, name))
-    return tuple(found)
-
-
 def _form_names(form: Form) -> FormNames:
     fields = tuple(form.inputs())
     return FormNames(
-        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset()))
+        writes=frozenset(field.key for field in fields if field.is_input), reads=tuple(_form_reads(form.components, frozenset())),
+        types={field.key: type_ for field in fields if field.is_input and (type_ := field.value_type) is not None},
     )
 
 
@@ -467,13 +456,13 @@ def _names_in_table(body: bytes, id: str) -> DecisionNames | None:
 
 
 def _decision_names(decision: Decision) -> DecisionNames:
-    return DecisionNames(reads=decision.reads, writes=decision.entries)
+    return DecisionNames(reads=decision.reads, writes=decision.entries, types=decision.types)
 
 
 def _new_files(files: Files, read: _Bundle) -> list[NewFile]:
     found: list[NewFile] = []
     for name, body in sorted(files.items()):
-        kind = {".bpmn": "diagram", ".form": "form", ".dmn": "decision"}.get(PurePath(name).suffix, "other")
+        kind = "diagram" if is_diagram(name) else {".form": "form", ".dmn": "decision"}.get(PurePath(name).suffix, "other")
         artifacts: tuple[tuple[str, str], ...] = ()
         if kind == "form":
             artifacts = tuple((ident, form.title) for ident, (file, form) in read.forms.items() if file == name)

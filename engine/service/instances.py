@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine import access, history
-from engine.bpmn import visible_variables
+from engine.bpmn import open_elements, visible_variables
 from engine.errors import AccessDenied, EngineError, NotFound, WrongState
 from engine.events import DataMended, Event, Recorded
 from engine.forms import Form
@@ -19,6 +19,7 @@ from engine.model import (
     Document,
     InstanceId,
     InstanceStatus,
+    OpenElement,
     OpenTimer,
     Page,
     ProcessDefinition,
@@ -73,7 +74,7 @@ class Instances:
 
     def start(
         self, actor: Actor, key: str, variables: Values | None = None, *, business_key: str = "", title: str = "",
-        version: int | None = None, idempotency_key: str | None = None,
+        version: int | None = None, idempotency_key: str | None = None, start_event: str | None = None,
     ) -> ProcessInstance:  # fmt: skip
         """Start an instance of a process at its none start event.
 
@@ -82,21 +83,26 @@ class Instances:
             title: for lists; by default the business key, else the name of the process.
             version: of the process; by default the newest.
             idempotency_key: a second call with the same key gives the first call's instance and starts nothing.
+            start_event: element id of the start event, for a process that events start too; who mends incidents may let an
+                instance begin there as if the event had happened.
 
         Raises:
-            NotFound: no such process or version.
-            AccessDenied: the actor may not start it.
+            NotFound: no such process, version or start event.
+            AccessDenied: the actor may not start it, or not there.
             InvalidValues: the start form refuses `variables`.
         """
         title, business_key = line("title", title), line("business_key", business_key)
         with self._database.reading() as session:
             definition = self._startable(session, actor, key, version)
-            if not definition.info.startable:
+            if start_event is not None:
+                access.require(actor, "mend incidents")
+            elif not definition.info.startable:
                 raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
         values = self.accepted(actor, definition, variables or {})
         id = self.begin(
-            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key
-        )
+            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
+            start_event=start_event,
+        )  # fmt: skip
         return self._get(id)
 
     def accepted(self, actor: Actor, definition: ProcessDefinition, raw: Values) -> Values:
@@ -229,7 +235,6 @@ class Instances:
             WrongState: it has ended.
         """
         access.require(actor, "mend incidents")
-        values = storable(values)
         values = storable(values)
 
         def do(turn: Turn) -> None:
@@ -376,6 +381,19 @@ class Instances:
         self.get(actor, id)
         with self._database.reading() as session:
             return tuple(self._runtime.prices.readable(session, actor, tasks.documents(session, instance_id=id)))
+
+    def tokens(self, actor: Actor, id: InstanceId) -> tuple[OpenElement, ...]:
+        """Return where the instance stands: every live token, the oldest first; none once it has ended.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self.get(actor, id)
+        with self._database.reading() as session:
+            row = instances.load(session, id)
+            if row is None or row.state is None:
+                return ()
+            return open_elements(self._runtime.definitions.compiled(session, row.bundle_id).definition, row.state)
 
     def timers(self, actor: Actor, id: InstanceId) -> tuple[OpenTimer, ...]:
         """Return what will fire by itself, the next first.

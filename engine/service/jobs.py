@@ -86,19 +86,24 @@ class Jobs:
         """
         return self.run_quick(limit) + self.run_slow(limit)
 
-    def run_quick(self, limit: int = 100) -> int:
-        """Run what touches nothing outside: timers, thrown events, kept messages, reminders."""
+    def run_quick(self, limit: int = 100, *, timers: bool = True) -> int:
+        """Run what touches nothing outside: timers, thrown events, kept messages, reminders.
+
+        Args:
+            timers: False lets due timers wait for the next call, for whoever wants to see what happens before they fire.
+        """
         self._reap()
+        kinds = _QUICK if timers else (JobKind.EVENT.value,)
         count, problems = 0, list[Exception]()
         for _ in range(limit):
-            claimed = self._claim(_QUICK, min(limit - count, 50))
+            claimed = self._claim(kinds, min(limit - count, 50))
             if not claimed:
                 break
             count += len(claimed)
-            timers = dict.fromkeys(
+            firing = dict.fromkeys(
                 j.instance_id for j in claimed if j.kind == JobKind.TIMER.value and j.instance_id is not None
             )
-            for instance_id in timers:
+            for instance_id in firing:
                 due = [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value]
                 _try(problems, partial(self._fire, instance_id, due))
             for job in claimed:
@@ -151,7 +156,7 @@ class Jobs:
             )
 
     def _lease(self, kinds: tuple[str, ...]) -> timedelta:
-        if kinds is _QUICK:
+        if kinds is not _SLOW:
             return _LEASE
         return max([_LEASE, *(h.timeout for h in self._runtime.handlers.values())])
 

@@ -13,7 +13,7 @@ from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
 from engine.errors import Conflict, EngineError, NotFound
 from engine.handler import HandlerRegistry
-from engine.model import Actor, ProcessDefinition, Source
+from engine.model import Actor, ProcessDefinition, ProcessInfo, Source
 from engine.service.prices import Prices
 from engine.service.turn import Faster, Turn
 from engine.settings import Settings
@@ -45,6 +45,7 @@ class Definitions:
         self._lock = threading.Lock()
         self._compiled: dict[int, Compiled] = {}
         self._generation = -1
+        self._correlating: tuple[ProcessInfo, ...] | None = None
         self._current: dict[tuple[str, int | None], int] = {}
 
     def current(self, session: Session, key: str, version: int | None = None) -> Compiled:
@@ -53,11 +54,8 @@ class Definitions:
         Raises:
             NotFound: no such process or version, or one that it calls is not deployed.
         """
-        generation = definitions.generation(session)
+        generation = self._refresh(session)
         with self._lock:
-            if generation != self._generation:
-                self._current.clear()
-                self._generation = generation
             known = self._current.get((key, version))
         if known is not None:
             return self.compiled(session, known)
@@ -85,6 +83,27 @@ class Definitions:
             if generation == self._generation:
                 self._current[key, version] = bundle_id
         return self.compiled(session, bundle_id)
+
+    def _refresh(self, session: Session) -> int:
+        """Forget what a deployment may have changed; return the number of the last one."""
+        generation = definitions.generation(session)
+        with self._lock:
+            if generation != self._generation:
+                self._current.clear()
+                self._correlating = None
+                self._generation = generation
+        return generation
+
+    def correlating(self, session: Session) -> tuple[ProcessInfo, ...]:
+        """Return every version of every process that has BPMN correlation keys: older ones may have instances that wait."""
+        generation = self._refresh(session)
+        found = self._correlating
+        if found is None:
+            found = tuple(info for info in definitions.infos(session) if info.correlations)
+            with self._lock:
+                if generation == self._generation:
+                    self._correlating = found
+        return found
 
     def compiled(self, session: Session, bundle_id: int) -> Compiled:
         """Return a bundle ready to step."""

@@ -6,7 +6,7 @@ transaction whose first statement is the version check. Nothing here asks the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as e
 from engine import history
-from engine.bpmn import advance
+from engine.bpmn import KEYED, advance, fits
 from engine.errors import BpmnError
 from engine.events import Event
 from engine.feel import codec
@@ -45,6 +45,7 @@ from engine.store import chain, instances, jobs, messages, tasks
 from engine.store.database import Session, instant_or_none, micros, micros_or_none
 from engine.store.instances import InstanceRow
 from engine.store.jobs import JobRow, NewIncident
+from engine.store.messages import KeptMessage
 from engine.store.tasks import NewTask
 
 if TYPE_CHECKING:
@@ -171,8 +172,11 @@ class Turn:
         self.refused = self.refused or step.refused
         for thrown in step.thrown:
             body = codec.dump(
-                {"kind": thrown.kind.value, "name": thrown.name, "key": thrown.correlation_key, "payload": dict(thrown.payload)}
-            )
+                {
+                    "kind": thrown.kind.value, "name": thrown.name, "key": thrown.correlation_key, "payload": dict(thrown.payload),
+                    "process": thrown.process, "element": thrown.element, "leaves": thrown.leaves,
+                }
+            )  # fmt: skip
             self.outbox(JobKind.EVENT, thrown.name, body)
         for new in step.jobs:
             self._new_job(new)
@@ -339,13 +343,14 @@ class Turn:
                 return
             s = fresh[0]
             self._waiting.add((s.token, s.name, s.correlation_key))
-            after = given.get((s.name, s.correlation_key), 0)
-            found = messages.kept(self.session, s.name, s.correlation_key, micros(self.at), after=after)
+            after = max(given.get((s.name, key), 0) for key in keys_of_wait(s, self._subscriptions))
+            found = kept_for(self.session, s, self._subscriptions, micros(self.at), after=after)
             if found is None:
                 # one that arrives before this turn is written must not be missed
-                self.require(partial(_none_kept, s, micros(self.at), after))
+                self.require(partial(_none_kept, s, self._subscriptions, micros(self.at), after))
                 continue
-            given[s.name, s.correlation_key] = found.id
+            for key in {s.correlation_key, *found.keys}:
+                given[s.name, key] = found.id
             refused, self.refused = self.refused, None
             self._advance(CorrelateMessage(name=s.name, token=s.token, payload=codec.load(found.body)))
             if self.refused is None:
@@ -567,8 +572,29 @@ _APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
 }
 
 
-def _none_kept(s: Subscription, now: int, after: int, tx: Session) -> bool:
-    return messages.kept(tx, s.name, s.correlation_key, now, after=after) is None
+def keys_of_wait(s: Subscription, all_of_instance: Iterable[Subscription]) -> frozenset[str]:
+    """Return every correlation key by which the token of a subscription waits for its message."""
+    return frozenset(
+        other.correlation_key
+        for other in all_of_instance
+        if other.kind is s.kind and (other.token, other.name) == (s.token, s.name)
+    )
+
+
+def kept_for(
+    session: Session, s: Subscription, all_of_instance: Sequence[Subscription], now: int, *, after: int = 0
+) -> KeptMessage | None:
+    """Return the oldest message kept for a subscription that is younger than the one with the id `after`, or None."""
+    keyed = s.correlation_key.startswith(KEYED)
+    while True:
+        found = messages.kept(session, s, now, keyed=keyed, after=after)
+        if found is None or not keyed or fits(keys_of_wait(s, all_of_instance), found.keys):
+            return found
+        after = found.id  # it has another value for one more key
+
+
+def _none_kept(s: Subscription, all_of_instance: Sequence[Subscription], now: int, after: int, tx: Session) -> bool:
+    return kept_for(tx, s, all_of_instance, now, after=after) is None
 
 
 def _taken(message_id: int, tx: Session) -> bool:

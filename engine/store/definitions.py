@@ -60,6 +60,11 @@ def newest(tx: Session) -> list[ProcessDefinition]:
     return [_definition(row) for row in tx.rows(_DEFINITION + _NEWEST + " order by d.key")]
 
 
+def infos(tx: Session) -> list[ProcessInfo]:
+    """Return what every version of every process says of itself."""
+    return [_load_info(body) for (body,) in tx.rows("select info from process_definition order by id")]
+
+
 def versions(tx: Session, key: str) -> list[ProcessDefinition]:
     """Return every version of a process, newest first."""
     return [_definition(row) for row in tx.rows(_DEFINITION + " where d.key = ? order by d.version desc", (key,))]

@@ -338,7 +338,8 @@ subscription = Table(
     Index("ix_subscription_match", "kind", "name", "correlation_key"),
     Index("ix_subscription_instance", "instance_id"),
 )
-#: Messages kept until somebody waits for them.
+#: Messages kept until somebody waits for them. `process`, `element`: the only process that may receive it, and where its message
+#: flow ends; `leaves`: it is for a pool without a process; `thrower`: the instance that threw it.
 message = Table(
     "message",
     METADATA,
@@ -349,8 +350,20 @@ message = Table(
     _when("at"),
     Column("by", PERSON, nullable=False),
     _when("expires_at"),
+    Column("process", NAME),
+    Column("element", NAME),
+    Column("leaves", Integer),
+    Column("thrower", ID),
     Index("ix_message_match", "name", "correlation_key", "id"),
     Index("ix_message_expires", "expires_at"),
+)
+#: BPMN correlation keys, as texts, that a kept message has a value for.
+message_key = Table(
+    "message_key",
+    METADATA,
+    Column("message_id", ID, ForeignKey("message.id"), primary_key=True, autoincrement=False),
+    Column("correlation_key", NAME, primary_key=True),
+    Index("ix_message_key_match", "correlation_key", "message_id"),
 )
 #: `scope`: the command's kind and its giver, so that keys of different people never meet.
 idempotency_key = Table(

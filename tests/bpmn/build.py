@@ -182,3 +182,40 @@ def undone_by(host: str, handler: str) -> str:
     """A compensation boundary event with its handler."""
     return boundary(f"undo_{host}", host, COMPENSATE) + (
         f'<association id="as_{host}" sourceRef="undo_{host}" targetRef="{handler}"/>')
+
+
+def collaboration(*parts: str) -> str:
+    """Pools, message flows (``"a~>b"``, with its message ``"a~>b: mA"``) and correlation keys; flows are called ``a_b``."""
+    made = []
+    for part in parts:
+        match = re.fullmatch(r"(\w+)~>(\w+)(?::\s*(\w+))?", part)
+        if match is None:
+            made.append(part)
+            continue
+        source, target, message = match.groups()
+        made.append(element("messageFlow", f"{source}_{target}", sourceRef=source, targetRef=target, **({"messageRef": message} if message else {})))
+    return element("collaboration", "collaboration", "".join(made))
+
+
+def pool(id: str, process: str = "", inner: str = "") -> str:
+    """A pool; without a process a black box."""
+    return element("participant", id, inner, **({"processRef": process} if process else {}))
+
+
+def correlation_key(id: str, *properties: str) -> str:
+    """Belongs into the collaboration."""
+    return element("correlationKey", id, "".join(f"<correlationPropertyRef>{each}</correlationPropertyRef>" for each in properties))
+
+
+def correlation_property(id: str, **paths: str) -> str:
+    """Belongs beside the processes; `paths`: FEEL over the payload, by message."""
+    return element("correlationProperty", id, "".join(
+        f'<correlationPropertyRetrievalExpression messageRef="{message}"><messagePath>{escape(path)}</messagePath>'
+        "</correlationPropertyRetrievalExpression>" for message, path in paths.items()))
+
+
+def correlation_subscription(key: str, **paths: str) -> str:
+    """Belongs into the process; `paths`: FEEL over the variables, by property."""
+    return element("correlationSubscription", f"by_{key}", "".join(
+        f'<correlationPropertyBinding correlationPropertyRef="{property}"><dataPath>{escape(path)}</dataPath>'
+        "</correlationPropertyBinding>" for property, path in paths.items()), correlationKeyRef=key)

@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine import events as log
-from engine.bpmn import Definition, advance, compile_definition, describe, open_elements, visible_variables
+from engine.bpmn import (
+    KEYED,
+    Definition,
+    advance,
+    compile_definition,
+    describe,
+    keys_carried,
+    open_elements,
+    visible_variables,
+)
 from engine.model import (
     BroadcastSignal,
     Command,
@@ -120,7 +129,7 @@ class Play:
                 self.send(instance, ThrowBpmnError(token=job.token, code=job.type[6:]))
         for thrown in step.thrown:
             if thrown.kind is SubscriptionKind.MESSAGE:
-                self.message(thrown.name, besides=instance, key=thrown.correlation_key, **thrown.payload)
+                self.message(thrown.name, besides=instance, key=thrown.correlation_key, to=thrown.process, **thrown.payload)
             else:
                 self.signal(thrown.name, besides=instance)
 
@@ -154,12 +163,15 @@ class Play:
     def subscriptions(self, name: str) -> list[tuple[Instance, Subscription]]:
         return [(i, s) for i in self.active() if i.step for s in i.step.subscriptions if s.name == name]
 
-    def message(self, name: str, besides: Instance | None = None, key: str | None = None, **payload: Any) -> Play:
+    def message(self, name: str, besides: Instance | None = None, key: str | None = None, to: str | None = None, **payload: Any) -> Play:
+        carried = keys_carried(self.infos, name, payload, self.at, "Asia/Shanghai")
         for instance, found in self.subscriptions(name):
-            if instance is not besides and key in (None, found.correlation_key):
+            keyed = found.correlation_key.startswith(KEYED)
+            wanted = found.correlation_key in carried if keyed else key in (None, found.correlation_key)
+            if instance is not besides and wanted and to in (None, found.process):
                 self.send(instance, CorrelateMessage(name=name, token=found.token, payload=payload))
                 return self
-        self._start_by("message", name, payload)
+        self._start_by("message", name, payload, to)
         return self
 
     def signal(self, name: str, besides: Instance | None = None) -> Play:
@@ -169,8 +181,10 @@ class Play:
         self._start_by("signal", name, {})
         return self
 
-    def _start_by(self, kind: str, name: str, payload: dict[str, Any]) -> None:
+    def _start_by(self, kind: str, name: str, payload: dict[str, Any], to: str | None = None) -> None:
         for info in self.infos:
+            if to not in (None, info.key):
+                continue
             spec = self.definition(info.key).root
             for node in spec.starts:
                 if any(d.kind == kind and d.wanted == name for d in getattr(spec.task_specs[node], "definitions", ())):

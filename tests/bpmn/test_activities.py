@@ -295,9 +295,16 @@ REFUSED = {
     "a bad duration": (catch("x", timer("timeDuration", "P1X")), "P1X"),
     "a message event without a message": (catch("x", event("message")), "message"),
     "a decision that does not exist": (element("businessRuleTask", "x", camunda_decisionRef="none"), "none"),
-    "complex multi-instance behaviour": (
+    "complex multi-instance behaviour without a definition": (
         user("x", '<multiInstanceLoopCharacteristics behavior="Complex"><loopCardinality>2</loopCardinality>'
                   "</multiInstanceLoopCharacteristics>"), "complex"),
+    "complex multi-instance behaviour without a condition": (
+        user("x", '<multiInstanceLoopCharacteristics behavior="Complex"><loopCardinality>2</loopCardinality>'
+                  "<complexBehaviorDefinition/></multiInstanceLoopCharacteristics>"), "condition"),
+    "an instance that throws a timer": (
+        user("x", '<multiInstanceLoopCharacteristics behavior="Complex"><loopCardinality>2</loopCardinality>'
+                  "<complexBehaviorDefinition><condition>true</condition><event>" + timer("timeDuration", "PT1H")
+                  + "</event></complexBehaviorDefinition></multiInstanceLoopCharacteristics>"), "timer"),
     "a loop without end": (user("x", "<standardLoopCharacteristics/>"), "condition"),
     "a choreography task": (element("choreographyTask", "x"), "choreographyTask"),
     "an event sub-process without a trigger": (event_sub("x", start("s1"), task("y"), "s1>y"), "start event"),

@@ -94,8 +94,36 @@ def pools(message_flow: str, *more: str, left: str = "", right: str = "") -> Cas
         f'{"".join(more)}</collaboration>', first, second))
 
 
-def message_flow(source: str, target: str, id: str = "m") -> str:
-    return f'<messageFlow id="{id}" sourceRef="{source}" targetRef="{target}"/>'
+def message_flow(source: str, target: str, id: str = "m", message: str = "") -> str:
+    carried = f' messageRef="{message}"' if message else ""
+    return f'<messageFlow id="{id}" sourceRef="{source}" targetRef="{target}"{carried}/>'
+
+
+def keyed(*paths: str) -> Case:
+    """A process with a correlation key of one property."""
+    case = pools("", '<correlationKey id="k"><correlationPropertyRef>cp</correlationPropertyRef></correlationKey>', left="".join((
+        start(), task("t"), end(), '<sequenceFlow id="f1" sourceRef="s" targetRef="t"/><sequenceFlow id="f2" sourceRef="t" targetRef="e"/>')))
+    retrievals = "".join(
+        f'<correlationPropertyRetrievalExpression messageRef="mA"><messagePath>{path}</messagePath></correlationPropertyRetrievalExpression>'
+        for path in paths)
+    return Case(case.xml.replace(b"<collaboration", f'<correlationProperty id="cp">{retrievals}</correlationProperty><collaboration'.encode(), 1))
+
+
+def typed(first: str, second: str) -> Case:
+    """A message of one name, declared twice."""
+    case = pools(message_flow("t", "b"), right="".join((
+        start("s2"), receive("b", "mA2"), end("e2"), '<sequenceFlow id="g1" sourceRef="s2" targetRef="b"/><sequenceFlow id="g2" sourceRef="b" targetRef="e2"/>')))
+    xml = case.xml.replace(b'<message id="mA" name="mA"/>', f'{ITEMS}<message id="mA" name="mA" itemRef="{first}"/><message id="mA2" name="mA" itemRef="{second}"/>'.encode())
+    return Case(xml)
+
+
+def unnamed_between(*messages: str) -> Case:
+    """A receive task without a message, with a flow for each of these."""
+    flows = [message_flow("t", "b", f"m{n}", message) for n, message in enumerate(messages)]
+    case = pools(*flows, left="".join((
+        start(), throw("t", event("message")), end(), '<sequenceFlow id="f1" sourceRef="s" targetRef="t"/><sequenceFlow id="f2" sourceRef="t" targetRef="e"/>')),
+        right="".join((start("s2"), catch("b", event("message")), end("e2"), '<sequenceFlow id="g1" sourceRef="s2" targetRef="b"/><sequenceFlow id="g2" sourceRef="b" targetRef="e2"/>')))
+    return case
 
 
 ITEMS = '<itemDefinition id="i1" structureRef="A"/><itemDefinition id="i2" structureRef="B"/>' \
@@ -119,6 +147,53 @@ def data_input(source: str, target: str = "di", more: str = "") -> str:
     return f'<dataInputAssociation id="da">{sources}<targetRef>{target}</targetRef>{more}</dataInputAssociation>'
 
 
+RESOURCE = '<resource id="r" name="r"><resourceParameter id="rp" name="rp" isRequired="true"/></resource>'
+CONVERSATION = '<conversation id="cv"><participantRef>P</participantRef><participantRef>Q</participantRef></conversation>'
+
+FOLLOWED = (
+    '<choreographyTask id="ct2" initiatingParticipantRef="{0}"><participantRef>B</participantRef><participantRef>C</participantRef>'
+    '<messageFlowRef>cm2</messageFlowRef></choreographyTask><sequenceFlow id="cf" sourceRef="ct" targetRef="ct2"/>'
+)
+
+
+def drawn(shape: str, element: str) -> Case:
+    """A diagram with a picture of one element."""
+    picture = (
+        '<d:BPMNDiagram xmlns:d="http://www.omg.org/spec/BPMN/20100524/DI" xmlns:c="http://www.omg.org/spec/DD/20100524/DC" id="dd">'
+        f'<d:BPMNPlane id="dp" bpmnElement="p"><d:{shape} id="ds" bpmnElement="{element}"><c:Bounds x="0" y="0" width="1" '
+        f'height="1"/></d:{shape}></d:BPMNPlane></d:BPMNDiagram>')
+    return raw(line(task("x")).xml.decode().replace("</definitions>", f"{picture}</definitions>"))
+
+
+def called_conversation(inner: str, outer: str) -> str:
+    return (f'<callConversation id="cc" calledCollaborationRef="gc"><participantRef>P</participantRef><participantRef>Q'
+            f'</participantRef><participantAssociation id="pa"><innerParticipantRef>{inner}</innerParticipantRef>'
+            f'<outerParticipantRef>{outer}</outerParticipantRef></participantAssociation></callConversation></collaboration>'
+            '<globalConversation id="gc"><participant id="gP"/></globalConversation><collaboration id="more">')
+
+
+def correlated(read: str) -> Case:
+    """Two pools that correlate the message mA by a property read from the given message."""
+    return pools('<messageFlow id="m" sourceRef="t" targetRef="b" messageRef="mA"/>',
+                 '<correlationKey id="k"><correlationPropertyRef>cp</correlationPropertyRef></correlationKey></collaboration>'
+                 f'<correlationProperty id="cp"><correlationPropertyRetrievalExpression messageRef="{read}"><messagePath>a'
+                 '</messagePath></correlationPropertyRetrievalExpression></correlationProperty><collaboration id="more">')
+
+
+def subscribed(*bound: str) -> Case:
+    bindings = "".join(f'<correlationPropertyBinding correlationPropertyRef="{each}"><dataPath>a</dataPath>'
+                       "</correlationPropertyBinding>" for each in bound)
+    subscription = f'<correlationSubscription id="cs" correlationKeyRef="k">{bindings}</correlationSubscription></process>'
+    return raw(correlated("mA").xml.decode().replace("</process>", subscription, 1))
+
+
+def choreographed(initiator: str, inner: str = "") -> str:
+    return ('<choreography id="ch"><participant id="A"/><participant id="B"/><participant id="C"/>'
+            '<messageFlow id="cm" sourceRef="A" targetRef="B"/>'
+            f'<choreographyTask id="ct" initiatingParticipantRef="{initiator}"><participantRef>A</participantRef>'
+            f"<participantRef>B</participantRef><messageFlowRef>cm</messageFlowRef></choreographyTask>{inner}</choreography>")
+
+
 OBJECTS = '<dataObject id="o1" itemSubjectRef="i1"/><dataObject id="o2" itemSubjectRef="i2"/>'
 OPERATION = (
     '<message id="min" name="in" itemRef="i1"/><message id="mother" name="other" itemRef="i2"/><interface id="if" name="if">'
@@ -139,6 +214,8 @@ CASES: dict[str, tuple[Case, Case]] = {
     "XML-PREFIX": (
         raw(diagram(process(start(), task("x"), end(), "s>x", "x>e")).decode().replace("<task ", '<task other:a="1" ')),
         line(task("x"))),
+    "XML-BOOLEAN": (
+        line(task("x"), sub("y", start("i"), triggeredByEvent="1")), line(task("x"))),
     "BPMN-ID": (line(task("x"), task("x")), line(task("x"))),
     "BPMN-ID-FORM": (one(start(), task("1x"), end(), "s>1x", "1x>e"), line(task("x"))),
     "BPMN-ID-NONE": (one(start(), "<task/>", end(), "s>e"), line(task("x"))),
@@ -151,12 +228,22 @@ CASES: dict[str, tuple[Case, Case]] = {
     "IMPORT": (
         line(task("x"), top='<import importType="http://www.w3.org/2001/XMLSchema" location="a.xsd" namespace="n"/>'),
         line(task("x"))),
+    "DI-REF": (drawn("BPMNShape", "nobody"), drawn("BPMNShape", "x")),
+    "EXTENSION-MUST": (
+        line(task("x"), top='<extension xmlns:v="urn:v" definition="v:all" mustUnderstand="true"/>'),
+        line(task("x"), top='<extension xmlns:v="urn:v" definition="v:all" mustUnderstand="false"/>')),
+    "IMPORT-TYPE": (
+        line(task("x"), top='<import importType="http://www.w3.org/TR/wsdl20/" location="a.xsd" namespace="n"/>'),
+        line(task("x"), top='<import importType="http://www.w3.org/2001/XMLSchema" location="a.xsd" namespace="n"/>')),
     # ----------------------------------------------------------------------------------------------------------- references
     "BPMN-REF": (
         one(start(), end(), '<sequenceFlow id="f" sourceRef="s" targetRef="nobody"/>'), one(start(), end(), "s>e")),
     "BPMN-REF-CODE": (one(start(), end(inner=event("error", "E42")), "s>e"), one(start(), end(inner=event("error", "eA")), "s>e")),
     "BPMN-REF-LOOSE": (
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>gone</flowNodeRef></lane></laneSet>'),
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
+    "BPMN-REF-TWICE": (
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef><flowNodeRef>s</flowNodeRef></lane></laneSet>'),
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
     "BPMN-REF-TYPE": (
         one(start(), end(inner=event("error", "mA")), "s>e"), one(start(), end(inner=event("error", "eA")), "s>e")),
@@ -189,8 +276,8 @@ CASES: dict[str, tuple[Case, Case]] = {
         one(start(), exclusive("g"), end("won"), end("lost", inner=properties(outcome="lost")), "s>g", "g>won!", "g>lost: x = 1")),
     "FLOW-UNREACHABLE": (line(task("x"), task("y"), task("z"), "y>z", "z>y"), line(task("x"))),
     "FLOW-NO-EXIT": (
-        one(start(), task("x"), task("y"), end(), "s>x", "x>y", "y>x"),
-        one(start(), task("x"), exclusive("g"), end(), "s>x", "x>g", "g>x: a = 1", "g>e!")),
+        one(start(), user("x"), task("y"), end(), "s>x", "x>y", "y>x"),
+        one(start(), user("x"), exclusive("g"), end(), "s>x", "x>g", "g>x: a = 1", "g>e!")),
     "FLOW-DEADLOCK": (
         one(start(), exclusive("g"), parallel("j"), end(), task("a"), task("b"), "s>g", "g>a: x = 1", "g>b!", "a>j", "b>j", "j>e"),
         one(start(), parallel("g"), parallel("j"), end(), task("a"), task("b"), "s>g", "g>a", "g>b", "a>j", "b>j", "j>e")),
@@ -200,6 +287,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "FLOW-MERGE-TWICE": (
         one(start(), parallel("g"), task("a"), task("b"), task("c"), end(), "s>g", "g>a", "g>b", "a>c", "b>c", "c>e"),
         one(start(), parallel("g"), task("a"), task("b"), parallel("j"), end(), "s>g", "g>a", "g>b", "a>j", "b>j", "j>e")),
+    "FLOW-ENDLESS": (
+        one(start(), task("a"), task("b"), end(), "s>a", "a>b", "b>a", "a>e"),
+        one(start(), task("a"), user("b"), end(), "s>a", "a>b", "b>a", "a>e")),
     # ------------------------------------------------------------------------------------------------------------- gateways
     "GW-DIRECTION": (fork(exclusive("g", gatewayDirection="Converging")), fork(exclusive("g", gatewayDirection="Diverging"))),
     "GW-USELESS": (line(exclusive("x")), fork()),
@@ -274,6 +364,10 @@ CASES: dict[str, tuple[Case, Case]] = {
     "EV-COMP-OUT": (line(task("x"), boundary("b", "x", COMPENSATE), "b>e"), line(*COMPENSATED)),
     "EV-COMP-HANDLER": (line(task("x"), undone_by("x", "u"), task("u")), line(*COMPENSATED)),
     "EV-COMP-NONE": (line(task("x"), boundary("b", "x", COMPENSATE)), line(*COMPENSATED)),
+    "EV-COMP-LONELY": (line(task("x"), task("u", isForCompensation="true")), line(*COMPENSATED)),
+    "EV-COMP-MANY": (
+        line(*COMPENSATED, task("v", isForCompensation="true"), '<association id="as" sourceRef="undo_x" targetRef="v"/>'),
+        line(*COMPENSATED)),
     "EV-COMP-FLOW": (line(*COMPENSATED, "u>e"), line(*COMPENSATED)),
     "EV-COMP-TARGET": (
         one(start(), task("x"), end(inner='<compensateEventDefinition activityRef="x"/>'), "s>x", "x>e"),
@@ -315,6 +409,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     "ACT-LOOP-BOUND": (line(task("x", loop())), line(task("x", loop(maximum="2")))),
     "ACT-MI-COUNT": (line(task("x", many())), line(task("x", many("2")))),
     "ACT-MI-CONDITION": (line(task("x", many("2", until="5"))), line(task("x", many("2", until="loopCounter > 1")))),
+    "ACT-MI-NUMBER": (line(task("x", many("2.5"))), line(task("x", many("2")))),
     "ACT-MI-BEHAVIOR": (
         line(task("x", '<multiInstanceLoopCharacteristics behavior="One"><loopCardinality>2</loopCardinality>'
                        "</multiInstanceLoopCharacteristics>")),
@@ -327,6 +422,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "ACT-ADHOC-EMPTY": (line(sub("x", tag="adHocSubProcess")), line(sub("x", task("y"), tag="adHocSubProcess"))),
     "ACT-ADHOC-EVENT": (
         line(sub("x", task("y"), end("j"), tag="adHocSubProcess")), line(sub("x", task("y"), tag="adHocSubProcess"))),
+    "ACT-ADHOC-CONDITION": (
+        line(sub("x", task("y"), tag="adHocSubProcess")),
+        line(sub("x", task("y"), "<completionCondition>true</completionCondition>", tag="adHocSubProcess"))),
     "ACT-SUB-IO": (line(sub("x", start("i"), inner=io(SETS))), line(sub("x", start("i")))),
     "ACT-SUB-EMPTY": (line(sub("x")), line(sub("x", start("i")))),
     "ACT-EVENT-DUTY": (
@@ -343,6 +441,10 @@ CASES: dict[str, tuple[Case, Case]] = {
                        "</formalExpression></resourceAssignmentExpression></potentialOwner>"), top='<resource id="r" name="r"/>'),
         line(user("x", '<potentialOwner id="po"><resourceRef>r</resourceRef></potentialOwner>'),
              top='<resource id="r" name="r"/>')),
+    "RES-BINDING": (
+        line(user("x", '<potentialOwner id="po"><resourceRef>r</resourceRef></potentialOwner>'), top=RESOURCE),
+        line(user("x", '<potentialOwner id="po"><resourceRef>r</resourceRef><resourceParameterBinding parameterRef="rp">'
+                       "<formalExpression>a</formalExpression></resourceParameterBinding></potentialOwner>"), top=RESOURCE)),
     "ACT-RECEIVE-START": (line(receive("x", "mA", instantiate="true")), line(receive("x", "mA"))),
     "RECEIVE-MESSAGE": (line(element("receiveTask", "x")), line(receive("x", "mA"))),
     "SCRIPT-FORMAT": (line(element("scriptTask", "x", "<script>{}</script>")), line(script("x"))),
@@ -360,18 +462,45 @@ CASES: dict[str, tuple[Case, Case]] = {
     "MSG-SOURCE": (pools(message_flow("s", "b")), pools(message_flow("t", "b"))),
     "MSG-TARGET": (pools(message_flow("t", "e2")), pools(message_flow("t", "b"))),
     "MSG-EVENT": (pools(message_flow("e", "b")), pools(message_flow("t", "b"))),
+    "MSG-UNHEARD": (
+        Case(pools(message_flow("t", "b")).xml.replace(b'<receiveTask id="b" messageRef="mA"', b'<receiveTask id="b" messageRef="mB"')),
+        pools(message_flow("t", "b"))),
+    "MSG-NAMES": (unnamed_between("mA", "mB"), unnamed_between("mA", "mA")),
+    "MSG-FLOW-NAME": (pools(message_flow("t", "b", message="mB")), pools(message_flow("t", "b", message="mA"))),
+    "MSG-IDLE": (pools(message_flow("a", "b")), pools(message_flow("t", "b"))),
+    "MSG-TYPE": (typed("i1", "i2"), typed("i1", "i1")),
+    "CORR-PATH": (keyed(), keyed("no")),
+    "CORR-PATH-EMPTY": (keyed(""), keyed("no")),
     "MSG-MANY": (pools(message_flow("t", "b"), message_flow("t", "k", "m2")), pools(message_flow("t", "b"))),
+    "MSG-POOL": (
+        raw(pools(message_flow("t", "b")).xml.decode().replace(' processRef="q"', "")), pools(message_flow("t", "b"))),
     "LANE-TWICE": (
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane><lane id="l2">'
                                    "<flowNodeRef>s</flowNodeRef></lane></laneSet>"),
         one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane><lane id="l2">'
                                    "<flowNodeRef>e</flowNodeRef></lane></laneSet>")),
+    "LANE-FOREIGN": (
+        one(start(), end(), "s>e", sub("x", task("y")), '<laneSet id="l"><lane id="l1"><flowNodeRef>k</flowNodeRef></lane></laneSet>',
+            top='<process id="q"><task id="k"/></process>'),
+        one(start(), end(), "s>e", '<laneSet id="l"><lane id="l1"><flowNodeRef>s</flowNodeRef></lane></laneSet>')),
     "ARTIFACT-FORMAT": (
         line(task("x"), '<textAnnotation id="ta" textFormat="plain"/>'),
         line(task("x"), '<textAnnotation id="ta" textFormat="text/plain"/>')),
     "GLOBAL-CONTENT": (
         line(task("x"), top='<globalConversation id="gc"><textAnnotation id="ta"/></globalConversation>'),
         line(task("x"), top='<globalConversation id="gc"/>')),
+    "CHOREO-ORDER": (line(task("x"), top=choreographed("A", FOLLOWED.format("C"))),
+                     line(task("x"), top=choreographed("A", FOLLOWED.format("B")))),
+    "CHOREO-CONTENT": (
+        line(task("x"), top=choreographed("A", task("t"))), line(task("x"), top=choreographed("A", parallel("t")))),
+    "CHOREO-PARTICIPANTS": (line(task("x"), top=choreographed("C")), line(task("x"), top=choreographed("A"))),
+    "COLLAB-MAPPING": (
+        pools("", called_conversation("gP", "gP")), pools("", called_conversation("gP", "P"))),
+    "CONV-PARTICIPANTS": (
+        pools("", '<conversation id="cv"><participantRef>P</participantRef></conversation>'), pools("", CONVERSATION)),
+    "CONV-LINK": (
+        pools("", CONVERSATION, '<conversationLink id="cl" sourceRef="P" targetRef="Q"/>'),
+        pools("", CONVERSATION, '<conversationLink id="cl" sourceRef="P" targetRef="cv"/>')),
     # ----------------------------------------------------------------------------------------------------------------- data
     "DATA-COLLECTION": (
         line(task("x"), '<dataObject id="o" itemSubjectRef="ic"/>', top=ITEMS),
@@ -438,17 +567,44 @@ CASES: dict[str, tuple[Case, Case]] = {
                         'name="submitted"/></dataObjectReference>'),
         line(task("x"), '<dataObject id="o" name="bid"/><dataObjectReference id="r" name="bid [submitted]" dataObjectRef="o">'
                         '<dataState id="ds" name="submitted"/></dataObjectReference>')),
+    "DATA-BINDING-OF": (
+        line(task("x"), in_out() + '<ioBinding operationRef="op" inputDataRef="di" outputDataRef="di"/>', top=ITEMS + OPERATION),
+        line(task("x"), "<supportedInterfaceRef>if</supportedInterfaceRef>" + in_out()
+             + '<ioBinding operationRef="op" inputDataRef="di" outputDataRef="di"/>', top=ITEMS + OPERATION)),
+    "DATA-SET-FOREIGN": (
+        line(task("x", in_out()), task("y", io('<inputSet id="is2"><dataInputRefs>di</dataInputRefs></inputSet><outputSet id="os2"/>')),
+             top=ITEMS),
+        line(task("x", in_out()), top=ITEMS)),
+    "DATA-OWN": (
+        line(task("x", in_out()), task("y", data_input("o1")), OBJECTS, top=ITEMS),
+        line(task("x", in_out() + data_input("o1")), OBJECTS, top=ITEMS)),
+    "DATA-SCOPE": (
+        line(task("x"), sub("y", start("i"), '<dataObject id="o"/>'), '<dataObjectReference id="r" dataObjectRef="o"/>'),
+        line(task("x"), sub("y", start("i"), '<dataObjectReference id="r" dataObjectRef="o"/>'), '<dataObject id="o"/>')),
+    "DATA-OBJECT": (
+        line(task("x"), '<dataObjectReference id="r"/>'),
+        line(task("x"), '<dataObject id="o"/><dataObjectReference id="r" dataObjectRef="o"/>')),
     "EXPR-FORMAL": (
         fork(),
         raw(fork().xml.decode().replace("<conditionExpression>",
             '<conditionExpression xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="tFormalExpression">'))),
     "EXPR-EMPTY": (line(task("x", many("2", until=" "))), line(task("x", many("2", until="a = 1")))),
+    "EXPR-LANGUAGE": (
+        raw(fork().xml.decode().replace("<conditionExpression>", '<conditionExpression language="javascript">')),
+        raw(fork().xml.decode().replace("<conditionExpression>", '<conditionExpression language="feel">'))),
+    "EXPR-INFORMAL": (
+        raw(fork().xml.decode().replace("<conditionExpression>",
+            '<conditionExpression xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="tExpression">')),
+        fork()),
     "CORR-KEY": (
         pools("", '<correlationKey id="k"/>'),
         pools("", '<correlationKey id="k"><correlationPropertyRef>cp</correlationPropertyRef></correlationKey>')),
+    "CORR-BINDING": (subscribed("cp", "cp"), subscribed("cp")),
+    "CORR-MESSAGE": (correlated("mB"), correlated("mA")),
     # ---------------------------------------------------------------------------------------------------------- expressions
     "EXPR-SYNTAX": (fork(a=": x = ("), fork(a=": x = 1")),
     "EXPR-FUNCTION": (fork(a=": no_such(x)"), fork(a=": contains(x, \"a\")")),
+    "EXPR-TYPE": (fork(a=': "a" < 1'), fork(a=': "a" < "b"')),
     "EXPR-JUEL": (fork(a=": ${bean.call(1)}"), fork(a=": x = 1")),
     "NAME-RESERVED": (line(script("x", "1", camunda_resultVariable="then")), line(script("x", "1", camunda_resultVariable="a"))),
     "NAME-FORM": (line(script("x", "1", camunda_resultVariable="a-b")), line(script("x", "1", camunda_resultVariable="a_b"))),

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from engine.bpmn import fields
+from engine.bpmn import elements, fields
 from engine.bpmn.check import as_markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,9 +19,18 @@ one: `draft` under UNIQUE, else `warning`), `DECISION-GAP` (a case without a row
 `DECISION-NOT-ANALYSED` (cells that compute, or too many combinations) and `DECISION-NAME` (a name that nothing gives) are warnings.
 
 """
+BPMN_HEAD = """# Everything BPMN 2.0 has, and what psmflow does with it
+
+`执行 executed`: moves tokens, or changes what those do, as the tests named prove. `仅绘图 drawn`: may stand in the diagram and moves
+no token. `拒绝 refused`: the checker (rule `NOT-RUN`) and the reader stop it in an executable process, with element and line; so they do
+with an element that the table does not know. The page is written by `python -m tests.check.write_docs` from `engine/bpmn/elements.py`,
+the table that checker and reader use.
+
+"""
 
 
 def main() -> None:
+    (DOCS / "bpmn.md").write_text(BPMN_HEAD + elements.as_markdown(), "utf-8")
     (DOCS / "checks.md").write_text(HEAD + as_markdown(), "utf-8")
     page = DOCS / "diagrams.md"
     text = page.read_text("utf-8")

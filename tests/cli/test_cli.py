@@ -101,6 +101,19 @@ def test_a_bad_diagram_is_refused_with_the_place_and_the_way_to_mend_it(psmflow,
     assert "没有" in psmflow("deploy", library, "--name", "x").output or deployed.exit_code == 1
 
 
+def test_the_strict_report_counts_what_the_letter_of_the_standard_forbids(psmflow, library):
+    file = library / "two" / "two.bpmn"
+    file.write_text(DIAGRAM.replace("</bpmn:process>", '<bpmn:exclusiveGateway id="lone" /><bpmn:sequenceFlow id="l1" sourceRef="begin" targetRef="lone" /><bpmn:sequenceFlow id="l2" sourceRef="lone" targetRef="done" /></bpmn:process>'), "utf-8")
+
+    lenient, strict = psmflow("check", file), psmflow("check", "--strict", file)
+
+    assert "GW-USELESS" in lenient.output
+    assert lenient.exit_code == 0, lenient.output
+    assert strict.exit_code == 1
+    assert "BPMN 2.0 一致性：须更正" in strict.output
+    assert "must be mended" in strict.output
+
+
 def test_findings_are_json_for_programs(psmflow, library):
     file = library / "two" / "two.bpmn"
     file.write_text(DIAGRAM.replace('targetRef="done"', 'targetRef="nowhere"'), "utf-8")
@@ -194,3 +207,93 @@ def test_verify_finds_one_changed_byte_in_a_copy(psmflow, library, tmp_path):
         result = psmflow("verify", "--data", copy)
         assert result.exit_code == 1, f"{table}: {result.output}"
         assert str(instance.id) in result.output
+
+
+QUOTE = PROCESSES / "psm040_quotation" / "decisions" / "dmn_quote_approval.dmn"
+
+
+@pytest.fixture
+def variables(tmp_path):
+    def write(document):
+        file = tmp_path / "variables.json"
+        file.write_text(document if isinstance(document, str) else json.dumps(document, ensure_ascii=False), "utf-8")
+        return file
+
+    return write
+
+
+def test_feel_prints_the_value_of_an_expression_over_the_context(psmflow, variables):
+    context = variables({"报价金额": 1200000.1, "投标 截止 时间": {"@": "2026-12-10T09:30:00+08:00"}})
+
+    result = psmflow("feel", '报价金额 * 2 > 100 and 投标 截止 时间 - now() = duration("P9D")', "--context", context,
+                     "--now", "2026-12-01T09:30:00")
+
+    assert (result.exit_code, result.output) == (0, "true\n")
+
+
+def test_feel_reads_decimals_exactly(psmflow, variables):
+    assert psmflow("feel", "a + 0.2", "--context", variables('{"a": 0.1}')).output == "0.3\n"
+
+
+def test_feel_explains_every_part(psmflow, variables):
+    result = psmflow("feel", "a > 1 and b", "--context", variables({"a": 2, "b": False}), "--explain")
+
+    assert result.output.splitlines() == ["a > 1 and b  =  false", "  a > 1  =  true", "    a  =  2", "  b  =  false"]
+
+
+def test_feel_says_why_a_value_is_null(psmflow, variables):
+    result = psmflow("feel", "报价 > 1", "--context", variables({"报价金额": 1}), "--json")
+
+    said = json.loads(result.stdout)
+    assert said["value"] is None
+    assert said["reasons"] == [{"zh": "未知的名称“报价”", "en": "unknown name `报价`"}]
+    assert "第 1 行第 1 列：没有名为“报价”的变量" in result.stderr
+
+
+@pytest.mark.parametrize(("words", "said", "status"), [
+    (("feel", "a =="), "第 1 行第 3 列", 1),
+    (("feel", "1", "--now", "morgen"), "--now", 2),
+    (("feel", "for i in 1..1000000000 return i"), "计算步数超过上限", 1),
+])
+def test_feel_refuses_what_it_cannot_run(psmflow, words, said, status):
+    result = psmflow(*words)
+
+    assert result.exit_code == status
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("document", ["{", "[1]", '{"a": {"@": "nonsense"}}'])
+def test_a_context_that_cannot_be_read_is_named(psmflow, variables, document):
+    result = psmflow("feel", "1", "--context", variables(document))
+
+    assert result.exit_code == 2
+    assert "variables.json" in result.output
+
+
+def test_decide_gives_the_result_and_the_rules_that_matched(psmflow, variables):
+    inputs = variables({"margin_rate": 0.1, "total_amount": 50000, "nonstandard_terms": False})
+
+    said = json.loads(psmflow("decide", QUOTE, "--input", inputs, "--json").stdout)
+
+    assert said == {"value": "sales_manager,finance_officer,company_leader", "reasons": [], "rules": [2]}
+
+
+def test_decide_explains_which_cell_decided(psmflow, variables):
+    inputs = variables({"margin_rate": 0.1, "total_amount": 50000, "nonstandard_terms": False})
+
+    lines = psmflow("decide", QUOTE, "--input", inputs, "--explain").stdout.splitlines()
+
+    assert "    margin_rate: < 0  =  false" in lines
+    assert "    margin_rate: < 0.15  =  true" in lines
+
+
+def test_decide_names_the_decisions_when_none_is_told(psmflow, tmp_path):
+    file = tmp_path / "two.dmn"
+    file.write_text("""<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="d" name="d" namespace="urn:d">
+      <decision id="first" name="First"><literalExpression><text>1</text></literalExpression></decision>
+      <decision id="second" name="Second"><literalExpression><text>2</text></literalExpression></decision></definitions>""")
+
+    assert "first、second" in psmflow("decide", file).output
+    assert psmflow("decide", file, "--decision", "Second").output == "2\n"
+    assert "没有决策“third”" in psmflow("decide", file, "--decision", "third").output

@@ -1,336 +1,370 @@
-"""Drives the engine through cases that others wrote (`../shared/conformance`): the runners' adapter interface on the core.
+"""Drives the product through cases that others wrote (`../shared/conformance`): the runners' adapter interface on the façade.
 
-Every command starts from the stored bytes, so each instance is saved and reloaded at every wait state. The texts of foreign
-scripts are translated (what they do, never the structure): a script that waits or raises becomes a job of that work, a service
-task without a job type becomes a job that is done at once, for plain FEEL can do none of these.
+Each case gets an installation of its own: a database file, a clock that the adapter moves, handlers for the translated scripts. Two
+engines serve it, as two processes would, and take turns at each command, so that what an engine merely remembers cannot help: an
+instance is what the database says at every wait state.
+
+A script that waits is a handler that waits. It runs in a thread, as a dispatcher would run it, and sleeps until the adapter has
+moved the clock on; all others stand still meanwhile.
 """
 
 from __future__ import annotations
 
-import importlib
-import re
-import sys
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lxml import etree
+from engine import SYSTEM, Actor, BpmnError, Engine, EngineError, MovableClock, open_engine, read_settings
+from engine.errors import AmbiguousReceiver, InvalidDiagram, NoReceiver
+from engine.handler import HandlerRegistry, Job
+from engine.handler import handler as register
+from engine.model import Incident, InstanceId, InstanceStatus, OpenElement, ProcessDefinition, Severity, SubscriptionKind
+from tests.conformance.core_adapter import CoreAdapter
+from tests.conformance.dmn_adapter import DecisionAdapter
+from tests.conformance.foreign import DIALECT, ROLE, Adapter, DeployError, Trace, prepared
 
-from engine import events as log
-from engine.bpmn import Definition, advance, compile_definition, describe, open_elements, visible_variables
-from engine.bpmn.check import check
-from engine.errors import EngineError
-from engine.model import (
-    BroadcastSignal,
-    Command,
-    CompleteJob,
-    CompleteUserTask,
-    CorrelateMessage,
-    FireTimers,
-    InstanceStatus,
-    NewJob,
-    SetVariables,
-    Severity,
-    Source,
-    StartInstance,
-    Step,
-    SubscriptionKind,
-    ThrowBpmnError,
-)
+__all__ = ["CoreAdapter", "DecisionAdapter", "ProductAdapter"]
 
-CONFORMANCE = Path(__file__).resolve().parents[3] / "shared" / "conformance"
-if str(CONFORMANCE) not in sys.path:
-    sys.path.insert(0, str(CONFORMANCE))
-
-_interface = importlib.import_module("adapter")  # the runners': Adapter, DeployError
-Adapter: Any = _interface.Adapter
-DeployError: Any = _interface.DeployError
-
-MODEL = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
-CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
-_RELATED = ("{http://activiti.org/bpmn}", "{http://flowable.org/bpmn}", "{http://www.omg.org/spec/BPMN/20100524/CAMUNDA}")
 _START = datetime(2026, 1, 1, tzinfo=UTC)
+_PERSON = Actor(id="tester", name="测试", groups=frozenset({ROLE}))
+#: Incidents that say what the diagram does, not that something went wrong: an error that nobody catches, a join that waits in vain.
+_DRAWN = frozenset({"bpmn_error", "stuck"})
+#: Rounds of due work at one instant; more is a diagram that never comes to rest.
+_ROUNDS = 2000
 
 
-def prepared(xml: bytes) -> tuple[bytes, frozenset[str], frozenset[str]]:
-    """Return the file with foreign implementations translated, the ids of its script tasks, and of those the looping ones."""
-    tree = etree.fromstring(xml)
-    scripts: set[str] = set()
-    loops: set[str] = set()
-    for node in list(tree.iter()):
-        if not isinstance(node.tag, str):
-            continue
-        for attribute in [a for a in node.attrib if a.startswith(_RELATED)]:  # the vocabularies that Camunda's grew out of
-            node.set(CAMUNDA + attribute.split("}")[1], node.attrib[attribute])
-        name = node.tag.removeprefix(MODEL)
-        if name == "scriptTask":
-            scripts.add(node.get("id"))
-            if any(str(child.tag).endswith("LoopCharacteristics") for child in node):
-                loops.add(node.get("id"))
-            found = node.find(MODEL + "script")
-            text = ("" if found is None else found.text or "").strip()
-            raised = re.fullmatch(r'raise_bpmn_error\("(.*)"\)', text)
-            waited = re.fullmatch(r"wait_seconds\((\d+)\)", text)
-            if raised or waited or not text:
-                node.tag = MODEL + "serviceTask"
-                topic = f"error.{raised[1]}" if raised else f"wait.{waited[1]}" if waited else "auto"
-                node.set(CAMUNDA + "topic", topic)
-                node.attrib.pop("scriptFormat", None)
-                if found is not None:
-                    node.remove(found)
-            elif not node.get("scriptFormat"):
-                node.set("scriptFormat", "feel")
-        elif name in ("serviceTask", "businessRuleTask") and not node.get(CAMUNDA + "topic"):
-            if not node.get(CAMUNDA + "decisionRef"):
-                node.set(CAMUNDA + "topic", "auto")
-                node.attrib.pop(CAMUNDA + "type", None)
-        elif (name == "sendTask" and not node.get("messageRef") and not node.get(CAMUNDA + "topic")
-              and not any(str(child.tag).endswith("EventDefinition") for child in node)):
-            node.set(CAMUNDA + "topic", "auto")
-            node.attrib.pop(CAMUNDA + "type", None)
-    return etree.tostring(tree), frozenset(scripts), frozenset(loops)
+@cache
+def _empty() -> tempfile.TemporaryDirectory[str]:
+    """A migrated database without anything in it, made once."""
+    folder = tempfile.TemporaryDirectory(prefix="psmflow-conformance-")
+    _opened(Path(folder.name), MovableClock(_START), HandlerRegistry()).close()
+    return folder
+
+
+def _opened(folder: Path, clock: MovableClock, handlers: HandlerRegistry) -> Engine:
+    # what a power failure would do to the file is not asked here
+    return open_engine(read_settings({}, data=folder, synchronous="OFF", time_zone="UTC"), clock, handlers)
+
+
+class _Dropped(SystemExit):
+    """The case is over while a handler waits: its thread ends without another word."""
+
+
+class Sleepers:
+    """Handlers that let time pass. One thread moves at any moment: the adapter's own, or one of theirs."""
+
+    def __init__(self, clock: MovableClock) -> None:
+        self._clock = clock
+        self._moved = threading.Semaphore(0)  # a thread has fallen asleep or come to its end
+        self._asleep: list[tuple[datetime, int, threading.Event]] = []
+        self._count = 0
+        self._is_over = False
+        self.intervals: dict[str, list[tuple[datetime, datetime]]] = {}
+
+    def sleep(self, element: str, seconds: int) -> None:
+        """Called by a handler."""
+        began = self._clock.now()
+        alarm = threading.Event()
+        self._count += 1
+        self._asleep.append((began + timedelta(seconds=seconds), self._count, alarm))
+        self._moved.release()
+        alarm.wait()
+        if self._is_over:
+            raise _Dropped
+        self.intervals.setdefault(element, []).append((began, self._clock.now()))
+
+    def run(self, engine: Engine) -> int:
+        """Let a worker do the next piece of machine work until it is done or sleeps; return how many pieces there were."""
+        found: list[int] = [1]  # asleep, unless it comes to an end
+
+        def work() -> None:
+            try:
+                found[0] = engine.jobs.run_slow(1)
+            finally:
+                self._moved.release()
+
+        threading.Thread(target=work, daemon=True).start()
+        self._moved.acquire()
+        return found[0]
+
+    @property
+    def next_at(self) -> datetime | None:
+        return min(self._asleep)[0] if self._asleep else None
+
+    def wake(self) -> None:
+        """Wake the first of them and wait until it is done or sleeps again."""
+        first = min(self._asleep)
+        self._asleep.remove(first)
+        first[2].set()
+        self._moved.acquire()
+
+    def drop(self) -> None:
+        self._is_over = True
+        for _, _, alarm in self._asleep:
+            alarm.set()
 
 
 class Instance:
-    def __init__(self, definition: Definition, number: int) -> None:
-        self.definition, self.number = definition, number
-        self.state: bytes = b""
-        self.status = InstanceStatus.ACTIVE
-        self.step: Step | None = None
-        self.jobs: dict[int, tuple[datetime, NewJob]] = {}
-        self.incidents: dict[int, log.IncidentOpened] = {}
-        self.hosts: set[int] = set()
+    """A process instance as the runners hold it. `id` is None until the event that starts it has happened."""
 
-    @property
-    def detail(self) -> str | None:
-        found = [f"{i.element}: {i.kind}: {i.message}" for i in self.incidents.values() if i.kind not in ("bpmn_error", "stuck")]
-        return "; ".join(found) or None
-
-    @property
-    def is_live(self) -> bool:
-        return self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED)
+    def __init__(self, key: str, id: InstanceId | None = None) -> None:
+        self.key, self.id = key, id
+        self.seen = 0  #: events of its history that the trace knows
+        self.refused: str | None = None  #: why it could not be started
+        self.detail: str | None = None
 
 
-class CoreAdapter(Adapter):  # type: ignore[misc]
-    """`--adapter tests.conformance.adapter:CoreAdapter`"""
+class ProductAdapter(Adapter):  # type: ignore[misc]
+    """`--adapter tests.conformance.adapter:ProductAdapter`"""
 
-    name = "psmflow core"
-    dialect: ClassVar = {"quote_timers": False, "script": "feel", "expr": "feel", "juel": True}
+    name = "psmflow"
+    dialect: ClassVar = DIALECT
 
     def __init__(self) -> None:
-        self._reset()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._engines: list[Engine] = []
+        self._open(HandlerRegistry())
 
-    def _reset(self) -> None:
-        self.now = _START
-        self.definitions: dict[str, Definition] = {}
-        self.found: list[Instance] = []
-        self._trace: list[str] = []
-        self._escaped: list[tuple[str, str]] = []
-        self._intervals: dict[str, list[tuple[datetime, datetime]]] = {}
-        self.scripts: frozenset[str] = frozenset()
-        self.loops: frozenset[str] = frozenset()
+    def close(self) -> None:
+        if self._folder is not None:
+            self.sleepers.drop()
+            for engine in self._engines:
+                engine.close()
+            self._folder.cleanup()
+            self._folder = None
 
-    def load(self, xml: bytes, name: str = "x.bpmn", extra: tuple[bytes, ...] = ()) -> None:
-        self._reset()
-        sources: list[Source] = []
-        files = {f"{n}-{name}": prepared(document)[0] for n, document in enumerate((xml, *extra))}
-        # A join that can get stuck is no fault of the language: deployments refuse it, the cases want to see it stuck.
-        refused = [f for f in check(files) if f.severity is not Severity.WARNING and f.rule != "FLOW-DEADLOCK"]
-        if refused:
-            raise DeployError("; ".join(f"{f.rule} {f.element} (line {f.line}): {f.en}" for f in refused))
+    def _open(self, handlers: HandlerRegistry) -> None:
+        self.close()
+        self.clock = MovableClock(_START)
+        self.sleepers = Sleepers(self.clock)
+        self._folder = tempfile.TemporaryDirectory(prefix="psmflow-conformance-", ignore_cleanup_errors=True)
+        data = Path(self._folder.name) / "data"
+        shutil.copytree(_empty().name, data)
+        self._engines = [_opened(data, self.clock, handlers) for _ in range(2)]
+        self._found: list[Instance] = []
+        self._definitions: dict[str, ProcessDefinition] = {}
+        self._trace = Trace()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine whose turn it is."""
+        self._engines.reverse()
+        return self._engines[0]
+
+    # ------------------------------------------------------------------------------------------------------------ deploying
+    def load(self, xml: bytes, name: str = "case", extra: tuple[bytes, ...] = ()) -> None:
+        files = [prepared(document) for document in (xml, *extra)]
+        handlers = HandlerRegistry()
+        for topic in sorted(frozenset[str]().union(*(file.topics for file in files))):
+            self._handle(topic, handlers)
+        self._open(handlers)
+        for file in files:
+            self._trace.covers(file)
+        name = name.removesuffix(".bpmn")
         try:
-            for document in (xml, *extra):
-                ready, scripts, loops = prepared(document)
-                self.scripts |= scripts
-                self.loops |= loops
-                sources += [Source(key=info.key, version=1, xml=ready) for info in describe(ready)]
-            for source in sources:
-                self.definitions[source.key] = compile_definition(source.key, sources, zone="UTC")
-        except (EngineError, etree.XMLSyntaxError) as exc:
-            raise DeployError(str(exc)) from exc
-        if not self.definitions:
+            deployed = self.engine.deployments.deploy(SYSTEM, {f"{n}-{name}.bpmn": file.xml for n, file in enumerate(files)}, name)
+        except InvalidDiagram as error:
+            refused = [f for f in error.findings if f.severity is not Severity.WARNING]
+            raise DeployError("; ".join(f"{f.rule} {f.element} (line {f.line}): {f.en}" for f in refused)) from error
+        except EngineError as error:
+            raise DeployError(str(error)) from error
+        self._definitions = {definition.key: definition for definition in deployed.definitions}
+        if not self._definitions:
             raise DeployError("no executable process")
 
-    def process_ids(self) -> list[str]:
-        return list(self.definitions)
+    def _handle(self, topic: str, handlers: HandlerRegistry) -> None:
+        kind, _, rest = topic.partition(".")
 
-    # ------------------------------------------------------------------------------------------------------------ commands
-    def start(
-        self, process_id: str, variables: dict[str, Any] | None = None, start_event: str | None = None
-    ) -> Instance:
-        if process_id not in self.definitions:
+        def run(job: Job) -> None:
+            if kind == "wait":
+                self.sleepers.sleep(job.element, int(rest))
+            elif kind == "error":
+                raise BpmnError(rest)
+
+        register(topic, registry=handlers, timeout=timedelta(days=1))(run)
+
+    def process_ids(self) -> list[str]:
+        return list(self._definitions)
+
+    # ------------------------------------------------------------------------------------------------------------- commands
+    def start(self, process_id: str, variables: dict[str, Any] | None = None, start_event: str | None = None) -> Instance:
+        """Start an instance by hand; of a process that only events start, return the instance that its event starts or started."""
+        if process_id not in self._definitions:
             raise DeployError(f"no process {process_id}")
-        instance = Instance(self.definitions[process_id], len(self.found))
-        self.found.append(instance)
-        self._send(instance, StartInstance(variables=variables or {}, start_event=start_event))
+        instance = Instance(process_id)
+        if start_event is None and not self._definitions[process_id].info.startable:
+            self._look()
+            taken = next((i for i in self._found if i.key == process_id), None)
+            if taken is not None:
+                return taken
+        else:
+            try:
+                instance.id = self.engine.instances.start(_PERSON, process_id, variables or {}, start_event=start_event).id
+            except EngineError as error:
+                instance.refused = str(error)
+        self._found.append(instance)
         self._settle()
         return instance
 
-    def _send(self, instance: Instance, command: Command) -> Step:
-        step = advance(instance.definition, instance.state or None, command, self.now)
-        instance.state, instance.status, instance.step = step.state, step.status, step
-        for event in step.events:
-            match event:
-                case log.ActivityStarted() if event.element in self.loops and event.host is None:
-                    instance.hosts.add(event.token)
-                case log.ActivityCompleted() if event.element in self.scripts and event.token not in instance.hosts:
-                    self._trace.append(event.element)
-                case log.ErrorThrown(caught_by=None):
-                    self._escaped.append(("error", event.code))
-                case log.EscalationThrown(caught_by=None):
-                    self._escaped.append(("escalation", event.code))
-                case log.IncidentOpened():
-                    instance.incidents[event.token] = event
-                case log.IncidentResolved():
-                    instance.incidents.pop(event.token, None)
-                case log.JobCancelled():
-                    instance.jobs.pop(event.token, None)
-        for job in step.jobs:
-            seconds = int(job.type[5:]) if job.type.startswith("wait.") else 0
-            instance.jobs[job.token] = self.now + timedelta(seconds=seconds), job
-        for thrown in step.thrown:
-            self._route(thrown.kind, thrown.name, dict(thrown.payload), besides=instance)
-        return step
-
-    def _settle(self) -> None:
-        """Do the jobs; one that takes time lets it pass, and timers that are due meanwhile fire first."""
-        while True:
-            waiting = [(due, i.number, token) for i in self.found for token, (due, _) in i.jobs.items()]
-            if not waiting:
-                return
-            due, number, token = min(waiting)
-            timers = [t.due_at for i in self.found if i.is_live and i.step for t in i.step.timers]
-            if timers and min(timers) <= due:
-                self.now = max(self.now, min(timers))
-                self._fire_due()
-                continue
-            instance = self.found[number]
-            began = self.now
-            self.now = max(self.now, due)
-            _, job = instance.jobs.pop(token)
-            if job.type.startswith("error."):
-                self._send(instance, ThrowBpmnError(token=job.token, code=job.type[6:]))
-            else:
-                if job.type.startswith("wait."):
-                    began = due - timedelta(seconds=int(job.type[5:]))
-                    self._intervals.setdefault(job.element, []).append((began, due))
-                self._send(instance, CompleteJob(token=job.token))
-
-    def _fire_due(self) -> None:
-        for instance in list(self.found):
-            if instance.is_live and instance.step and any(t.due_at <= self.now for t in instance.step.timers):
-                self._send(instance, FireTimers())
-
-    def _route(
-        self, kind: SubscriptionKind, name: str, payload: dict[str, Any], besides: Instance | None = None
-    ) -> int:
-        hits = 0
-        for instance in list(self.found):
-            if instance is besides or not instance.is_live or instance.step is None:
-                continue
-            waiting = [s for s in instance.step.subscriptions if s.kind is kind and s.name == name]
-            if not waiting:
-                continue
-            hits += 1
-            if kind is SubscriptionKind.MESSAGE:
-                self._send(instance, CorrelateMessage(name=name, token=waiting[0].token, payload=payload))
-                return hits
-            self._send(instance, BroadcastSignal(name=name, payload=payload))
-        for key, definition in self.definitions.items():
-            for start in definition.root.starts:
-                events = getattr(definition.root.task_specs[start], "definitions", ())
-                if any(event.kind == kind and event.wanted == name for event in events):
-                    self.start(key, payload, start)
-                    hits += 1
-                    if kind is SubscriptionKind.MESSAGE:
-                        return hits
-        return hits
-
     def deliver(self, kind: str, name: str, payload: dict[str, Any] | None = None, inst: Instance | None = None) -> int:
-        hits = self._route(SubscriptionKind(kind), name, payload or {})
+        target = None if inst is None else inst.id
+        hits = 0
+        if SubscriptionKind(kind) is SubscriptionKind.SIGNAL:
+            hits = self.engine.messages.broadcast(SYSTEM, name, payload or {}, instance_id=target)
+        else:
+            with suppress(NoReceiver):
+                try:
+                    self.engine.messages.correlate(SYSTEM, name, payload or {}, instance_id=target)
+                except AmbiguousReceiver:  # a system that sends a message names the instance; here it means the oldest
+                    oldest = next((i.id for i in self._started() if self._waits_for(i.id, name)), None)
+                    self.engine.messages.correlate(SYSTEM, name, payload or {}, instance_id=oldest)
+                hits = 1
         self._settle()
         return hits
 
-    def run(self, seconds: float = 0) -> None:
-        self._settle()
-        end = self.now + timedelta(seconds=seconds)
-        while seconds:
-            timers = [t.due_at for i in self.found if i.is_live and i.step for t in i.step.timers]
-            if not timers or min(timers) >= end:
-                break
-            self.now = max(self.now, min(timers))
-            self._fire_due()
-            self._settle()
-        self.now = max(self.now, end)
-
-    def fire_timer(self) -> bool:
-        timers = [t.due_at for i in self.found if i.is_live and i.step for t in i.step.timers]
-        if not timers:
-            return False
-        self.now = max(self.now, min(timers))
-        self._fire_due()
-        self._settle()
-        return True
+    def _waits_for(self, id: InstanceId, name: str) -> bool:
+        return any(s.kind is SubscriptionKind.MESSAGE and s.name == name for s in self.engine.messages.awaited(SYSTEM, id))
 
     def trigger(self, inst: Instance, element_id: str) -> bool:
-        if inst.step is None or not inst.is_live:
+        if inst.id is None:
             return False
-        for waiting in inst.step.subscriptions:
+        for waiting in self.engine.messages.awaited(SYSTEM, inst.id):
             if waiting.element == element_id:
                 if waiting.kind is SubscriptionKind.MESSAGE:
-                    self._send(inst, CorrelateMessage(name=waiting.name, token=waiting.token))
+                    self.engine.messages.send(SYSTEM, inst.id, waiting.token)
                 else:
-                    self._send(inst, BroadcastSignal(name=waiting.name))
+                    self.engine.messages.broadcast(SYSTEM, waiting.name, instance_id=inst.id)
                 self._settle()
                 return True
-        for timer in inst.step.timers:
+        for timer in self.engine.instances.timers(SYSTEM, inst.id):
             if timer.element == element_id:
-                self.now = max(self.now, timer.due_at)
-                self._send(inst, FireTimers())
+                self._pass_to(timer.due_at)
                 self._settle()
                 return True
         return False
 
     def set_variables(self, inst: Instance, variables: dict[str, Any]) -> None:
-        self._send(inst, SetVariables(values=variables))
-        self._settle()
+        if inst.id is not None:
+            self.engine.instances.set_variables(SYSTEM, inst.id, variables, "conformance")
+            self._settle()
 
     def complete(self, inst: Instance, element_id: str, variables: dict[str, Any] | None = None) -> bool:
-        if not inst.is_live:
+        if inst.id is None:
             return False
-        for found in open_elements(inst.definition, inst.state):
-            if found.element == element_id and found.kind == "userTask" and found.state == "ready":
-                self._send(inst, CompleteUserTask(token=found.token, values=variables or {}))
-                self._settle()
-                return True
-        return False
+        tasks = [t for t in self.engine.tasks.of_instance(SYSTEM, inst.id) if t.element == element_id and t.state == "open"]
+        if not tasks:
+            return False
+        task = min(tasks, key=lambda t: t.token)
+        person = _PERSON if task.assignee is None else Actor(id=task.assignee, groups=_PERSON.groups)
+        self.engine.tasks.complete(person, task.id, variables or {})
+        self._settle()
+        return True
 
-    # ------------------------------------------------------------------------------------------------------------- looking
+    # ----------------------------------------------------------------------------------------------------------------- time
+    def run(self, seconds: float = 0) -> None:
+        self._settle()
+        end = self.clock.now() + timedelta(seconds=seconds)
+        while seconds and (due := self.engine.jobs.next_due_at()) is not None and due < end:
+            self._pass_to(due)
+            self._settle()
+        self._move_to(end)
+
+    def fire_timer(self) -> bool:
+        timers = [timer.due_at for i in self._started() for timer in self.engine.instances.timers(SYSTEM, i.id)]
+        if not timers:
+            return False
+        self._pass_to(min(timers))
+        self._settle()
+        return True
+
+    def _settle(self) -> None:
+        """Do the work there is, until there is none. Time stands still, so no timer fires; but while a handler sleeps it passes."""
+        for _ in range(_ROUNDS):
+            while self.engine.jobs.run_quick(timers=False) + self.sleepers.run(self.engine):
+                self._look()
+            alarm = self.sleepers.next_at
+            if alarm is None:
+                self._look()
+                return
+            due = self.engine.jobs.next_due_at()
+            if due is not None and due <= alarm:
+                self._pass_to(due)
+            else:
+                self._move_to(alarm)
+                self.sleepers.wake()
+            self._look()
+        raise RuntimeError("work follows on work without end")
+
+    def _pass_to(self, due: datetime) -> None:
+        """Let time pass until something is due, and fire the timers of that instant."""
+        self._move_to(due)
+        if not self.engine.jobs.run_quick() and self.engine.jobs.next_due_at() == due:
+            self.clock.advance(seconds=1)  # it has to be looked at again a little later
+
+    def _move_to(self, at: datetime) -> None:
+        self.clock.move_to(max(at, self.clock.now()))
+
+    # -------------------------------------------------------------------------------------------------------------- looking
+    def _look(self) -> None:
+        """Take in the instances that came to be and what happened since the last look."""
+        known = {i.id for i in self._found}
+        page = self.engine.instances.list(SYSTEM, limit=500)
+        for found in sorted((i for i in page.items if i.id not in known), key=lambda i: (i.started_at, i.id)):
+            waiting = next((i for i in self._found if i.id is None and i.refused is None and i.key == found.key), None)
+            if waiting is None:
+                self._found.append(Instance(found.key, found.id))
+            else:
+                waiting.id = found.id
+        for instance in self._started():
+            for recorded in self.engine.instances.history(SYSTEM, instance.id, after=instance.seen):
+                self._trace.see(instance.id, recorded.event)
+                instance.seen = recorded.seq
+
+    def _started(self) -> Iterator[Any]:
+        return (i for i in self._found if i.id is not None)
+
+    def _incidents(self, inst: Instance) -> list[Incident]:
+        return [] if inst.id is None else [i for i in self.engine.jobs.of_instance(SYSTEM, inst.id) if i.resolved_at is None]
+
+    def _tokens(self, inst: Instance) -> tuple[OpenElement, ...]:
+        return () if inst.id is None else self.engine.instances.tokens(SYSTEM, inst.id)
+
+    def instances(self) -> list[Instance]:
+        return list(self._found)
+
     def active(self, inst: Instance) -> list[str]:
         kinds = ("userTask", "receiveTask", "intermediateCatchEvent")
         return sorted(
-            found.element for found in open_elements(inst.definition, inst.state)
-            if found.kind in kinds and found.state in ("ready", "waiting") and not found.is_subscription)
-
-    def instances(self) -> list[Instance]:
-        return list(self.found)
+            token.element for token in self._tokens(inst)
+            if token.kind in kinds and token.state in ("ready", "waiting") and not token.is_subscription)
 
     def trace(self) -> list[str]:
-        return list(self._trace)
+        return list(self._trace.done)
 
     def intervals(self) -> dict[str, list[tuple[datetime, datetime]]]:
-        return dict(self._intervals)
+        return dict(self.sleepers.intervals)
 
     def variables(self, inst: Instance) -> dict[str, Any]:
-        return dict(visible_variables(inst.definition, inst.state))
+        return {} if inst.id is None else dict(self.engine.instances.variables(SYSTEM, inst.id))
 
     def state(self, inst: Instance) -> str:
+        if inst.id is None:
+            inst.detail = inst.refused
+            return "active" if inst.refused is None else "error"
+        incidents = self._incidents(inst)
+        inst.detail = "; ".join(f"{i.element}: {i.kind}: {i.message}" for i in incidents if i.kind not in _DRAWN) or None
         if inst.detail is not None:
             return "error"
-        if inst.status is InstanceStatus.ACTIVE and inst.incidents:
-            rest = [e for e in open_elements(inst.definition, inst.state) if e.state != "parked" and not e.is_subscription]
-            return "active" if rest else "completed"
-        return "completed" if inst.status is InstanceStatus.COMPLETED else "active"
+        status = self.engine.instances.get(SYSTEM, inst.id).status
+        if status is InstanceStatus.ACTIVE and incidents:
+            return "active" if any(t.state != "parked" and not t.is_subscription for t in self._tokens(inst)) else "completed"
+        return "completed" if status is InstanceStatus.COMPLETED else "active"
 
     def escaped(self) -> list[tuple[str, str]]:
-        return list(self._escaped)
+        return list(self._trace.escaped)

@@ -194,3 +194,12 @@ def test_a_function_without_a_value_says_so(text: str) -> None:
 def test_no_function_fails_on_nulls_and_odd_arguments(name: str) -> None:
     for arguments in ("null", "{}, {}", "[], []", '"x", -1', "function(x) x", "1, 2, 3, 4, 5, 6", "(< 5), (> 3)", "nope: 1"):
         compile_expression(f"{name}({arguments})").evaluate({}, NOW)
+
+
+def test_distinct_values_tells_kinds_apart_and_is_quick() -> None:
+    def value(text: str) -> Any:
+        return compile_expression(text).evaluate({}, NOW).value
+
+    assert value('distinct values([1, "1", true, 1.0, null, null, @"2026-01-01", date("2026-01-01"), [1], [1.0]])') == [
+        1, "1", True, None, date(2026, 1, 1), [1]]
+    assert len(value("distinct values(for i in 1..50000 return i)")) == 50_000

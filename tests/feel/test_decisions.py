@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.feel import DecisionError, FeelLimit
+from engine.feel import DecisionError, Explained, FeelLimit
 from engine.feel.dmn import DecisionResult, load_decisions
 from tests.feel.tables import HEAD, literal, table
 
@@ -316,3 +316,71 @@ def test_external_functions_exist_only_when_they_are_given() -> None:
 
     assert (without.value, without.reasons) == (None, ("external functions are not available",))
     assert given.value == 21
+
+
+# ---------------------------------------------------------------------------------------------------------------- explain
+def told(tree: Explained) -> list[str]:
+    return list(tree.lines())
+
+
+def test_explain_shows_the_required_decisions_and_inputs() -> None:
+    xml = (
+        f'{HEAD}<inputData id="a" name="a"><variable name="a"/></inputData>'
+        '<decision id="base" name="base"><variable name="base"/><informationRequirement><requiredInput href="#a"/>'
+        "</informationRequirement><literalExpression><text>a * 2</text></literalExpression></decision>"
+        '<decision id="fee" name="fee"><variable name="fee"/><informationRequirement><requiredDecision href="#base"/>'
+        "</informationRequirement><context><contextEntry><variable name='rate'/><literalExpression><text>0.1</text>"
+        "</literalExpression></contextEntry><contextEntry><literalExpression><text>base * rate</text></literalExpression>"
+        "</contextEntry></context></decision></definitions>"
+    ).encode()
+
+    assert told(load_decisions(xml).explain("fee", {"a": 10}, NOW)) == [
+        "fee  =  2",
+        "  base  =  20",
+        "    a  =  10",
+        "    a * 2  =  20",
+        "      a  =  10",
+        "  {…}  =  2",
+        "    rate  =  0.1",
+        "    base * rate  =  2",
+        "      base  =  20",
+        "      rate  =  0.1",
+    ]
+
+
+def test_explain_shows_each_rule_up_to_the_cell_that_failed() -> None:
+    xml = table({"a": "number", "b": "string"}, [["< 10", '"x"', "1"], ["< 10", '"y"', "a + 1"], ["> 10", "-", "3"]])
+
+    tree = load_decisions(xml).explain("rating", {"a": 5, "b": "y"}, NOW)
+
+    assert told(tree)[3:] == [
+        "  a  =  5",
+        "  b  =  \"y\"",
+        "  rating 1  =  false",
+        "    a: < 10  =  true",
+        '    b: "x"  =  false',
+        "  rating 2  =  true",
+        "    a: < 10  =  true",
+        '    b: "y"  =  true',
+        "  rating 3  =  false",
+        "    a: > 10  =  false",
+        "  a + 1  =  6",
+        "    a  =  5",
+    ]
+
+
+def test_explain_and_decide_agree() -> None:
+    xml = table({"a": "number"}, [row for row in RULES], policy="COLLECT")
+
+    model = load_decisions(xml)
+
+    assert model.explain("rating", {"a": 7}, NOW).value == model.decide("rating", {"a": 7}, NOW).value
+
+
+def test_a_long_table_is_explained_by_its_first_rules_and_those_that_match() -> None:
+    xml = table({"a": "number"}, [[str(n), str(n)] for n in range(1000)])
+
+    tree = load_decisions(xml).explain("rating", {"a": 990}, NOW)
+
+    rules = [child.text for child in tree.children if child.text.startswith("rating ")]
+    assert (rules[0], rules[-1], len(rules)) == ("rating 1", "rating 991", 201)

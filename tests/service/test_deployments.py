@@ -8,7 +8,22 @@ import pytest
 
 from engine.errors import AccessDenied, InvalidDiagram, NotFound, StalePage
 from engine.model import SYSTEM, Severity
-from tests.bpmn.build import call, catch, diagram, end, process, properties, receive, service, start, timer, user
+from tests.bpmn.build import (
+    call,
+    catch,
+    diagram,
+    end,
+    exclusive,
+    parallel,
+    process,
+    properties,
+    receive,
+    service,
+    start,
+    task,
+    timer,
+    user,
+)
 from tests.service.house import ANN, OWNER, House
 
 ONE = diagram(process(start(), user("a"), end(), "s>a", "a>e"))
@@ -207,3 +222,24 @@ def test_a_diagram_that_somebody_else_changed_meanwhile_is_not_deployed_over_it(
     assert house.engine.deployments.draft(OWNER, "p").xml == theirs
     house.engine.deployments.deploy(OWNER, {"p.bpmn": mine}, "mine", bases={"p": saved.sha256})
     assert [d.version for d in house.engine.deployments.versions(OWNER, "p")] == [2, 1]
+
+
+def test_a_diagram_is_known_by_each_of_its_usual_names(house: House) -> None:
+    for n, name in enumerate(("a.bpmn", "b.bpmn20.xml", "C.BPMN")):
+        xml = diagram(process(start(), user("a"), end(), "s>a", "a>e", id=f"p{n}"))
+
+        deployed = house.engine.deployments.deploy(SYSTEM, {name: xml, "notes.txt": b"about it"}, "test")
+
+        assert [d.key for d in deployed.definitions] == [f"p{n}"]
+
+
+def test_a_join_that_will_wait_for_ever_is_a_warning_and_the_run_says_so(house: House) -> None:
+    xml = diagram(
+        process(start(), exclusive("g"), parallel("j"), task("a"), task("b"), end(), "s>g", "g>a: n = 1", "g>b!", "a>j", "b>j", "j>e")
+    )
+
+    deployed = house.deploy(xml)
+    id = house.start(variables={"n": 1}).id
+
+    assert ("FLOW-DEADLOCK", "j", "warning") in [(f.rule, f.element, f.severity) for f in deployed.findings]
+    assert [(i.element, i.kind) for i in house.engine.jobs.of_instance(SYSTEM, id)] == [("j", "stuck")]

@@ -13,7 +13,7 @@ import pytest
 from engine.errors import AccessDenied, InvalidValues, NotFound, WrongState
 from engine.model import SYSTEM, Actor, InstanceId
 from engine.service.instances import ReasonMissing
-from tests.bpmn.build import call, diagram, end, process, start, user
+from tests.bpmn.build import boundary, call, catch, diagram, end, event, parallel, process, script, start, timer, user
 from tests.service.house import ANN, BOB, EVE, FOR_ENGINEERS, MANAGER, OWNER, House
 
 TWO = diagram(
@@ -180,3 +180,56 @@ def test_an_exported_instance_is_verified_offline(house: House, tmp_path: Path) 
         house.engine.instances.export(ANN, id)
     with pytest.raises(NotFound):
         house.engine.instances.export(OWNER, InstanceId(1))
+
+
+def test_an_instance_tells_where_it_stands(house: House) -> None:
+    house.deploy(
+        diagram(
+            process(
+                start(), parallel("f"), user("a"), boundary("late", "a", timer("timeDuration", "PT1H")), catch("news", event("signal", "sA")),
+                script("broken", "1 + x"), parallel("j"), end(), end("e2"),
+                "s>f", "f>a", "f>news", "f>broken", "a>j", "news>j", "broken>j", "j>e", "late>e2",
+            )
+        )
+    )  # fmt: skip
+    id = house.start(variables={"x": "text"}).id
+
+    found = {t.element: (t.kind, t.state, t.is_subscription) for t in house.engine.instances.tokens(OWNER, id)}
+
+    assert found["a"] == ("userTask", "ready", False)
+    assert found["late"] == ("boundaryEvent", "waiting", True)
+    assert found["news"] == ("intermediateCatchEvent", "waiting", False)
+    assert {t.element: t.host for t in house.engine.instances.tokens(OWNER, id)}["late"] == house.task(id, "a").token
+    house.engine.instances.cancel(OWNER, id, "enough")
+    assert house.engine.instances.tokens(OWNER, id) == ()
+    with pytest.raises(AccessDenied):
+        house.engine.instances.tokens(EVE, id)
+
+
+def test_every_command_works_on_what_the_database_holds_and_not_on_what_an_engine_remembers(house: House) -> None:
+    house.deploy(TWO)
+    other = house.beside()
+    id = house.start(variables={"n": 1}).id
+
+    other.complete(id, "a", n=2)  # the first engine has not been told
+    house.complete(id, "b", by=ANN)
+
+    assert house.status(id) == other.status(id) == "completed"
+    assert other.engine.instances.variables(SYSTEM, id)["n"] == 2
+    assert house.engine.audit.cross_check(id) == ()
+    other.close()
+
+
+def test_who_mends_incidents_may_let_an_instance_begin_at_a_start_event_that_did_not_happen(house: House) -> None:
+    house.deploy(diagram(process(start("night", timer("timeCycle", "R/P1D")), user("a", **FOR_ENGINEERS), end(), "night>a", "a>e")))
+    begin = house.engine.instances.start
+
+    started = begin(OWNER, "p", {"n": 1}, start_event="night")
+
+    assert set(house.open_tasks(started.id)) == {"a"}
+    with pytest.raises(AccessDenied):
+        begin(OWNER, "p")
+    with pytest.raises(AccessDenied):
+        begin(ANN, "p", start_event="night")
+    with pytest.raises(NotFound):
+        begin(OWNER, "p", start_event="a")

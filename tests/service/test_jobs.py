@@ -12,7 +12,7 @@ from engine.handler import Job
 from engine.model import SYSTEM, Actor, InstanceId
 from engine.service import reminders
 from engine.service.retries import Retries, retries_of
-from tests.bpmn.build import boundary, diagram, end, event, process, properties, script, service, start, timer, user
+from tests.bpmn.build import boundary, catch, diagram, end, event, process, properties, script, service, start, timer, user
 from tests.service.house import ANN, EVE, FOR_ENGINEERS, MONDAY, OWNER, House
 
 WORK = diagram(process(start(), service("w", "work"), user("after"), end(), "s>w", "w>after", "after>e"))
@@ -276,6 +276,16 @@ def test_a_timer_fires_when_its_time_has_come_and_not_before(house: House) -> No
 
     assert set(house.open_tasks(started.id)) == {"chase"}
     assert house.engine.jobs.run_due() == 0
+
+
+def test_a_timer_that_is_due_at_once_can_be_left_for_later(house: House) -> None:
+    house.deploy(diagram(process(start(), catch("c", timer("timeDuration", "PT0S")), user("after"), end(), "s>c", "c>after", "after>e")))
+    id = house.start().id
+
+    assert house.engine.jobs.run_quick(timers=False) == 0
+    assert house.open_tasks(id) == {}
+    assert house.engine.jobs.run_quick() == 1
+    assert set(house.open_tasks(id)) == {"after"}
 
 
 def test_a_completed_task_takes_its_timer_with_it(house: House) -> None:

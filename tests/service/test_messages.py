@@ -190,6 +190,24 @@ THROWS = diagram(
 )
 
 
+def test_a_message_starts_the_process_whose_receive_task_waits_to_begin_it(house: House) -> None:
+    house.deploy(diagram(process(receive("order", "mA", instantiate="true"), user("after"), end(), "order>after", "after>e")))
+
+    id = house.engine.messages.correlate(SYSTEM, "mA", {"n": 7})
+
+    assert id is not None
+    assert arrived(house, id)
+    assert house.engine.instances.variables(SYSTEM, id)["n"] == 7
+
+
+def test_a_start_event_may_refer_to_what_it_waits_for(house: House) -> None:
+    shared = '<signalEventDefinition id="told" signalRef="sA"/>'
+    body = process(start("s", "<eventDefinitionRef>told</eventDefinitionRef>"), user("after"), end(), "s>after", "after>e")
+    house.deploy(diagram(shared, body))
+
+    assert house.engine.messages.broadcast(SYSTEM, "sA") == 1
+
+
 def test_a_thrown_message_reaches_another_instance_after_the_commit(house: House) -> None:
     thrower = diagram(
         process(start(), throw("t", event("message", "mA"), ), end(), "s>t", "t>e", id="q")
@@ -246,6 +264,22 @@ def test_a_signal_reaches_everybody_once_and_starts_what_begins_with_it(house: H
     assert len(house.engine.instances.list(SYSTEM, key="q").items) == 1
     with pytest.raises(AccessDenied):
         house.engine.messages.broadcast(ANN, "sA")
+
+
+def test_a_signal_may_be_meant_for_one_instance(house: House) -> None:
+    house.deploy(
+        diagram(process(start(), catch("c", event("signal", "sA")), user("after"), end(), "s>c", "c>after", "after>e")),
+        diagram(process(start("s", event("signal", "sA")), user("after"), end(), "s>after", "after>e", id="q")),
+    )
+    one, two = house.start().id, house.start().id
+
+    assert [(s.kind, s.name, s.element) for s in house.engine.messages.awaited(OWNER, two)] == [("signal", "sA", "c")]
+    assert house.engine.messages.broadcast(SYSTEM, "sA", instance_id=two) == 1
+
+    assert (arrived(house, one), arrived(house, two)) == (False, True)
+    assert house.engine.instances.list(SYSTEM, key="q").items == ()
+    with pytest.raises(AccessDenied):
+        house.engine.messages.awaited(EVE, two)
 
 
 def test_a_signal_whose_delivery_is_repeated_reaches_nobody_twice(house: House) -> None:

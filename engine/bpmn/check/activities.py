@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from engine.bpmn.check.document import ACTIVITIES, CHOREOGRAPHY, GLOBAL_TASKS, SUB_PROCESSES, Document, Element
-from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, rule
+from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, label, rule
 from engine.bpmn.xml import CAMUNDA
 
 
@@ -63,7 +63,7 @@ def instances_count(document: Document) -> Hits:
         given = sum(bool(document.text(document.child(loop, child))) for child in ("loopCardinality", "loopDataInputRef"))
         collection = any(str(name).endswith("}collection") for name in loop.attrib)
         if given + collection > 1:
-            yield hit(activity, WARNING)
+            yield hit(activity, WARNING if collection else None)
         elif given + collection == 0:
             yield hit(activity)
 
@@ -74,13 +74,28 @@ def instances_count(document: Document) -> Hits:
     mend_zh="请填写结果为真假的表达式", mend_en="Write an expression that is true or false",
 )
 def instances_condition(document: Document) -> Hits:
-    conditions = list(document.each("completionCondition", "loopCondition"))
+    conditions = list(document.each("completionCondition", "loopCondition", "conditionExpression"))
+    for definition in document.each("conditionalEventDefinition"):
+        conditions += document.children(definition, "condition")
     for behavior in document.each("complexBehaviorDefinition"):
         conditions += document.children(behavior, "condition")
     for condition in conditions:
         text = document.text(condition)
         if re.fullmatch(r'=?\s*(-?[\d.]+|"[^"]*")', text):
             yield hit(condition, text=text)
+
+
+@rule(
+    "ACT-MI-NUMBER", DRAFT,
+    zh="多实例“{name}”的次数“{text}”不是整数", en='The cardinality "{text}" of multi-instance "{name}" is no whole number',
+    mend_zh="请填写 0 或更大的整数，或算出整数的表达式", mend_en="Write a whole number of 0 or more, or an expression that gives one",
+)
+def instances_number(document: Document) -> Hits:
+    for cardinality in document.each("loopCardinality"):
+        activity = next((each for each in cardinality.iterancestors() if document.kind(each) in ACTIVITIES), cardinality)
+        text = document.text(cardinality)
+        if re.fullmatch(r'=?\s*(-\s*\d[\d.]*|\d*\.\d*[1-9]\d*|"[^"]*"|true|false)', text):
+            yield hit(activity, text=text)
 
 
 @rule(
@@ -100,7 +115,8 @@ def instances_behavior(document: Document) -> Hits:
         thrown = document.find(loop.get({"None": "noneBehaviorEventRef", "One": "oneBehaviorEventRef"}.get(behavior, "id")))
         named = document.kind(thrown).removesuffix("EventDefinition")
         nameless = thrown is not None and named in ("message", "signal") and not thrown.get(f"{named}Ref")
-        if lacks.get(behavior, False) or (behavior in ("None", "One") and nameless):
+        catches = named in ("timer", "conditional", "link") and behavior in ("None", "One")  # nobody can throw these
+        if lacks.get(behavior, False) or catches or (behavior in ("None", "One") and nameless):
             yield hit(activity, behavior=behavior)
 
 
@@ -142,6 +158,17 @@ def ad_hoc_empty(document: Document) -> Hits:
 def ad_hoc_event(document: Document) -> Hits:
     for scope in document.each("adHocSubProcess"):
         if any(document.kind(node) in CHOREOGRAPHY | {"startEvent", "endEvent"} for node in document.content[scope]):
+            yield hit(scope)
+
+
+@rule(
+    "ACT-ADHOC-CONDITION", WARNING,
+    zh="即席子流程“{name}”没有完成条件", en='Ad-hoc sub-process "{name}" has no completion condition',
+    mend_zh="请填写 completionCondition，写明何时结束", mend_en="Write a completionCondition that says when it ends",
+)
+def ad_hoc_condition(document: Document) -> Hits:
+    for scope in document.each("adHocSubProcess"):
+        if not document.text(document.child(scope, "completionCondition")) and document.is_executable(scope):
             yield hit(scope)
 
 
@@ -242,13 +269,40 @@ def resource(document: Document) -> Hits:
 
 
 @rule(
+    "RES-BINDING", DRAFT,
+    zh="“{name}”的资源参数不对：{why_zh}", en='The resource parameters of "{name}" are wrong: {why}',
+    mend_zh="请为资源的每个必填参数恰好绑定一次", mend_en="Bind every required parameter of the resource exactly once, and no other",
+)
+def resource_parameters(document: Document) -> Hits:
+    for role in document.each("performer", "humanPerformer", "potentialOwner", "resourceRole"):
+        reference = document.child(role, "resourceRef")
+        resource_of_role = None if reference is None else document.find(document.text(reference))
+        bound = [document.find(each.get("parameterRef")) for each in document.children(role, "resourceParameterBinding")]
+        if reference is None and bound:
+            yield hit(role, why="a binding without a resource", why_zh="有绑定却没有资源")
+        if resource_of_role is None:
+            continue
+        parameters = document.children(resource_of_role, "resourceParameter")
+        if any(each is not None and each not in parameters for each in bound):
+            yield hit(role, why="a parameter of another resource", why_zh="参数属于其他资源")
+        if len(set(bound)) < len(bound):
+            yield hit(role, why="a parameter is bound twice", why_zh="参数绑定了两次")
+        missing = [each for each in parameters if each.get("isRequired") == "true" and each not in bound]
+        if missing:
+            yield hit(role, why=f"{label(missing[0])} is not bound", why_zh=f"{label(missing[0])} 没有绑定")
+
+
+@rule(
     "ACT-RECEIVE-START", ERROR,
-    zh="启动流程的接收任务“{name}”不能有流入线", en='Instantiating receive task "{name}" cannot have incoming flows',
-    mend_zh="请删除流入线", mend_en="Delete the incoming flow",
+    zh="启动流程的接收任务“{name}”不能有流入线，也不能在子流程内",
+    en='Instantiating receive task "{name}" cannot have incoming flows, nor stand in a sub-process',
+    mend_zh="请删除流入线，或去掉 instantiate", mend_en="Delete the incoming flow, or remove instantiate",
 )
 def receive_start(document: Document) -> Hits:
     for task in document.each("receiveTask"):
-        if task.get("instantiate") == "true" and document.incoming[task]:
+        if task.get("instantiate") != "true":
+            continue
+        if document.incoming[task] or document.kind(document.scope(task)) != "process":
             yield hit(task)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.bpmn.check.document import SUB_PROCESSES, Document, Element
+from engine.bpmn.check.document import GLOBAL_TASKS, SUB_PROCESSES, Document, Element
 from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, label, rule
 from engine.bpmn.xml import XSI_TYPE
 
@@ -38,7 +38,7 @@ def _associations(document: Document) -> Iterator[Element]:
     mend_zh="请使二者一致", mend_en="Make them agree",
 )
 def collection(document: Document) -> Hits:
-    for element in document.each("dataInput", "dataOutput", "dataObject"):
+    for element in document.each("dataInput", "dataOutput", "dataObject", "inputDataItem", "outputDataItem"):
         definition = document.find(element.get("itemSubjectRef"))
         if definition is not None and (definition.get("isCollection") == "true") != (element.get("isCollection") == "true"):
             yield hit(element)
@@ -122,8 +122,8 @@ def types(document: Document) -> Hits:
         if len(sources) != 1 or sources[0] is None or target is None:
             continue
         a, b = _item(document, sources[0])[0], _item(document, target)[0]
-        if a is not None and b is not None and a.get("structureRef") != b.get("structureRef"):
-            yield hit(association, a=a.get("structureRef"), b=b.get("structureRef"))
+        if a is not None and b is not None and _type(a) != _type(b):
+            yield hit(association, a=_type(a), b=_type(b))
 
 
 @rule(
@@ -136,6 +136,16 @@ def two_sources(document: Document) -> Hits:
         several = len(document.children(association, "sourceRef")) > 1
         if several and document.child(association, "transformation") is None:
             yield hit(association)
+
+
+def _within(element: Element, holder: Element | None) -> bool:
+    return holder is not None and holder in element.iterancestors()
+
+
+def _owner(document: Document, item: Element) -> Element | None:
+    """Return the process, activity or event whose data it is."""
+    holder = item.getparent()
+    return holder.getparent() if holder is not None and document.kind(holder) == "ioSpecification" else holder
 
 
 def _loops(document: Document) -> Iterator[tuple[Element, Element]]:
@@ -192,6 +202,8 @@ def instance_source(document: Document) -> Hits:
                 yield hit(activity, ref=whole.get("id"), why="is no collection", why_zh="不是集合")
             elif document.kind(activity) not in SUB_PROCESSES and not own:
                 yield hit(activity, ref=whole.get("id"), why="does not belong to the activity", why_zh="不属于本活动")
+            elif document.kind(activity) in SUB_PROCESSES and not _within(loop, _owner(document, whole)):
+                yield hit(activity, ref=whole.get("id"), why="is not visible there", why_zh="在那里不可见")
 
 
 def _payload(document: Document, definition: Element) -> Element | None:
@@ -215,13 +227,14 @@ def event_data(document: Document) -> Hits:
     for event, definitions in document.definitions.items():
         items = [child for child in event if document.kind(child) in ("dataInput", "dataOutput")]
         payloads = [found for each in definitions if (found := _payload(document, each)) is not None]
+        if items and len(definitions) > 1 and len(items) != len(definitions):
+            yield hit(event)
+            continue
         if not items or not payloads:
             continue
         typed = [document.find(item.get("itemSubjectRef")) for item in items]
         known = [each for each in typed if each is not None]
-        differ = sorted(each.get("structureRef") or "" for each in payloads) != sorted(
-            each.get("structureRef") or "" for each in known
-        )
+        differ = sorted(_type(each) or "" for each in payloads) != sorted(_type(each) or "" for each in known)
         if len(items) != len(payloads) or (differ and len(known) == len(typed)):
             yield hit(event)
 
@@ -268,7 +281,7 @@ def binding(document: Document) -> Hits:
             data, message = document.find(each.get(reference)), _named(document, operation, kind)
             a = None if data is None else document.find(data.get("itemSubjectRef"))
             b = None if message is None else document.find(message.get("itemRef"))
-            if a is not None and b is not None and a.get("structureRef") != b.get("structureRef"):
+            if a is not None and b is not None and _type(a) != _type(b):
                 yield hit(each)
 
 
@@ -278,7 +291,7 @@ def binding(document: Document) -> Hits:
     mend_zh="请补充绑定", mend_en="Add the binding",
 )
 def no_binding(document: Document) -> Hits:
-    for element in document.each("process", "globalTask", "globalUserTask", "globalScriptTask"):
+    for element in document.each("process", *GLOBAL_TASKS):
         supports = document.child(element, "supportedInterfaceRef") is not None
         specified = document.child(element, "ioSpecification") is not None
         if supports and specified and document.child(element, "ioBinding") is None:
@@ -297,14 +310,15 @@ def sets(document: Document) -> Hits:
     for kind, (inputs, outputs) in _SETS.items():
         for task in document.each(kind):
             specification = document.child(task, "ioSpecification")
-            if specification is None or (kind == "serviceTask" and not task.get("operationRef")):
+            if specification is None:
                 continue
+            unbound = kind == "serviceTask" and not task.get("operationRef")
             count = {
                 name: len(document.children(specification, name))
                 for name in ("inputSet", "outputSet", "dataInput", "dataOutput")
             }
             several = count["inputSet"] > 1 or count["outputSet"] > 1
-            if several or count["dataInput"] > inputs or count["dataOutput"] > outputs:
+            if several or (not unbound and (count["dataInput"] > inputs or count["dataOutput"] > outputs)):
                 yield hit(task, why=", ".join(f"{name} {n}" for name, n in count.items()))
 
 
@@ -381,10 +395,15 @@ def untyped(document: Document) -> Hits:
         items = [*document.children(specification, "dataInput"), *document.children(specification, "dataOutput")]
         if any(not item.get("itemSubjectRef") for item in items):
             yield hit(task)
+    for event, definitions in document.definitions.items():
+        items = [child for child in event if document.kind(child) in ("dataInput", "dataOutput")]
+        typed = all(_payload(document, each) is not None for each in definitions)
+        if items and definitions and typed and any(not item.get("itemSubjectRef") for item in items):
+            yield hit(event)
 
 
 @rule(
-    "DATA-STATE-NAME", WARNING,
+    "DATA-STATE-NAME", DRAFT,
     zh="数据对象引用“{name}”的名称应为“名称 [状态]”", en='Name of data reference "{name}" should be "name [state]"',
     mend_zh="例：标书 [已提交]", mend_en="E.g. bid [submitted]",
 )
@@ -438,7 +457,8 @@ def empty(document: Document) -> Hits:
         "activationCondition", "completionCondition", "loopCardinality", "loopCondition", "from", "to", "messagePath",
         "dataPath", "formalExpression", "transformation",
     ):
-        if not document.text(expression) and not len(expression) and document.is_executable(expression):
+        runs = document.process(expression) is None or document.is_executable(expression)
+        if not document.text(expression) and not len(expression) and runs:
             yield hit(expression, WARNING if document.kind(expression) == "loopCardinality" else None)
 
 
@@ -451,3 +471,121 @@ def correlation_key(document: Document) -> Hits:
     for key in document.each("correlationKey"):
         if document.child(key, "correlationPropertyRef") is None:
             yield hit(key)
+
+
+@rule(
+    "DATA-OBJECT", DRAFT,
+    zh="数据对象引用“{name}”{why_zh}", en='Data object reference "{name}" {why}',
+    mend_zh="请引用一个数据对象；类型写在数据对象上，状态写在引用上",
+    mend_en="Refer to a data object; its type stands at the object, its state at the reference",
+)
+def object_reference(document: Document) -> Hits:
+    for reference in document.each("dataObjectReference"):
+        if not (reference.get("dataObjectRef") or "").strip():
+            yield hit(reference, why="refers to no data object", why_zh="没有引用数据对象")
+        if reference.get("itemSubjectRef"):
+            yield hit(reference, why="has a type of its own", why_zh="自带类型")
+    for element in document.each("dataObject"):
+        if document.child(element, "dataState") is not None:
+            yield hit(element, why="is an object with a state", why_zh="是带状态的数据对象")
+
+
+@rule(
+    "DATA-SCOPE", DRAFT,
+    zh="{kind}“{name}”用到的“{ref}”在这里不可见", en='"{ref}", which {kind} "{name}" uses, is not visible there',
+    mend_zh="请把数据画在同一层或外层", mend_en="Draw the data in the same scope or in one around it",
+)
+def data_scope(document: Document) -> Hits:
+    for reference in document.each("dataObjectReference"):
+        target = document.find(reference.get("dataObjectRef"))
+        if target is not None and document.kind(target) == "dataObject" and not _within(reference, target.getparent()):
+            yield hit(reference, ref=label(target))
+    for association in _associations(document):
+        for child in association:
+            if document.kind(child) not in ("sourceRef", "targetRef"):
+                continue
+            target = document.find(child.text)
+            holder = None if target is None else target.getparent()
+            if target is None or document.kind(target) not in ("dataObject", "dataObjectReference", "property"):
+                continue
+            if not _within(association, holder):
+                yield hit(association, ref=label(target))
+
+
+@rule(
+    "DATA-OWN", DRAFT,
+    zh="“{name}”的数据关联用了别处的“{ref}”", en='A data association of "{name}" uses "{ref}" of another element',
+    mend_zh="流入数据的目标、流出数据的来源必须是该元素自己的数据",
+    mend_en="Data that comes in goes to an input of the element itself, data that goes out comes from its own output",
+)
+def own_data(document: Document) -> Hits:
+    for kind, end, own in (
+        ("dataInputAssociation", "targetRef", ("dataInput", "inputDataItem")),
+        ("dataOutputAssociation", "sourceRef", ("dataOutput", "outputDataItem")),
+    ):
+        for association in document.each(kind):
+            holder = association.getparent()
+            for child in document.children(association, end):
+                target = document.find(child.text)
+                if target is None or holder is None or document.kind(target) not in own:
+                    continue
+                if holder not in target.iterancestors():
+                    yield hit(holder, ref=label(target))
+
+
+@rule(
+    "DATA-SET-FOREIGN", DRAFT,
+    zh="“{name}”的数据集合包含别处的“{ref}”", en='A data set of "{name}" contains "{ref}" of another element',
+    mend_zh="集合只能包含同一元素的数据", mend_en="A set contains data of the same element only",
+)
+def foreign_member(document: Document) -> Hits:
+    for each in document.each("inputSet", "outputSet"):
+        holder = each.getparent()
+        for child in each:
+            if not document.kind(child).endswith("Refs"):
+                continue
+            target = document.find(child.text)
+            if target is not None and holder is not None and target.getparent() is not holder:
+                yield hit(holder if holder.get("id") else each, ref=label(target))
+
+
+@rule(
+    "DATA-BINDING-OF", DRAFT,
+    zh="“{name}”的 ioBinding 用了它不支持的操作“{ref}”", en='The ioBinding of "{name}" uses the operation "{ref}", which it does not support',
+    mend_zh="请引用 supportedInterfaceRef 中的操作", mend_en="Use an operation of its supportedInterfaceRef",
+)
+def bound_operation(document: Document) -> Hits:
+    for each in document.each("ioBinding"):
+        element, operation_bound = each.getparent(), document.find(each.get("operationRef"))
+        if element is None or operation_bound is None or document.kind(operation_bound) != "operation":
+            continue
+        supported = [document.find(child.text) for child in document.children(element, "supportedInterfaceRef")]
+        if document.kind(element) in GLOBAL_TASKS | {"process"} and operation_bound.getparent() not in supported:
+            yield hit(element, ref=label(operation_bound))
+
+
+@rule(
+    "EXPR-INFORMAL", DRAFT,
+    zh="{kind} 标为普通文字(tExpression),不能执行", en="{kind} is marked as mere text (tExpression), which is not run",
+    mend_zh="请改为 tFormalExpression", mend_en="Mark it as tFormalExpression",
+)
+def informal(document: Document) -> Hits:
+    for expression in document.each(*_FORMAL, "expression"):
+        marked = (expression.get(XSI_TYPE) or "").rsplit(":", 1)[-1]
+        if document.is_executable(expression) and (marked == "tExpression" or document.kind(expression) == "expression"):
+            yield hit(expression)
+
+
+_LANGUAGES = ("feel", "juel", "xpath")  # the last is the standard's default, which tools write unasked
+
+
+@rule(
+    "EXPR-LANGUAGE", DRAFT,
+    zh="{kind} 写明的表达式语言是“{language}”，只能执行 FEEL", en='{kind} is written in "{language}"; only FEEL is run',
+    mend_zh="请改写为 FEEL，并删除 language", mend_en="Rewrite it in FEEL and remove language",
+)
+def expression_language(document: Document) -> Hits:
+    for expression in document.each(*_FORMAL, "formalExpression", "messagePath", "dataPath", "transformation"):
+        language = (expression.get("language") or "").strip()
+        if language and not any(each in language.lower() for each in _LANGUAGES) and document.is_executable(expression):
+            yield hit(expression, language=language)

@@ -5,29 +5,28 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
+from engine.bpmn import elements
+from engine.bpmn.collaboration import MessageFlows
+from engine.bpmn.elements import Group
 from engine.bpmn.xml import BPMN, CAMUNDA, MODEL, source_line
 from engine.model import Severity
 
 if TYPE_CHECKING:
     from engine.bpmn.check.names import World
+    from engine.bpmn.check.soundness import Game
 
-TASKS = frozenset({
-    "task", "userTask", "serviceTask", "scriptTask", "sendTask", "receiveTask", "manualTask", "businessRuleTask",
-})
-SUB_PROCESSES = frozenset({"subProcess", "adHocSubProcess", "transaction"})
-ACTIVITIES = TASKS | SUB_PROCESSES | {"callActivity"}
-GATEWAYS = frozenset({"exclusiveGateway", "parallelGateway", "inclusiveGateway", "complexGateway", "eventBasedGateway"})
-EVENTS = frozenset({
-    "startEvent", "intermediateCatchEvent", "boundaryEvent",
-    "endEvent", "intermediateThrowEvent", "implicitThrowEvent", "event",
-})
-CHOREOGRAPHY = frozenset({"choreographyTask", "subChoreography", "callChoreography"})
+TASKS = elements.tags(Group.TASK)
+SUB_PROCESSES = elements.tags(Group.SUB_PROCESS)
+ACTIVITIES = elements.ACTIVITIES
+GATEWAYS = elements.tags(Group.GATEWAY)
+EVENTS = elements.EVENTS | {"implicitThrowEvent", "event"}
+CHOREOGRAPHY = elements.tags(Group.CHOREOGRAPHY_NODE)
 NODES = ACTIVITIES | GATEWAYS | EVENTS | CHOREOGRAPHY
-GLOBAL_TASKS = frozenset({"globalTask", "globalUserTask", "globalScriptTask", "globalManualTask", "globalBusinessRuleTask"})
+GLOBAL_TASKS = elements.tags(Group.GLOBAL_TASK)
 ITEMS = frozenset({
     "dataObject", "dataObjectReference", "dataStoreReference", "dataInput", "dataOutput", "property", "inputDataItem",
     "outputDataItem", "dataStore",
@@ -43,18 +42,24 @@ class FormNames:
     Attributes:
         writes: keys of the fields that a person fills in.
         reads: ``((field, FEEL, names that the row around it has), …)`` of rules and of what is only shown.
+        types: ``{key: type}`` of fields whose type is known, as `engine.feel.infer` has types.
     """
 
     writes: frozenset[str] = frozenset()
     reads: tuple[tuple[str, str, frozenset[str]], ...] = ()
+    types: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionNames:
-    """What a decision does with variables. `writes`: entries of the context it gives; None when they cannot be told."""
+    """What a decision does with variables. `writes`: entries of the context it gives; None when they cannot be told.
+
+    `types`: ``{entry: type}`` of those whose type is known.
+    """
 
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] | None = None
+    types: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +97,14 @@ class Document:
 
     Attributes:
         together: every document that is checked in the same call, by file; this one is among them.
-        world: the variables of all of them, once a rule has asked.
+        world: the variables of all of them, once a rule has asked. games: its scopes played through, once a rule has asked.
         duplicates: elements whose id was seen before.
         incoming, outgoing: ``{node: its sequence flows}``, by sourceRef and targetRef alone.
         definitions: ``{event: its event definitions}``, own and referred ones.
         boundaries: ``{activity: boundary events on it}``.
         content: ``{process or sub-process: nodes directly in it}``.
         associated: ``{element: elements joined to it by an association}``.
+        flows_between: the message flows.
     """
 
     def __init__(self, root: Element, file: str, context: CheckContext) -> None:
@@ -107,6 +113,7 @@ class Document:
         self.context = context
         self.together: dict[str, Document] = {file: self}
         self.world: World | None = None
+        self.games: list[Game] | None = None
         self.all: list[Element] = []
         self.duplicates: list[Element] = []
         self._kind: dict[Element, str] = {}
@@ -132,6 +139,7 @@ class Document:
                 self.duplicates.append(element)
             else:
                 self._by_id[id] = element
+        self.flows_between = MessageFlows(root)
         self._connect()
 
     def _connect(self) -> None:
@@ -209,6 +217,14 @@ class Document:
     def events(self, event: Element | None) -> list[str]:
         """Return what an event waits for or throws: ``["message"]``; empty for a none event."""
         return [] if event is None else [self.kind(each)[:-15] for each in self.definitions.get(event, ())]
+
+    def message_names(self, holder: Element) -> set[str]:
+        """Return the message that a message event definition, or a sending or receiving task, is about: its own, else those that
+        its message flows bring it."""
+        own = self.flows_between.message(holder.get("messageRef"))
+        if own is not None:
+            return {own}
+        return next((names for _, found, names in self.flows_between.unnamed() if found is holder), set())
 
     def scope(self, element: Element | None) -> Element | None:
         """Return the process or sub-process that directly holds the element."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.bpmn.check.document import SUB_PROCESSES, Document, Element
+from engine.bpmn.check.document import ACTIVITIES, NODES, SUB_PROCESSES, Document, Element
 from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, label, rule
+from engine.bpmn.elements import Position, events_at
 from engine.model import Severity
 
-_START = frozenset({"message", "timer", "conditional", "signal"})
-_EVENT_SUB_PROCESS = _START | {"error", "escalation", "compensate"}
-_BOUNDARY = _EVENT_SUB_PROCESS | {"cancel"}
-_END = frozenset({"message", "error", "escalation", "cancel", "compensate", "signal", "terminate"})
-_CATCH = frozenset({"message", "timer", "conditional", "link", "signal"})
-_THROW = frozenset({"message", "escalation", "compensate", "link", "signal"})
+_START = events_at(Position.START)
+_EVENT_SUB_PROCESS, _REPEATED_START = events_at(Position.INTERRUPTING_START), events_at(Position.REPEATED_START)
+_BOUNDARY, _REPEATED_BOUNDARY = events_at(Position.INTERRUPTING_BOUNDARY), events_at(Position.REPEATED_BOUNDARY)
+_END, _CATCH, _THROW = events_at(Position.END), events_at(Position.CATCH), events_at(Position.THROW)
 
 _MEND_ZH, _MEND_EN = "请选择允许的事件类型：{allowed}", "Choose a permitted event type: {allowed}"
 
@@ -79,7 +78,7 @@ def event_sub_process_start(document: Document) -> Hits:
             yield hit(scope, DRAFT, sub=label(scope), what="missing", allowed=", ".join(sorted(_EVENT_SUB_PROCESS)))
         for event in starts:
             interrupting = event.get("isInterrupting", "true") == "true"
-            allowed = _EVENT_SUB_PROCESS if interrupting else _EVENT_SUB_PROCESS - {"error", "compensate"}
+            allowed = _EVENT_SUB_PROCESS if interrupting else _REPEATED_START
             what = _forbidden(document, event, allowed, needed=True)
             if what:
                 yield hit(event, _as_draft(what), sub=label(scope), what=what, allowed=", ".join(sorted(allowed)))
@@ -169,6 +168,14 @@ def no_end(document: Document) -> Hits:
             yield hit(scope)
 
 
+def _transaction(document: Document, event: Element) -> Element | None:
+    """Return the transaction that the event is drawn in, directly or in a sub-process inside it."""
+    scope = document.scope(event)
+    while scope is not None and document.kind(scope) in ("subProcess", "adHocSubProcess"):
+        scope = document.scope(scope)
+    return scope if document.kind(scope) == "transaction" else None
+
+
 @rule(
     "EV-CANCEL-END", ERROR,
     zh="取消结束事件“{name}”只能用在事务子流程中", en='Cancel end event "{name}" belongs into a transaction only',
@@ -176,7 +183,7 @@ def no_end(document: Document) -> Hits:
 )
 def cancel_end(document: Document) -> Hits:
     for event in document.each("endEvent"):
-        if "cancel" in document.events(event) and document.kind(document.scope(event)) != "transaction":
+        if "cancel" in document.events(event) and _transaction(document, event) is None:
             yield hit(event)
 
 
@@ -200,7 +207,7 @@ def cancel_boundary(document: Document) -> Hits:
 )
 def cancel_unheard(document: Document) -> Hits:
     for scope in document.each("transaction"):
-        cancels = any("cancel" in document.events(node) for node in document.content[scope])
+        cancels = any("cancel" in document.events(event) for event in document.each("endEvent") if _transaction(document, event) is scope)
         if cancels and not any("cancel" in document.events(event) for event in document.boundaries.get(scope, ())):
             yield hit(scope)
 
@@ -212,7 +219,7 @@ def cancel_unheard(document: Document) -> Hits:
 def boundary_kind(document: Document) -> Hits:
     for event in document.each("boundaryEvent"):
         interrupting = event.get("cancelActivity", "true") == "true"
-        allowed = _BOUNDARY if interrupting else _BOUNDARY - {"error", "cancel"}
+        allowed = _BOUNDARY if interrupting else _REPEATED_BOUNDARY | {"compensate"}  # what interrupts nothing: EV-COMP-BOUNDARY
         what = _forbidden(document, event, allowed, needed=True)
         if what:
             yield hit(event, _as_draft(what), what=what, allowed=", ".join(sorted(allowed)))
@@ -258,7 +265,7 @@ def boundary_on_event_sub_process(document: Document) -> Hits:
 
 
 @rule(
-    "EV-COMP-BOUNDARY", WARNING,
+    "EV-COMP-BOUNDARY", DRAFT,
     zh="补偿边界事件“{name}”不能是非中断的", en='Compensation boundary event "{name}" cannot be non-interrupting',
     mend_zh="请删除 cancelActivity", mend_en="Remove cancelActivity",
 )
@@ -309,6 +316,43 @@ def compensation_unhandled(document: Document) -> Hits:
 
 
 @rule(
+    "EV-COMP-MANY", DRAFT,
+    zh="“{name}”有 {n} 个补偿处理，只能有一个", en='"{name}" has {n} compensation handlers; it can have one',
+    mend_zh="请只保留一个；需要多个步骤时放进一个补偿子流程",
+    mend_en="Keep one; put several steps into one sub-process for compensation",
+)
+def compensated_twice(document: Document) -> Hits:
+    for host in document.each(*ACTIVITIES):
+        undoing = [event for event in document.boundaries.get(host, ()) if "compensate" in document.events(event)]
+        handlers = {target for event in undoing for target in document.associated[event] if document.is_compensation(target)}
+        inner = [
+            sub
+            for sub in document.content.get(host, ())
+            if document.is_event_sub_process(sub) and any("compensate" in document.events(node) for node in document.content[sub]
+                                                          if document.kind(node) == "startEvent")
+        ]
+        n = max(len(undoing), len(handlers)) + len(inner)
+        if n > 1:
+            yield hit(host, n=n)
+
+
+@rule(
+    "EV-COMP-LONELY", DRAFT,
+    zh="补偿活动“{name}”没有连到同一层的补偿边界事件，永远不会执行",
+    en='Compensation activity "{name}" is joined to no compensation boundary event of its scope and will never run',
+    mend_zh="请用关联线从补偿边界事件连到它，或取消“补偿”标记",
+    mend_en="Associate a compensation boundary event with it, or take away the compensation mark",
+)
+def compensation_lonely(document: Document) -> Hits:
+    for node in document.nodes:
+        if not document.is_compensation(node) or document.is_event_sub_process(node):
+            continue
+        joined = [each for each in document.associated[node] if document.kind(each) == "boundaryEvent"]
+        if not any("compensate" in document.events(each) and document.scope(each) is document.scope(node) for each in joined):
+            yield hit(node)
+
+
+@rule(
     "EV-COMP-FLOW", ERROR,
     zh="补偿活动“{name}”不能有顺序流", en='Compensation activity "{name}" cannot have sequence flows',
     mend_zh="请删除顺序流", mend_en="Delete the flows",
@@ -328,7 +372,11 @@ def compensation_flow(document: Document) -> Hits:
 def compensation_target(document: Document) -> Hits:
     for definition in document.each("compensateEventDefinition"):
         target, event = document.find(definition.get("activityRef")), definition.getparent()
-        if target is None or event is None or document.kind(target) in SUB_PROCESSES | {"callActivity"}:
+        if target is None or event is None:
+            continue
+        if document.kind(event) in NODES and document.process(target) is not document.process(event):
+            yield hit(event, target=label(target))
+        if document.kind(target) in SUB_PROCESSES | {"callActivity"}:
             continue
         if not any("compensate" in document.events(boundary) for boundary in document.boundaries.get(target, ())):
             yield hit(event, target=label(target))
@@ -408,7 +456,7 @@ def link_pair(document: Document) -> Hits:
         for event, name in mine:
             scope = document.scope(event)
             found = {other for other, its in others if its == name and document.scope(other) is scope}
-            if not found:
+            if not found or not name.strip():
                 yield hit(event, DRAFT, side=zh, side_en=en)
             elif mine is throws and len(found) > 1:
                 yield hit(event, side="唯一捕获端", side_en="single catching end")
@@ -438,11 +486,11 @@ def _with_definition(document: Document, *kinds: str) -> Iterator[tuple[Element,
 @rule(
     "EV-MESSAGE", DRAFT,
     zh="消息事件“{name}”没有选择消息", en='Message event "{name}" has no message',
-    mend_zh="请选择或新建消息", mend_en="Choose or create a message",
+    mend_zh="请选择或新建消息，或用消息流连到有消息的一方", mend_en="Choose or create a message, or draw its message flow",
 )
 def no_message(document: Document) -> Hits:
     for event, definition, _ in _with_definition(document, "message"):
-        if not definition.get("messageRef"):
+        if not document.message_names(definition):
             yield hit(event)
 
 

@@ -48,7 +48,10 @@ class Written:
         return True
 
 
-_TEXTS = ("conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition")
+_TEXTS = (
+    "conditionExpression", "condition", "completionCondition", "loopCardinality", "loopCondition", "activationCondition", "messagePath",
+    "dataPath",
+)
 _FEEL_PROPERTIES = frozenset({"correlationKey", "payload", "outputElement"})
 
 
@@ -254,7 +257,7 @@ _RESERVED = frozenset({
     "if", "then", "else", "for", "in", "return", "some", "every", "satisfies", "and", "or", "not", "between", "instance", "of",
     "true", "false", "null", "function", "external", "item",
     "partial", "loopCounter", "nrOfInstances", "nrOfCompletedInstances",
-    "nrOfActiveInstances",
+    "nrOfActiveInstances", "nrOfTerminatedInstances",
 })
 
 

@@ -124,7 +124,7 @@ def named(document: Document) -> Hits:
 def no_handler(document: Document) -> Hits:
     for task in document.each("serviceTask", "sendTask"):
         topic = document.camunda(task, "topic")
-        sends = document.kind(task) == "sendTask" and (task.get("messageRef") or task.get("operationRef"))
+        sends = document.kind(task) == "sendTask" and (document.message_names(task) or task.get("operationRef"))
         if not topic and not sends:
             yield hit(task)
 

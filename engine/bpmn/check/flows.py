@@ -81,7 +81,8 @@ def lonely_condition(document: Document) -> Hits:
 def condition_out_of_place(document: Document) -> Hits:
     for node in document.each(*EVENTS, "parallelGateway", "eventBasedGateway"):
         if any(document.condition(flow) is not None for flow in document.outgoing[node]):
-            yield hit(node, None if document.kind(node) == "eventBasedGateway" else WARNING)
+            severity = {"eventBasedGateway": None, "parallelGateway": DRAFT}.get(document.kind(node), WARNING)
+            yield hit(node, severity)
 
 
 @rule(

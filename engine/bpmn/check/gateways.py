@@ -174,6 +174,8 @@ def event_start(document: Document) -> Hits:
             yield hit(gateway, why="parallel, not instantiating", why_zh="并行类型却不启动流程")
         if not starts:
             continue
+        if document.kind(document.scope(gateway)) != "process":
+            yield hit(gateway, why="inside a sub-process", why_zh="放在子流程内")
         sources = [document.source[flow] for flow in document.incoming[gateway]]
         if any(source is not None and (document.kind(source) != "startEvent" or document.events(source)) for source in sources):
             yield hit(gateway, why="incoming flow", why_zh="有流入线")

@@ -22,6 +22,7 @@ from engine.bpmn.xml import CAMUNDA, read_diagram
 from engine.errors import EngineError
 from engine.feel import Expression, FeelSyntaxError, compile_expression
 from engine.feel.builtins import BUILTINS
+from engine.feel.infer import Type
 
 #: Stand among the names where some of them cannot be told: those may be any that is written anywhere; or any whatever.
 SOME, ANY = "* some", "* any"
@@ -94,13 +95,12 @@ def _parameters(document: Document, activity: Element, kind: str) -> frozenset[s
 
 def _message_names(document: Document, node: Element) -> Iterator[str]:
     """Yield the names of the messages that a node catches or throws."""
-    holders = [node] if node.get("messageRef") else []
+    holders = [node] if document.kind(node) in ("sendTask", "receiveTask") and document.message_names(node) else []
     holders += [each for each in document.definitions.get(node, ()) if document.kind(each) == "messageEventDefinition"]
     holders += [each for each in node if document.kind(each) == "messageEventDefinition" and each not in holders]
     for holder in holders:
-        message = document.find(holder.get("messageRef"))
-        name = holder.get("messageRef") or "" if message is None else message.get("name") or message.get("id") or ""
-        yield _DYNAMIC if _is_expression(name) else name
+        for name in sorted(document.message_names(holder)) or [""]:
+            yield _DYNAMIC if _is_expression(name) else name
     if not holders and document.kind(node) == "receiveTask":
         yield node.get("id") or ""
 
@@ -243,7 +243,34 @@ class World:
         for process in processes:
             self.scopes[process.key] |= self.resolved(process.origin)
         self._flow(processes)
+        self.types = self._types(processes)
         self.everything = frozenset[str]().union(*self.scopes.values(), *(process.local for process in processes))
+
+    def _types(self, processes: list[Drawn]) -> dict[str, Type]:
+        """Return ``{name: type}`` of the variables whose every writer, wherever it is, gives one and the same known type.
+
+        Forms and decisions say the types of what they give; what comes in by mappings, scripts, handlers and messages may be
+        anything.
+        """
+        found: dict[str, Type] = {}
+        unknown: set[str] = set()
+        for process in processes:
+            origin = process.origin
+            unknown |= origin.names | process.local
+            unknown |= {name for call in process.calls for name in call.takes | call.gives}
+            unknown |= {name for job in origin.jobs for name in self.jobs.get(job, ())}
+            unknown |= {name for _, entries in process.thrown for name in entries}
+            sources: list[tuple[frozenset[str], Mapping[str, Type]]] = [
+                (self.forms[form].writes, self.forms[form].types) for form in origin.forms if form in self.forms]
+            sources += [
+                (self.decisions[decision].writes or frozenset(), self.decisions[decision].types)
+                for decision in origin.decisions if decision in self.decisions]
+            for names, types in sources:
+                for name in names:
+                    type_ = types.get(name)
+                    if type_ is None or found.setdefault(name, type_) != type_:
+                        unknown.add(name)
+        return {name: type_ for name, type_ in found.items() if name not in unknown}
 
     def _flow(self, processes: list[Drawn]) -> None:
         """Carry variables over calls until no scope grows any more."""
@@ -286,7 +313,7 @@ class World:
         return [name for name in missing if name not in self.everything] if SOME in visible else missing
 
 
-def _world(document: Document) -> World | None:
+def world_of(document: Document) -> World | None:
     context = document.context
     if context.form_names is None or context.decision_names is None or context.job_outputs is None:
         return None
@@ -297,7 +324,7 @@ def _world(document: Document) -> World | None:
     return document.world
 
 
-class _Sight:
+class Sight:
     """What is seen at the places of one document."""
 
     def __init__(self, document: Document, world: World) -> None:
@@ -387,7 +414,7 @@ class _Unknown:
     mend_en="Correct the name, or let a step write it; name variables that come in by API in the property inputs of the process",
 )
 def unknown_name(document: Document) -> Hits:
-    world = _world(document)
+    world = world_of(document)
     if world is None:
         return
     for each in _unknown(document, world):
@@ -415,7 +442,7 @@ def _key(document: Document, element: Element) -> str:
 
 
 def _unknown(document: Document, world: World) -> Iterator[_Unknown]:
-    sight = _Sight(document, world)
+    sight = Sight(document, world)
     for each, expression in compiled(document):
         if isinstance(expression, FeelSyntaxError) or not _read(expression):
             continue
@@ -434,7 +461,7 @@ def _unknown(document: Document, world: World) -> Iterator[_Unknown]:
     yield from _of_forms(document, world, sight)
 
 
-def _of_forms(document: Document, world: World, sight: _Sight) -> Iterator[_Unknown]:
+def _of_forms(document: Document, world: World, sight: Sight) -> Iterator[_Unknown]:
     for node in document.each(
         "userTask", "globalUserTask", "startEvent", "intermediateCatchEvent", "boundaryEvent", "receiveTask"
     ):

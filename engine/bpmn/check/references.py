@@ -22,7 +22,8 @@ _DEFINITIONS = frozenset(
     )
 )
 _PARTNERS = ACTIVITIES | EVENTS | {"participant"}
-_COLLABORATIONS = frozenset({"collaboration", "choreography", "globalConversation"})
+_COLLABORATIONS = frozenset({"collaboration", "choreography", "globalConversation", "globalChoreographyTask"})
+_CONVERSATIONS = frozenset({"conversation", "subConversation", "callConversation"})
 
 Kinds = frozenset[str] | None  #: None: anything
 
@@ -36,7 +37,7 @@ _ATTRIBUTES: dict[tuple[str, str], Kinds] = {
     ("sequenceFlow", "sourceRef"): NODES, ("sequenceFlow", "targetRef"): NODES,
     ("messageFlow", "sourceRef"): _PARTNERS, ("messageFlow", "targetRef"): _PARTNERS,
     ("association", "sourceRef"): None, ("association", "targetRef"): None,
-    ("conversationLink", "sourceRef"): None, ("conversationLink", "targetRef"): None,
+    ("conversationLink", "sourceRef"): _CONVERSATIONS | _PARTNERS, ("conversationLink", "targetRef"): _CONVERSATIONS | _PARTNERS,
     ("*", "messageRef"): _kinds("message"), ("*", "itemRef"): _kinds("itemDefinition"),
     ("*", "itemSubjectRef"): _kinds("itemDefinition"), ("signal", "structureRef"): _kinds("itemDefinition"),
     ("error", "structureRef"): _kinds("itemDefinition"), ("escalation", "structureRef"): _kinds("itemDefinition"),
@@ -52,9 +53,14 @@ _ATTRIBUTES: dict[tuple[str, str], Kinds] = {
     ("resourceParameterBinding", "parameterRef"): _kinds("resourceParameter"),
     ("*", "noneBehaviorEventRef"): _DEFINITIONS, ("*", "oneBehaviorEventRef"): _DEFINITIONS,
     ("participantAssociation", "innerParticipantRef"): _kinds("participant"),
-    ("callConversation", "calledCollaborationRef"): _COLLABORATIONS, ("callChoreography",
-    "calledChoreographyRef"): _COLLABORATIONS,
+    ("callConversation", "calledCollaborationRef"): _kinds("collaboration", "globalConversation"),
+    ("callChoreography", "calledChoreographyRef"): _kinds("choreography", "globalChoreographyTask"),
     ("messageFlowAssociation", "innerMessageFlowRef"): _kinds("messageFlow"),
+    ("messageFlowAssociation", "outerMessageFlowRef"): _kinds("messageFlow"),
+    ("conversationAssociation", "innerConversationNodeRef"): _CONVERSATIONS,
+    ("conversationAssociation", "outerConversationNodeRef"): _CONVERSATIONS,
+    ("correlationPropertyBinding", "correlationPropertyRef"): _kinds("correlationProperty"),
+    ("*", "evaluatesToTypeRef"): _kinds("itemDefinition"), ("lane", "partitionElementRef"): None,
 }
 _BY_ATTRIBUTE: dict[str, dict[str, Kinds]] = {}
 for (_element, _attribute), _allowed in _ATTRIBUTES.items():
@@ -73,14 +79,17 @@ _CHILDREN: dict[str, Kinds] = {
     "participantRef": _kinds("participant"), "resourceRef": _kinds("resource"), "messageFlowRef": _kinds("messageFlow"),
     "categoryValueRef": _kinds("categoryValue"), "choreographyRef": _kinds("choreography"), "supports": _kinds("process"),
     "innerParticipantRef": _kinds("participant"), "outerParticipantRef": _kinds("participant"),
-    "interfaceRef": _kinds("interface"),
+    "interfaceRef": _kinds("interface"), "endPointRef": _kinds("endPoint"),
 }
 #: Engines, ours among them, take a code or the name of a variable here.
 _CODES = frozenset({"errorRef", "loopDataInputRef", "loopDataOutputRef"})
-_UNFINISHED = frozenset({"signalRef", "messageRef", "escalationRef", "processRef"})
+_UNFINISHED = frozenset({"signalRef", "messageRef", "escalationRef", "processRef", "categoryValueRef", "dataStoreRef"})
+_ILLUSTRATIONS = frozenset({"association", "conversationLink"})
+_DRAFTS = frozenset({"structureRef", "itemSubjectRef", "evaluatesToTypeRef", "incoming", "outgoing"})
 #: Redundant, or nothing that runs depends on it.
 _LOOSE = frozenset({
-    "flowNodeRef", "categoryValueRef", "incoming", "outgoing", "structureRef", "itemSubjectRef", "interfaceRef", "dataStoreRef",
+    "flowNodeRef", "incoming", "outgoing", "structureRef", "itemSubjectRef", "interfaceRef", "endPointRef", "evaluatesToTypeRef",
+    "partitionElementRef",
 })
 
 
@@ -106,13 +115,21 @@ def _references(document: Document) -> Iterator[tuple[Element, str, str, Kinds]]
                 yield link, document.kind(child), document.text(child), _kinds("linkEventDefinition")
 
 
+def _imported(document: Document, element: Element, reference: str) -> bool:
+    """Whether a model of the namespace that a QName means is imported."""
+    namespace = element.nsmap.get(reference.split(":", 1)[0])
+    return any((each.get("namespace") or "") == namespace for each in document.each("import"))
+
+
 def _unresolved(document: Document) -> Iterator[tuple[Element, str, str, bool]]:
     """Yield (holder, attribute, id, whether nothing that runs depends on it)."""
     for element, name, value, kinds in _references(document):
-        known = document.find(value) is not None or document.is_external(element, value)
+        known = document.find(value) is not None or (
+            document.is_external(element, value) and (name in _LOOSE or _imported(document, element, value))
+        )
         if known or (kinds is None and value in document.foreign_ids):
             continue
-        yield element, name, value, name in _LOOSE or document.kind(element) in ("association", "conversationLink") or not value
+        yield element, name, value, name in _LOOSE or not value
 
 
 @rule(
@@ -124,7 +141,8 @@ def dangling(document: Document) -> Hits:
     for element, name, value, loose in _unresolved(document):
         if loose or name in _CODES:
             continue
-        yield hit(element, DRAFT if name in _UNFINISHED else None, attr=name, ref=value)
+        mendable = name in _UNFINISHED or document.kind(element) in _ILLUSTRATIONS
+        yield hit(element, DRAFT if mendable else None, attr=name, ref=value)
 
 
 @rule(
@@ -163,9 +181,9 @@ def wrong_kind(document: Document) -> Hits:
         if target is None or kinds is None or document.kind(target) in kinds:
             continue
         severity = None
-        if name in ("flowNodeRef", "structureRef", "itemSubjectRef", "incoming", "outgoing"):
-            severity = WARNING
-        elif document.kind(element).startswith("data"):
+        if name == "flowNodeRef" or (name in ("incoming", "outgoing") and document.kind(target) == "messageFlow"):
+            severity = WARNING  # some tools write more into lanes and lists than belongs there
+        elif name in _DRAFTS or document.kind(element).startswith("data"):
             severity = DRAFT
         yield hit(element, severity, attr=name, ref=value, got=document.kind(target))
 
@@ -193,3 +211,20 @@ def flow_lists(document: Document) -> Hits:
             flows = flows_of[node]
             if flows and document.child(node, tag) is None:
                 yield hit(node, ref=flows[0].get("id") or "-")
+
+
+@rule(
+    "BPMN-REF-TWICE", WARNING,
+    zh="{kind}“{name}”的 {attr} 两次写了“{ref}”", en='{attr} of {kind} "{name}" names "{ref}" twice',
+    mend_zh="请删除一个", mend_en="Remove one of them",
+)
+def named_twice(document: Document) -> Hits:
+    seen: set[tuple[Element, str, str]] = set()
+    for child in document.each(*_CHILDREN):
+        holder, reference = child.getparent(), document.text(child)
+        if holder is None or len(child) or not reference:
+            continue
+        each = (holder, document.kind(child), reference)
+        if each in seen:
+            yield hit(holder, attr=each[1], ref=reference)
+        seen.add(each)

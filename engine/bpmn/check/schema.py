@@ -1,4 +1,4 @@
-"""The file as XML: the BPMN 2.0 schema, ids, prefixes, and whether there is anything to run."""
+"""The file as XML: the BPMN 2.0 schema, ids, prefixes, imports, its pictures, and whether there is anything to run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from lxml import etree
 
-from engine.bpmn.check.document import Document, Element
+from engine.bpmn.check.document import SUB_PROCESSES, Document, Element
 from engine.bpmn.check.rule import DRAFT, ERROR, WARNING, Hits, hit, rule
-from engine.bpmn.xml import BPMN
+from engine.bpmn.xml import BPMN, CAMUNDA, MODEL
 from engine.model import Severity
 
 _DIAGRAM = ("{http://www.omg.org/spec/BPMN/20100524/DI", "{http://www.omg.org/spec/DD/")
@@ -27,15 +27,15 @@ class _Schema:
         self._schema: etree.XMLSchema | None = None
         self.names: frozenset[str] = frozenset()
 
-    def messages(self, root: Element) -> list[tuple[int, str, str]]:
-        """Return (line, kind of violation, text) for each violation, the first thirty."""
+    def messages(self, root: Element) -> list[tuple[str, str, str]]:
+        """Return (XPath of the element, kind of violation, text) for each violation, the first three hundred."""
         with self._lock:
             if self._schema is None:
                 self._read()
             if self._schema is None or self._schema.validate(root):
                 return []
-            log = islice(cast("Iterable[Any]", self._schema.error_log), 30)
-            return [(entry.line, entry.type_name, entry.message) for entry in log]
+            log = islice(cast("Iterable[Any]", self._schema.error_log), 300)
+            return [(entry.path or "", entry.type_name, entry.message) for entry in log]
 
     def _read(self) -> None:
         if find_spec("SpiffWorkflow") is None:
@@ -64,17 +64,24 @@ def schema(document: Document) -> Hits:
     messages = SCHEMA.messages(document.root)
     if not messages:
         return
-    at_line: dict[int, list[Element]] = {}
-    for element in document.root.iter("*"):
-        at_line.setdefault(document.line(element), []).append(element)
-    for line, kind, message in messages:
+    prefixes = {
+        prefix: uri for element in document.root.iter("*") for prefix, uri in element.nsmap.items() if prefix is not None
+    }
+    for path, kind, message in messages:
         if "IDC" in kind or "type 'xs:ID'" in message:  # BPMN-ID tells it better
             continue
-        name = _named(message)
-        there = at_line.get(line) or [document.root]
-        element = next((each for each in there if str(each.tag).rsplit("}", 1)[-1] == name), there[-1])
+        element = _at(document.root, path, prefixes)
         why = message.replace(BPMN, "").replace("{http://www.omg.org/spec/BPMN/20100524/DI}", "")[:200]
         yield hit(element, _schema_severity(kind, message), why=why)
+
+
+def _at(root: Element, path: str, prefixes: dict[str, str]) -> Element:
+    """Return the element at the path that libxml2 gives: steps such as ``/*/*[3]/*``, prefixed where the file has prefixes."""
+    try:
+        found = root.getroottree().xpath(path, namespaces=prefixes)
+    except etree.XPathError:
+        return root
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], etree._Element) else root
 
 
 def _named(message: str) -> str:
@@ -117,6 +124,14 @@ def prefix(document: Document) -> Hits:
 )
 def unique_ids(document: Document) -> Hits:
     yield from (hit(element) for element in document.duplicates)
+    seen: set[str] = set()
+    for picture in document.foreign:  # pictures share the ids of the document; what extensions call an id is their own
+        id = picture.get("id")
+        if id is None or not str(picture.tag).startswith(_DIAGRAM):
+            continue
+        if id in seen or document.find(id) is not None:
+            yield hit(picture, DRAFT)
+        seen.add(id)
 
 
 @rule(
@@ -166,3 +181,85 @@ def process_twice(document: Document) -> Hits:
             if other is not document and any(each.get("id") == process.get("id") for each in other.each("process")):
                 yield hit(process, other=file)
                 break
+
+
+#: Attributes of the type xs:boolean, which may be written 1 or 0 as well.
+_BOOLEANS = frozenset({
+    "isExecutable", "isClosed", "triggeredByEvent", "isForCompensation", "cancelActivity", "isInterrupting", "parallelMultiple",
+    "instantiate", "isSequential", "testBefore", "isCollection", "isUnlimited", "cancelRemainingInstances", "isImmediate",
+    "waitForCompletion", "mustUnderstand", "isRequired",
+})
+
+
+@rule(
+    "XML-BOOLEAN", DRAFT,
+    zh="{kind} 的 {attr} 写的是“{value}”，这里只认 true 和 false", en='{attr} of {kind} says "{value}"; only true and false are read here',
+    mend_zh="请写 true 或 false", mend_en="Write true or false",
+)
+def booleans(document: Document) -> Hits:
+    for element in document.all:
+        for name in _BOOLEANS.intersection(str(key) for key in element.attrib):
+            value = element.get(name) or ""
+            if value not in ("true", "false") and value.strip() in ("true", "false", "1", "0"):  # anything else: XML-SCHEMA
+                yield hit(element, attr=name, value=value)
+
+
+_IMPORT_TYPES = {
+    ".xsd": "http://www.w3.org/2001/XMLSchema", ".wsdl": "http://www.w3.org/TR/wsdl20/", ".bpmn": MODEL,
+}
+
+
+@rule(
+    "IMPORT-TYPE", DRAFT,
+    zh="导入“{location}”的类型“{type}”不对", en='The import type "{type}" does not fit "{location}"',
+    mend_zh="请写该文件格式的网址：{wanted}", mend_en="Write the address of its format: {wanted}",
+)
+def import_type(document: Document) -> Hits:
+    for element in document.each("import"):
+        location, given = (element.get("location") or "").strip(), (element.get("importType") or "").strip()
+        wanted = _IMPORT_TYPES.get("." + location.lower().rsplit(".", 1)[-1], "")
+        fits = given.rstrip("/").startswith(wanted.rstrip("/")) or (wanted.endswith("wsdl20/") and "wsdl" in given)
+        if ":" not in given or not fits:
+            yield hit(element, type=given, location=location, wanted=wanted or "http://…")
+
+
+@rule(
+    "EXTENSION-MUST", DRAFT,
+    zh="文件声明必须理解扩展“{definition}”，本系统不认识它", en='The file demands that the extension "{definition}" be understood, which is not known here',
+    mend_zh="请去掉 mustUnderstand，或改用 camunda: 的字段", mend_en="Remove mustUnderstand, or use fields of camunda:",
+)
+def must_understand(document: Document) -> Hits:
+    for element in document.each("extension"):
+        definition = (element.get("definition") or "").strip()
+        namespace = element.nsmap.get(definition.split(":", 1)[0]) if ":" in definition else None
+        if element.get("mustUnderstand") == "true" and f"{{{namespace}}}" != CAMUNDA:
+            yield hit(element, definition=definition or "-")
+
+
+_DI = "{http://www.omg.org/spec/BPMN/20100524/DI}BPMN"
+_PLANES = frozenset({"process", "collaboration", "choreography", "subChoreography", "globalConversation"}) | SUB_PROCESSES
+_LINES = frozenset({
+    "sequenceFlow", "messageFlow", "association", "dataInputAssociation", "dataOutputAssociation", "conversationLink",
+})
+
+
+@rule(
+    "DI-REF", WARNING,
+    zh="图形 {shape} 画的是“{ref}”({what})", en="The {shape} depicts {ref} ({what})",
+    mend_zh="请用建模器重新保存", mend_en="Save it again with a modeller",
+)
+def depicted(document: Document) -> Hits:
+    for picture in document.foreign:
+        shape, reference = str(picture.tag).removeprefix(_DI), picture.get("bpmnElement")
+        if shape not in ("Plane", "Shape", "Edge") or not str(picture.tag).startswith(_DI) or reference is None:
+            continue
+        target = document.find(reference)
+        kind = document.kind(target)
+        if target is None:
+            wrong = not document.is_external(picture, reference)
+        elif shape == "Plane":
+            wrong = kind not in _PLANES
+        else:
+            wrong = (kind in _LINES) != (shape == "Edge")
+        if wrong:
+            yield hit(picture, shape=f"BPMN{shape}", ref=reference, what=kind or "-")

@@ -1,42 +1,25 @@
-"""What BPMN has and this engine does not run: the one list. Refused with element and line, never ignored in silence."""
+"""What BPMN has and this engine does not run, by the table of `engine.bpmn.elements`; and what an element cannot run without."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from engine.bpmn.check.document import CHOREOGRAPHY, NODES, Document, Element
+from engine.bpmn import elements
+from engine.bpmn.check.document import NODES, Document
 from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, rule
-
-
-def _unsupported(document: Document) -> Iterator[tuple[Element, str, str]]:
-    """Yield (element, what, in Chinese)."""
-    for loop in document.each("multiInstanceLoopCharacteristics"):
-        if loop.get("behavior") == "Complex":
-            yield loop, "complex behaviour of a multi-instance activity", "多实例的 Complex 行为"
-    for scope in document.each("adHocSubProcess"):
-        if scope.get("ordering") == "Sequential":
-            yield scope, "sequential ordering of an ad-hoc sub-process", "即席子流程的顺序执行"
-        if document.text(document.child(scope, "completionCondition")) not in ("", "true", "=true", "= true"):
-            yield scope, "the completion condition of an ad-hoc sub-process", "即席子流程的完成条件"
-    for association in document.each("dataInputAssociation", "dataOutputAssociation"):
-        if any(document.child(association, kind) is not None for kind in ("assignment", "transformation")):
-            yield association, "assignments and transformations of data associations", "数据关联中的赋值与转换"
-    for node in document.each(*CHOREOGRAPHY):
-        if document.process(node) is not None:
-            yield node, "choreographies", "编排"
-    for event in document.each("implicitThrowEvent", "event"):
-        yield event, f"the element {document.kind(event)}", f"元素 {document.kind(event)}"
 
 
 @rule(
     "NOT-RUN", DRAFT,
-    zh="尚不支持执行：{what_zh}", en="Not run by this engine: {what}",
-    mend_zh="请换一种画法，见 docs/diagrams.md", mend_en="Draw it another way, see docs/diagrams.md",
+    zh="{what_zh}（{kind}）", en="{what} ({kind})",
+    mend_zh="请换一种画法，见 docs/bpmn.md", mend_en="Draw it another way, see docs/bpmn.md",
 )
-def unsupported(document: Document) -> Hits:
-    for element, en, zh in _unsupported(document):
-        if document.is_executable(element):
-            yield hit(element, what=en, what_zh=zh)
+def not_run(document: Document) -> Hits:
+    for element in document.all:
+        kind = document.kind(element)
+        told = [(row.does_zh, row.does_en) for row in elements.refused(element, kind)]
+        if kind not in elements.KNOWN:
+            told.append(("不认识的元素，无法执行", "An element that nobody here knows how to run"))
+        if told and document.is_executable(element):
+            yield from (hit(element, what=en, what_zh=zh) for zh, en in told)
 
 
 @rule(
@@ -69,5 +52,5 @@ def unbounded_loop(document: Document) -> Hits:
 )
 def receive_without_message(document: Document) -> Hits:
     for task in document.each("receiveTask"):
-        if not task.get("messageRef") and not task.get("operationRef"):
+        if not document.message_names(task) and not task.get("operationRef"):
             yield hit(task)

@@ -24,7 +24,7 @@ from engine.bpmn.specs.gateways import (
     Join,
     ParallelGateway,
 )
-from engine.bpmn.specs.loops import MultiInstance, MultiInstanceFields, StandardLoop
+from engine.bpmn.specs.loops import Implicit, MultiInstance, MultiInstanceFields, StandardLoop
 from engine.bpmn.specs.node import Activity, Flow, Mapping, Node
 from engine.bpmn.specs.process import ProcessSpec
 from engine.bpmn.specs.subprocesses import AdHocSubProcess, CallActivity, SubProcess, Transaction
@@ -45,6 +45,7 @@ __all__ = [
     "ExclusiveGateway",
     "Flow",
     "Formula",
+    "Implicit",
     "InclusiveGateway",
     "IntermediateCatchEvent",
     "IntermediateThrowEvent",

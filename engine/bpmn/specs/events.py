@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine import events as log
-from engine.bpmn import timers
-from engine.bpmn.data import Scope
+from engine.bpmn import compensation, timers
+from engine.bpmn.data import Scope, without_loop_names
 from engine.bpmn.event_definitions import (
     Cancel,
     Code,
@@ -17,8 +17,8 @@ from engine.bpmn.event_definitions import (
     Terminate,
     Timer,
 )
-from engine.bpmn.specs.node import Activity, Node
-from engine.bpmn.specs.subprocesses import SubProcess
+from engine.bpmn.specs.node import Activity, Flow, Node
+from engine.bpmn.specs.subprocesses import SubProcess, Transaction
 from engine.bpmn.specs.values import Text, place, text_of
 from engine.bpmn.spiff import FUTURE, STARTED, WAITING
 from engine.bpmn.workflow import (
@@ -26,6 +26,7 @@ from engine.bpmn.workflow import (
     RUNNING,
     ElementFailed,
     Token,
+    UncaughtError,
 )
 from engine.model import SubscriptionKind, ThrownEvent, TokenId, Values
 
@@ -113,7 +114,7 @@ class Catching(Activity):
 
     def receive(self, token: Token, values: Values) -> None:
         """The payload becomes variables of the scope that catches it."""
-        token.workflow.top_workflow.write(token, values, cause=self.event_id)
+        token.workflow.top_workflow.write(token, without_loop_names(values), cause=self.event_id)
 
     def _run_hook(self, my_task: Token) -> bool | None:
         self.receive(my_task, getattr(my_task, "payload", {}))
@@ -281,7 +282,9 @@ class Throwing(Activity):
 
     def __init__(self, wf_spec: ProcessSpec, element: str, definitions: tuple[Any, ...], **kwargs: Any) -> None:
         super().__init__(wf_spec, element, **kwargs)
-        self.definitions = definitions
+        # what is undone comes first, for it may have to wait; what ends the scope, and this with it, comes last
+        ranks = {"compensation": 0, "error": 2, "cancel": 2, "terminate": 2}
+        self.definitions = tuple(sorted(definitions, key=lambda definition: ranks.get(definition.kind, 1)))
 
     @property
     def event_definition(self) -> Any:
@@ -291,37 +294,50 @@ class Throwing(Activity):
         return None if self.definitions else True
 
     def started(self, token: Token) -> None:
-        for definition in self.definitions:
-            if isinstance(definition, Compensation):
-                token.workflow.top_workflow.compensate(token, definition.activity, definition.wait)
+        self._throw_from(token, 0)
+
+    def _throw_from(self, token: Token, first: int) -> None:
+        for n, definition in enumerate(self.definitions[first:], first):
+            if token._state != STARTED:
                 return
-            if token._state == STARTED:
+            if not isinstance(definition, Compensation):
                 self.throw(token, definition)
-        if token._state == STARTED and "compensation" not in token.internal_data and not token.is_parked:
+            elif definition.wait:
+                token.internal_data["next"] = n + 1
+                compensation.compensate(token, definition.activity)
+                return
+        if token._state == STARTED and not token.is_parked:
             token.complete()
+            for definition in self.definitions:
+                if isinstance(definition, Compensation) and not definition.wait:
+                    compensation.compensate_beside(token, definition.activity)
+
+    def in_background(self, token: Token) -> Token:
+        """A token that stands here while the compensation that this one began, and does not wait for, goes on."""
+        other = Token(token.workflow, self)
+        other.internal_data["background"] = True
+        self.announce(other)
+        other._state = STARTED
+        return other
+
+    def choose(self, token: Token) -> list[Flow]:
+        return [] if "background" in token.internal_data else super().choose(token)
+
+    def undone(self, token: Token) -> None:
+        if "background" in token.internal_data:
+            token.complete()
+        else:
+            self._throw_from(token, token.internal_data.pop("next"))
 
     def throw(self, token: Token, definition: Definition) -> None:
         workflow = token.workflow
         top = workflow.top_workflow
         if isinstance(definition, Terminate):
             workflow.kill_tokens(keep=token, by=self.bpmn_id)
-        elif isinstance(definition, Code):
-            code = definition.code or ""
-            if not top.throw_code(token, definition.kind, code, own_boundary=False) and definition.kind == "error":
-                top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", f"nobody catches the error {code}"))
-        elif isinstance(definition, Message):
-            top.send_message(
-                token, definition.message_name(token, top), definition.correlation_key(token, top),
-                definition.content(token, top))
-        elif isinstance(definition, Signal):
-            name = definition.signal_name(token, top)
-            top.emit(log.SignalThrown(process=self.process, element=self.bpmn_id, token=TokenId(token.id), name=name))
-            top.thrown.append(
-                ThrownEvent(kind=SubscriptionKind.SIGNAL, name=name, correlation_key="", payload={}))
-            top.send_signal(name, {})
-
-    def child_completed(self, token: Token, child: Token) -> None:
-        token.workflow.top_workflow.continue_compensation(token, child)
+            if workflow is not top and "owner" in workflow.host.internal_data:
+                workflow.host.internal_data["terminated"] = True
+        else:
+            throw_event(token, definition, {})
 
 
 class IntermediateThrowEvent(Throwing):
@@ -350,11 +366,45 @@ class EndEvent(Throwing):
         return super()._run_hook(my_task)
 
     def throw(self, token: Token, definition: Definition) -> None:
-        if isinstance(definition, Cancel):  # transaction: stop, compensate, then leave by the cancel event
-            token.workflow.kill_tokens(keep=token, by=self.bpmn_id)
-            token.workflow.top_workflow.compensate(token, None, wait=True, cancel=True)
+        if isinstance(definition, Cancel):
+            scope = token.workflow
+            while not isinstance(scope.host.task_spec, Transaction):
+                scope = scope.host.workflow
+            compensation.cancel(scope.host, token)
         else:
             super().throw(token, definition)
+
+
+def thrown_name(definition: Definition, token: Token) -> str:
+    """The name or code by which an event that is thrown finds those who wait for it."""
+    top = token.workflow.top_workflow
+    if isinstance(definition, Message):
+        return definition.message_name(token, top)
+    if isinstance(definition, Signal):
+        return definition.signal_name(token, top)
+    assert isinstance(definition, Code)
+    return definition.code or ""
+
+
+def throw_event(token: Token, definition: Definition, values: Values) -> None:
+    """Throw a message, signal, error or escalation from an element. `values`: what goes with a message or signal.
+
+    An activity throws what its own boundary may catch; of an implicit event only an error does (see `MultiInstance.notify`).
+    """
+    top, spec = token.workflow.top_workflow, token.task_spec
+    name = thrown_name(definition, token)
+    if isinstance(definition, Code):
+        is_error = definition.kind == "error"
+        if not top.throw_code(token, definition.kind, name, own_boundary=is_error and spec.is_host) and is_error:
+            if spec.is_host:
+                raise UncaughtError(name)
+            top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", str(UncaughtError(name))))
+    elif isinstance(definition, Message):
+        top.send_message(token, definition, name, {**definition.content(token, top), **values})
+    else:
+        top.emit(log.SignalThrown(process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), name=name))
+        top.thrown.append(ThrownEvent(kind=SubscriptionKind.SIGNAL, name=name, correlation_key="", payload=dict(values)))
+        top.send_signal(name, values)
 
 
 def cancel_subscription(spec: Catching, token: Token, by: str | None) -> None:

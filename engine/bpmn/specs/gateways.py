@@ -97,7 +97,9 @@ class InclusiveGateway(Join):
 
 
 class ComplexGateway(InclusiveGateway):
-    """Fires when its activation condition holds, then swallows the tokens that are still expected, then is ready again."""
+    """Fires when its activation condition holds, with one token of each flow that has one; then swallows the tokens that are still
+    expected over the other flows; then is ready again, for the tokens that have waited meanwhile.
+    """
 
     def __init__(self, wf_spec: ProcessSpec, element: str, condition: Formula | None, **kwargs: Any) -> None:
         super().__init__(wf_spec, element, **kwargs)
@@ -106,18 +108,19 @@ class ComplexGateway(InclusiveGateway):
     def arrive(self, token: Token) -> bool:
         workflow, flow = token.workflow, str(token.internal_data.get("flow", ""))
         state = workflow.gateways.get(self.name, [])
-        if len(self.incoming) < 2 or (state and flow not in state):  # second case: after the activation
-            if state:
-                workflow.gateways[self.name] = [*state, flow]
-                token.internal_data["swallow"] = True
+        if len(self.incoming) < 2:
             return True
-        waiting = workflow.tokens_at(self, token)
-        if self.condition is None:
+        if state and flow not in state:  # after the activation
+            workflow.gateways[self.name] = [*state, flow]
+            token.internal_data["swallow"] = True
+            return True
+        if self.condition is None or state:  # second case: a token of the next turn
             return self.consume(token, [], False)
-        local = Scope(token.id, token.data, keeps_new=False, values={"activationCount": len(waiting) + 1})
-        go = self.consume(token, waiting, workflow.top_workflow.holds(token, self.condition, local))
+        count, others = len(workflow.tokens_at(self, token)) + 1, self.together(token)
+        local = Scope(token.id, token.data, keeps_new=False, values={"activationCount": count})
+        go = self.consume(token, others, workflow.top_workflow.holds(token, self.condition, local))
         if go:
-            workflow.gateways[self.name] = [*state, *(t.internal_data["flow"] for t in (token, *waiting))]
+            workflow.gateways[self.name] = [t.internal_data["flow"] for t in (token, *others)]
         return go
 
     def lacks(self, token: Token) -> tuple[str, str]:
@@ -140,7 +143,7 @@ class ComplexGateway(InclusiveGateway):
             return super().try_release(workflow)
         state = workflow.gateways.get(self.name)
         if state and (len(set(state)) >= len(self.incoming) or not self.expected(workflow, set(state))):
-            del workflow.gateways[self.name]  # reset: tokens that waited count for the next turn
+            del workflow.gateways[self.name]
             for token in workflow.tokens_at(self):
                 token._state = FUTURE
                 if self.arrive(token):

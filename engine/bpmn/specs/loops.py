@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from engine import events as log
 from engine.bpmn import timers
-from engine.bpmn.data import Scope
-from engine.bpmn.event_definitions import (
-    Code,
-    Definition,
-)
+from engine.bpmn.data import LOOP_NAMES, Scope
+from engine.bpmn.event_definitions import Definition, Error
+from engine.bpmn.specs.events import throw_event, thrown_name
 from engine.bpmn.specs.node import Activity
 from engine.bpmn.specs.values import Formula, Text, shown_value, text_of
 from engine.bpmn.spiff import STARTED
-from engine.bpmn.workflow import (
-    Token,
-)
-from engine.model import Value
+from engine.bpmn.workflow import Token, copy_trail
+from engine.model import TokenId, Value
 
 if TYPE_CHECKING:
     from engine.bpmn.specs.process import ProcessSpec
@@ -45,6 +42,8 @@ class Looping(Activity):
         child = Token(workflow, workflow.spec.task_specs[self.inner])
         child.internal_data["owner"] = token.id
         token.internal_data.setdefault("instances", []).append(child.id)
+        if not self.sequential:  # like a branch: what two instances write differently is a conflict when the activity ends
+            child.internal_data["trail"] = [*copy_trail(token.internal_data.get("trail", [])), [token.id, {}]]
         child.data = Scope(child.id, token.data, keeps_new=self.keeps_new, values={})
         child.task_spec.announce(child)
         workflow.top_workflow.write(child, local, scope=child.data, here=True)
@@ -85,8 +84,16 @@ class StandardLoop(Looping):
 
 
 @dataclass(frozen=True, slots=True)
+class Implicit:
+    """Events that the completion of an instance throws. `condition`: of a complex behaviour; once it holds, the rest is cancelled."""
+
+    events: tuple[Definition, ...]
+    condition: Formula | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MultiInstanceFields:
-    """`behavior`, `event`: the event thrown to the boundary after each ('None') or the first ('One') instance."""
+    """`behavior`: which instances throw what is `implicit`: 'None' each one, 'One' the first, 'Complex' as the conditions say."""
 
     sequential: bool
     cardinality: Formula | None = None
@@ -96,7 +103,7 @@ class MultiInstanceFields:
     output: str | None = None
     output_element: Formula | None = None
     behavior: str = "All"
-    event: Definition | None = None
+    implicit: tuple[Implicit, ...] = ()
 
 
 class MultiInstance(Looping):
@@ -120,7 +127,8 @@ class MultiInstance(Looping):
             if isinstance(number, bool) or not isinstance(number, int | Decimal) or number < 0 or number != int(number):
                 raise timers.BadTime(f"the number of instances {fields.cardinality.text} is {shown_value(number)}")
             total = int(number)
-        local: dict[str, Value] = {"nrOfInstances": total, "nrOfCompletedInstances": 0, "nrOfActiveInstances": 0}
+        local: dict[str, Value] = {
+            "nrOfInstances": total, "nrOfActiveInstances": 0, "nrOfCompletedInstances": 0, "nrOfTerminatedInstances": 0}
         token.data = Scope(token.id, token.data, keeps_new=False, values=local)
         if fields.output:
             token.data.put_items(fields.output, [None] * total)
@@ -144,19 +152,38 @@ class MultiInstance(Looping):
 
     def child_completed(self, token: Token, child: Token) -> None:
         top, fields, own = token.workflow.top_workflow, self.fields, token.data
-        done = own.own("nrOfCompletedInstances") + 1
-        own.put({"nrOfCompletedInstances": done, "nrOfActiveInstances": own.own("nrOfActiveInstances") - 1})
-        if fields.output and fields.output_element is not None:
-            own.put_item(fields.output, child.data.own("loopCounter") - 1, top.compute(child, fields.output_element))
-        if fields.event is not None and (fields.behavior == "None" or done == 1):
-            self.notify(token, fields.event)
+        terminated = child.internal_data.pop("terminated", False)  # its sub-process came to a terminate end event
+        count = "nrOfTerminatedInstances" if terminated else "nrOfCompletedInstances"
+        own.put({count: own.own(count) + 1, "nrOfActiveInstances": own.own("nrOfActiveInstances") - 1})
+        self.compare_writes(token, child)
+        over = False
+        if not terminated:
+            if fields.output and fields.output_element is not None:
+                own.put_item(fields.output, child.data.own("loopCounter") - 1, top.compute(child, fields.output_element))
+            over = self.throw_events(token, child)
         if token._state != STARTED:
             return
-        if done == own.own("nrOfInstances") or (fields.condition is not None and top.holds(child, fields.condition)):
+        ended = own.own("nrOfCompletedInstances") + own.own("nrOfTerminatedInstances")
+        if over or ended == own.own("nrOfInstances") or (fields.condition is not None and top.holds(child, fields.condition)):
+            own.put({
+                "nrOfActiveInstances": 0,
+                "nrOfTerminatedInstances": own.own("nrOfTerminatedInstances") + own.own("nrOfActiveInstances")})
             token.workflow.kill_instances(token, self.bpmn_id)
             self.end(token)
         elif fields.sequential:
-            self.next(token, done, own.item("(items)", done) if fields.collection is not None else None)
+            self.next(token, ended, own.item("(items)", ended) if fields.collection is not None else None)
+
+    def compare_writes(self, token: Token, child: Token) -> None:
+        """Instances side by side that wrote different values to one variable conflict, as branches do at their join."""
+        trail = child.internal_data.pop("trail", None)
+        if self.sequential or not trail or not trail[-1][1]:
+            return
+        writes, before = trail[-1][1], token.internal_data.setdefault("wrote", {})
+        for name in sorted(writes.keys() & before.keys()):
+            if writes[name] != before[name]:
+                token.workflow.top_workflow.emit(log.WriteConflicted(
+                    process=self.process, element=self.bpmn_id, token=TokenId(child.id), name=name))
+        before.update(writes)
 
     def end(self, token: Token) -> None:
         if self.fields.output:
@@ -166,11 +193,46 @@ class MultiInstance(Looping):
                 token, {self.fields.output: token.data.own(self.fields.output)}, scope=outside)
         token.complete()
 
-    def notify(self, token: Token, event: Definition) -> None:
-        """Implicit event of a multi-instance activity: reaches its boundary events, which do not interrupt it."""
-        for receiver in token.workflow.subscriptions(token):
-            for n, wait in enumerate(receiver.internal_data.get("waits", ())):
-                name = event.code if isinstance(event, Code) else getattr(event, "wanted", None)
-                if event.kind in wait and wait[event.kind] in (name, None):
-                    receiver.internal_data["notice"] = True
-                    receiver.task_spec.happened(receiver, n, {})
+    def throw_events(self, token: Token, child: Token) -> bool:
+        """Throw what the completion of an instance throws; True when a condition of a complex behaviour says that all is over."""
+        fields, over = self.fields, False
+        if fields.behavior == "One" and token.data.values["nrOfCompletedInstances"] > 1:
+            return False
+        top = token.workflow.top_workflow
+        holding = [each for each in fields.implicit if each.condition is None or top.holds(child, each.condition)]
+        for each in holding:
+            over = over or each.condition is not None
+            for event in each.events:
+                if token._state == STARTED and not self.notify(token, child, event):
+                    throw_event(token, event, {})
+        return over
+
+    def notify(self, token: Token, child: Token, event: Definition) -> bool:
+        """Give an implicit event to the boundary events of the activity, which it does not interrupt; False when none catches it.
+
+        An error always interrupts, so it is thrown like any other. The counters go with the event, for data outputs of the
+        boundary event.
+        """
+        if isinstance(event, Error):
+            return False
+        name, top = thrown_name(event, child), token.workflow.top_workflow
+        found = [
+            (receiver, n) for receiver in token.workflow.subscriptions(token)
+            for n, wait in enumerate(receiver.internal_data.get("waits", ()))
+            if event.kind in wait and wait[event.kind] in (name, None) and "seen" not in wait
+        ]
+        if event.kind != "signal":  # one catches it, the one for this very code before one for all
+            found = sorted(found, key=lambda entry: entry[0].internal_data["waits"][entry[1]][event.kind] is None)[:1]
+        if found:
+            where: dict[str, Any] = {"process": self.process, "element": self.bpmn_id, "token": TokenId(token.id)}
+            if event.kind == "escalation":
+                top.emit(log.EscalationThrown(**where, code=name, caught_by=found[0][0].task_spec.event_id))
+            elif event.kind == "signal":
+                top.emit(log.SignalThrown(**where, name=name))
+            else:
+                top.emit(log.MessageThrown(**where, name=name, correlation_key="", inside=True, values={}))
+        values = {key: value for key, value in token.data.values.items() if key in LOOP_NAMES}
+        for receiver, n in found:
+            receiver.internal_data["notice"] = True
+            receiver.task_spec.happened(receiver, n, {**values, **receiver.task_spec.definitions[n].caught(name, "")})
+        return bool(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine import events as log
+from engine.bpmn import compensation
 from engine.bpmn.data import Scope
 from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, place, text_of
 from engine.bpmn.spiff import WAITING, BpmnSpecMixin
@@ -107,9 +108,12 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         workflow.leave(token)
         if "owner" in token.internal_data:
             owner = workflow.owner(token)
-            if owner is not None:
-                if owner.task_spec.is_host:
-                    owner.internal_data["instances"].remove(token.id)
+            if owner is not None and "undoes" in token.internal_data:
+                compensation.go_on(owner, token)
+            elif owner is not None:
+                instances = owner.internal_data.get("instances", [])
+                if token.id in instances:
+                    instances.remove(token.id)
                 owner.task_spec.child_completed(owner, token)
 
     def _on_error_hook(self, my_task: Token) -> None:
@@ -225,6 +229,22 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     def child_completed(self, token: Token, child: Token) -> None:
         raise NotImplementedError
 
+    def undone(self, token: Token) -> None:
+        """All that the token had to undo is undone. A throw event goes on; a cancelled transaction leaves by its cancel boundary."""
+        top = token.workflow.top_workflow
+        if top.leave_by_cancel(token):
+            return
+        inner = top.subprocesses.get(token.id)
+        if inner is not None:
+            inner.kill_tokens()
+            inner.completed = True
+            top.discard(inner)
+        top.park(token, LEAVING, ElementFailed(
+            token, LEAVING, "no_flow",
+            f"事务“{self.label}”已取消并已补偿，但没有取消边界事件。请补画该事件；重试则从事务的正常出口继续。"
+            f" (The transaction “{self.label}” was cancelled and undone, but has no cancel boundary event. Draw one; a retry goes on by"
+            " its normal way out.)"))
+
     def keeps(self, token: Token, scope: AnyWorkflow) -> bool:
         return False
 
@@ -330,14 +350,12 @@ class Activity(Node):
             token.workflow.drop_subscriptions(token)
         self.announce_end(token)
         if self.is_kept(token):
-            workflow = token.workflow
-            workflow.kept[token.id] = token
-            token.internal_data["done"] = workflow.top_workflow.tick()
+            compensation.keep(token)
 
     def is_kept(self, token: Token) -> bool:
         """A compensation may have to find it."""
         top = token.workflow.top_workflow
-        if not top.definition.compensates or self.is_event_subprocess or "undoes" in token.internal_data:
+        if not top.definition.compensates or "undoes" in token.internal_data:
             return False
         if self.handler is not None:
             return True

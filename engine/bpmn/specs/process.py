@@ -33,6 +33,11 @@ class ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
         self._reach: dict[tuple[str, str], frozenset[str]] = {}
 
     @cached_property
+    def undoes_itself(self) -> bool:
+        """Whether it has a compensation event sub-process."""
+        return any(spec.on_compensation for spec in self.event_subprocesses)
+
+    @cached_property
     def has_joins(self) -> bool:
         """Whether a token may have to wait for others."""
         return any(

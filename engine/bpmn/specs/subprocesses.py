@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.bpmn import compensation
 from engine.bpmn.data import Scope, without_loop_names
 from engine.bpmn.specs.node import Activity
 from engine.bpmn.specs.values import Formula
@@ -40,20 +41,27 @@ class SubProcess(Activity):
     def is_kept(self, token: Token) -> bool:
         top = token.workflow.top_workflow
         return super().is_kept(token) or (
-            top.definition.compensates and not self.is_event_subprocess and "undoes" not in token.internal_data
-            and self._has_undoable(top.subprocesses.get(token.id)))
-
-    @staticmethod
-    def _has_undoable(scope: AnyWorkflow | None) -> bool:
-        return scope is not None and (bool(scope.kept) or any(s.on_compensation for s in scope.spec.event_subprocesses))
+            top.definition.compensates and "undoes" not in token.internal_data
+            and compensation.has_undoable(top.subprocesses.get(token.id)))
 
     def keeps(self, token: Token, scope: AnyWorkflow) -> bool:
         """After its completion the scope stays for a compensation."""
-        return token.id in token.workflow.kept and self._has_undoable(scope)
+        return token.id in token.workflow.kept and compensation.has_undoable(scope)
 
 
 class Transaction(SubProcess):
-    pass
+    """A sub-process that a cancel end event stops: it undoes what it completed, then leaves by its cancel boundary event."""
+
+    def scope_completed(self, token: Token, scope: AnyWorkflow) -> None:
+        if not self._is_cancelled(token):
+            token.complete()
+
+    def keeps(self, token: Token, scope: AnyWorkflow) -> bool:
+        return self._is_cancelled(token) or super().keeps(token, scope)
+
+    @staticmethod
+    def _is_cancelled(token: Token) -> bool:
+        return "compensation" in token.internal_data
 
 
 #: `camunda:in` and `camunda:out`: (source, target); source None: all variables.
