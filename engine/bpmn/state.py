@@ -54,6 +54,7 @@ class StoredState:
         self.rows: list[bytes] = []
         self.kept_rows: list[bytes] = []
         self.woken: set[int] = set()
+        self._hosts: dict[int, Token] = {}  #: woken tokens that scopes belong to: one may go before its scope is asked for
         self._ends: list[int] = []
         self._kept_ends: list[int] = []
         self.workflow: Workflow
@@ -102,7 +103,7 @@ class StoredState:
         """Wake a scope, and those around it."""
         workflow = self.workflow
         around: AnyWorkflow = workflow.subprocesses[self.parents[place]] if self.parents[place] else workflow
-        host = around.tasks[id] if id in around.tasks else around.kept[id]
+        host = self._hosts.get(id) or (around.tasks[id] if id in around.tasks else around.kept[id])
         line, _, variables = self.scopes[place].partition(b"\x1e")
         name, key, keeps_new, isolated, names, *more = orjson.loads(line)
         data = Scope(id, None if isolated else host.data, keeps_new=keeps_new)
@@ -146,6 +147,8 @@ class StoredState:
         state, internal, *own = orjson.loads(line)
         token = Token(scope, scope.spec.task_specs[name], None, state, id)
         token.internal_data = internal
+        if id in self.workflow.subprocesses:
+            self._hosts[id] = token
         owner = internal.get("owner")
         if owner is not None and (owner in scope.tasks or owner in scope.kept):
             host = scope.tasks[owner] if owner in scope.tasks else scope.kept[owner]

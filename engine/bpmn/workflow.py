@@ -850,13 +850,13 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         place = scope.parent_task_id or 0
         if place not in self.subprocesses:
             return
+        for host in (*scope.tasks, *scope.kept):
+            if host in self.subprocesses:
+                self.discard(self.subprocesses[host])
         del self.subprocesses[place]
         self.fresh.pop(place, None)
         self.moved.pop(place, None)
         self.restless.pop(place, None)
-        for host in (*scope.tasks, *scope.kept):
-            if host in self.subprocesses:
-                self.discard(self.subprocesses[host])
 
     def outcome(self) -> str | None:
         value = self.scope.values.get("outcome")

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import events as log
-from engine.model import InstanceStatus
+from engine.model import CancelInstance, InstanceStatus
 from tests.bpmn.build import (
+    COMPENSATE,
     boundary,
     catch,
     diagram,
@@ -37,7 +38,9 @@ from tests.bpmn.build import (
     service,
     start,
     sub,
+    throw,
     timer,
+    undone_by,
     user,
 )
 from tests.bpmn.test_walks import Writer, act
@@ -232,3 +235,13 @@ def test_any_graph_gives_the_same_bytes_in_another_process() -> None:
         for seed in ("1", "2")
     }
     assert len(digests) == 1
+
+
+def test_a_cancelled_instance_forgets_the_scopes_inside_a_sub_process_that_nobody_asked_for() -> None:
+    inner = sub("b", start("s2"), script("c"), script("uc", isForCompensation="true"), undone_by("c", "uc"), "s2>c")
+    outer = sub("a", start("s1"), inner, user("u"), "s1>b", "b>u")
+    play = WatchedPlay(diagram(process(start(), outer, throw("t", COMPENSATE), "s>a", "a>t")), "p", {})
+
+    play.send(play.first, CancelInstance(reason="over"))
+
+    assert play.first.status is InstanceStatus.CANCELLED
