@@ -33,8 +33,9 @@ tests: $(VENV)/.test ## all tests (ARGS="-k word" for some)
 mutants: $(VENV)/.test ## put every deliberate fault into the core and see that a test notices it (ARGS="join" for some)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-bench: $(VENV)/.run ## measure: completions per second beside bare commits, FEEL beside Python
+bench: $(VENV)/.run ## measure: completions per second beside bare commits, cost of a step as an instance grows, FEEL beside Python
 	$(BIN)/python -m bench.two_tasks
+	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.feel
 
 fuzz: $(VENV)/.run ## ten minutes of coverage-guided fuzzing of FEEL (SECONDS=600)

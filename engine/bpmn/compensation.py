@@ -190,7 +190,7 @@ def forget(handler: Token) -> None:
 def _forget_host(instance: Token) -> None:
     """The last instance of a loop or multi-instance activity is undone: so is the activity."""
     kept, owner = instance.workflow.kept, instance.internal_data.get("owner")
-    if owner in kept and not any(t.internal_data.get("owner") == owner for t in kept.values()):
+    if owner is not None and owner in kept and not any(t.internal_data.get("owner") == owner for t in kept.values()):
         del kept[owner]
 
 

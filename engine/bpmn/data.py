@@ -1,12 +1,13 @@
 """Variables live in scopes, not in tokens: what a token sees is its scope and the scopes around it.
 
 `task.data` of every live token *is* the `Scope` it runs in, so there is nothing to copy from token to token and nothing to merge
-at a join. A scope keeps its stored bytes until somebody asks for a value: a command pays only for the scopes it touches.
+at a join. Every variable keeps its stored bytes until somebody asks for its value, and goes back as it came when it was not
+written: a command pays for the variables that it reads and writes, not for those that are there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from engine.feel import codec
@@ -20,9 +21,14 @@ LOOP_NAMES = frozenset(
     }
 )
 
+#: Between the stored variables of a scope, and before each item of one that is stored in items: JSON holds neither of them.
+_NEXT, _ITEM = b"\x1e", b"\x1f"
 
-class Scope:
+
+class Scope(Mapping[str, Value]):
     """The variables of one process, sub-process, loop instance or task; 0 is the process instance.
+
+    As a mapping it is what is visible here: its own variables over those of the scopes around it.
 
     Attributes:
         id: token of the sub-process, call activity, loop instance or task; 0 for the process instance.
@@ -31,65 +37,67 @@ class Scope:
         is_past: values as they were once, for who undoes what was done with them: read here, written where they live now.
     """
 
-    __slots__ = ("_raw", "_values", "changed", "id", "is_past", "keeps_new", "parent")
+    __slots__ = ("_items", "_raw", "_values", "id", "is_past", "keeps_new", "parent")
 
     def __init__(
-        self, id: int, parent: Scope | None, *, keeps_new: bool, is_past: bool = False, values: dict[str, Value] | None = None
+        self, id: int, parent: Scope | None, *, keeps_new: bool, is_past: bool = False, values: Values | None = None
     ) -> None:
         self.id, self.parent, self.keeps_new, self.is_past = id, parent, keeps_new, is_past
-        self._raw: bytes | None = None
-        self._values: dict[str, Value] | None = {} if values is None else values
-        self.changed = values is not None
+        self._raw: dict[str, bytes] = {}  #: stored, and still the same
+        self._values: dict[str, Value] = dict(values or {})
+        self._items: dict[str, list[bytes]] = {}  #: lists that are stored item by item
 
-    @property
-    def values(self) -> dict[str, Value]:
-        """The scope's own variables; change them through `put` only."""
-        if self._values is None:
-            loaded = codec.load(self._raw or b"{}")
-            self._values = dict(loaded)
-        return self._values
-
-    def load(self, raw: bytes) -> None:
-        """Take the stored bytes; they are decoded when first needed."""
-        self._raw, self._values, self.changed = raw, None, False
-
-    def dump(self) -> bytes:
-        """Return canonical bytes, the stored ones when nothing was changed."""
-        if self._raw is None or self.changed:
-            self._raw, self.changed = codec.dump(self.values), False
-        return self._raw
-
-    def is_empty(self) -> bool:
-        return not self._values if self._values is not None else self._raw in (None, b"{}")
-
-    def put(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Set `values` here and return those that are new or different."""
-        own = self.values
-        news = {name: value for name, value in values.items() if name not in own or not same(own[name], value)}
-        if news:
-            own.update(news)
-            self.changed = True
-        return news
-
-    def holder(self, name: str) -> Scope:
-        """The scope that a write to `name` goes to: the nearest that has it, else the nearest that keeps new names."""
+    # ------------------------------------------------------------------------------------------------------------ reading
+    def __getitem__(self, name: str) -> Value:
         scope: Scope | None = self
         while scope is not None:
-            if name in scope.values and not scope.is_past:
-                return scope
+            if scope.has(name):
+                return scope.own(name)
             scope = scope.parent
-        scope = self
-        while not scope.keeps_new and scope.parent is not None:
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.has(name):
+                return True
             scope = scope.parent
-        return scope
+        return False
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.visible())
+
+    def __len__(self) -> int:
+        return len(self.visible())
+
+    def has(self, name: object) -> bool:
+        """True if the variable is the scope's own."""
+        return name in self._values or name in self._raw or name in self._items
+
+    def own(self, name: str) -> Value:
+        """Return the value of a variable of its own."""
+        values = self._values
+        if name not in values:
+            raw = self._raw.get(name)
+            values[name] = codec.load(raw if raw is not None else b"[" + b",".join(self._items[name]) + b"]")
+        return values[name]
+
+    @property
+    def values(self) -> dict[str, Value]:  # type: ignore[override]
+        """The scope's own variables; change them through `put` only."""
+        for name in (*self._raw, *self._items):
+            if name not in self._values:
+                self.own(name)
+        return self._values
 
     def forget_past(self, values: Mapping[str, Value], target: Scope) -> None:
         """`values` are written in `target`: from here they are seen as they are now."""
         scope: Scope | None = self
         while scope is not None and scope is not target:
-            if scope.is_past and not values.keys().isdisjoint(scope.values):
-                scope._values = {name: value for name, value in scope.values.items() if name not in values}
-                scope.changed = True
+            if scope.is_past:
+                for stored in (scope._values, scope._raw, scope._items):
+                    for name in values.keys() & stored.keys():
+                        del stored[name]
             scope = scope.parent
 
     def visible(self) -> dict[str, Value]:
@@ -99,6 +107,68 @@ class Scope:
         outer = self.parent.visible()
         own = self.values
         return {**outer, **own} if own else outer
+
+    def holder(self, name: str) -> Scope:
+        """The scope that a write to `name` goes to: the nearest that has it, else the nearest that keeps new names."""
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.has(name) and not scope.is_past:
+                return scope
+            scope = scope.parent
+        scope = self
+        while not scope.keeps_new and scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    # ------------------------------------------------------------------------------------------------------------ writing
+    def put(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Set `values` here and return those that are new or different."""
+        news = {name: value for name, value in values.items() if not self.has(name) or not same(self.own(name), value)}
+        for name in news:
+            self._raw.pop(name, None)
+            self._items.pop(name, None)
+        self._values.update(news)
+        return news
+
+    # --------------------------------------------------------------------------------------- lists that grow item by item
+    def put_items(self, name: str, values: list[Value]) -> None:
+        """Set a list here of which single items are read and written: that costs no more however long the list is."""
+        self._raw.pop(name, None)
+        self._values.pop(name, None)
+        self._items[name] = [codec.dump(value) for value in values]
+
+    def item(self, name: str, n: int) -> Value:
+        """Return item `n` of a list of its own."""
+        items = self._items.get(name)
+        value: Value = codec.load(items[n]) if items is not None else self.own(name)[n]
+        return value
+
+    def put_item(self, name: str, n: int, value: Value) -> None:
+        """Set item `n` of a list of its own."""
+        if name not in self._items:  # somebody has written the list as a whole
+            self.put_items(name, self.own(name))
+        self._items[name][n] = codec.dump(value)
+        self._values.pop(name, None)
+
+    # ------------------------------------------------------------------------------------------------------------ storing
+    def dump(self) -> tuple[list[str], bytes]:
+        """Return the names and the canonical bytes of the own variables; stored bytes where nothing was written."""
+        names = sorted({*self._values, *self._raw, *self._items})
+        raw = self._raw
+        for name in names:
+            if name not in raw and name not in self._items:
+                raw[name] = codec.dump(self._values[name])
+        return names, _NEXT.join(
+            [raw[name] if name in raw else _ITEM + _ITEM.join(self._items[name]) for name in names])
+
+    def load(self, names: list[str], stored: bytes) -> None:
+        """Take the stored bytes; they are decoded when first needed."""
+        self._raw, self._values, self._items = {}, {}, {}
+        for name, part in zip(names, stored.split(_NEXT), strict=True):
+            if part[:1] == _ITEM:
+                self._items[name] = part[1:].split(_ITEM)
+            else:
+                self._raw[name] = part
 
 
 def same(a: Value, b: Value) -> bool:

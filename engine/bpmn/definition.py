@@ -20,6 +20,7 @@ class Definition:
         zone: what a local date and time of the diagram means.
         compensates: something in it throws compensation, so completed activities must be kept.
         watches: something in it must be looked at again when variables change; `reads`: these variables.
+        watching: names of the elements that must; readers: ``{element: variables}`` of those and of tasks whose dates move.
         suspends: an event sub-process suspends its scope.
     """
 
@@ -31,4 +32,6 @@ class Definition:
     compensates: bool
     watches: bool
     reads: frozenset[str]
+    watching: frozenset[str]
+    readers: Mapping[str, frozenset[str]]
     suspends: bool

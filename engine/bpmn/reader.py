@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
 from typing import Any
@@ -83,8 +83,18 @@ def compile_definition(
                         for node in nodes for d in getattr(node, "definitions", ())),
         watches=any(node.watches or node.has_moving_dates for node in nodes),
         reads=frozenset[str]().union(*(node.reads for node in nodes)),
+        watching=frozenset(node.name for node in nodes if node.watches),
+        readers=_readers(nodes),
         suspends=any(isinstance(node, specs.EventSubProcess) and node.suspends for node in nodes),
     )
+
+
+def _readers(nodes: Iterable[specs.Node]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for node in nodes:
+        if node.reads:
+            found[node.name] = found.get(node.name, frozenset()) | node.reads
+    return found
 
 
 def describe(xml: bytes) -> tuple[ProcessInfo, ...]:

@@ -1,13 +1,22 @@
-"""An instance's state as compact bytes: one line of structure, then one line of variables for each scope that has some.
+"""An instance's state as compact bytes: a head of columns, then a line for each scope, each token, each kept activity.
 
 The diagram is not part of it: specs are compiled once for each process version. Finished tokens are not part of it either, but
-for what a compensation may still undo, so the size follows what is open, not what has happened. Lines of variables are decoded
-only when somebody asks for a value, and go back as they came when nothing was written.
+for what a compensation may still undo, so the size follows what is open, not what has happened. A command wakes the scopes and
+tokens that it touches; the lines of all others go back as they came, unread.
+
+Head: ``[format, status, last token, sequence, last end, suspended since, next due, places, parents, sizes, kept sizes, tokens,
+names, kinds, kept, kept names]``. `places`: the tokens that the scopes belong to, 0 for the process instance; `sizes`: how many of
+`tokens` each scope has; `kinds`: see `engine.bpmn.index`. Then follow who waits for what (`Waits`), the scopes, the tokens, the kept
+activities. The line of a scope or token is a JSON list, then, behind ``\\x1e``, its variables.
 """
+
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
+from itertools import accumulate, takewhile
 from typing import Any
 
 import orjson
@@ -18,127 +27,284 @@ from engine.bpmn.workflow import AnyWorkflow, ElementFailed, SubWorkflow, Token,
 from engine.feel import codec
 from engine.model import InstanceStatus
 
-FORMAT = 1
+FORMAT = 2
+
+_SORTED = orjson.OPT_SORT_KEYS
 _KEEPS_NEW, _PAST = 1, 2
+
+
+class StoredState:
+    """The bytes that an instance was loaded from, cut into lines. Place: position in a column.
+
+    Attributes:
+        woken: places of the scopes that somebody asked for.
+    """
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self.parents: list[int] = []
+        self.sizes: list[int] = []
+        self.kept_sizes: list[int] = []
+        self.tokens: list[int] = []
+        self.names: list[str] = []
+        self.kinds: list[int] = []
+        self.kept: list[int] = []
+        self.kept_names: list[str] = []
+        self.scopes: list[bytes] = []
+        self.rows: list[bytes] = []
+        self.kept_rows: list[bytes] = []
+        self.woken: set[int] = set()
+        self._hosts: dict[int, Token] = {}  #: woken tokens that scopes belong to: one may go before its scope is asked for
+        self._ends: list[int] = []
+        self._kept_ends: list[int] = []
+        self.workflow: Workflow
+
+    def read(self, columns: list[Any], lines: list[bytes]) -> None:
+        """Take the columns of the head, and all lines."""
+        (self.places, self.parents, self.sizes, self.kept_sizes, self.tokens, self.names, self.kinds, self.kept,
+         self.kept_names) = columns
+        rows = 2 + len(self.places)
+        kept = rows + len(self.tokens)
+        self.scopes, self.rows, self.kept_rows = lines[2:rows], lines[rows:kept], lines[kept:]
+        self._ends, self._kept_ends = list(accumulate(self.sizes)), list(accumulate(self.kept_sizes))
+
+    # ------------------------------------------------------------------------------------------------------------- waking
+    def scope_of(self, token: int) -> int | None:
+        """Return the token of the scope that a token was in, 0 for the process instance, None if there was no such token."""
+        at = self._place.get(token)
+        return None if at is None else self.places[bisect_right(self._ends, at)]
+
+    def name_of(self, token: int) -> str:
+        """Return the name of the element that a token was at."""
+        return self.names[self._place[token]]
+
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        return dict(zip(self.tokens, range(len(self.tokens)), strict=True))
+
+    def among(self, names: Iterable[str]) -> list[int]:
+        """Tokens that were at elements of these names."""
+        wanted = set(names)
+        if wanted.isdisjoint(self.names):
+            return []
+        return [token for token, name in zip(self.tokens, self.names, strict=True) if name in wanted]
+
+    def by_node(self, scope: AnyWorkflow) -> dict[str, dict[int, int]]:
+        """``{element: {token: kind}}`` of all live tokens of a scope."""
+        found: dict[str, dict[int, int]] = {}
+        for id, entry in zip(scope.tasks, scope.tasks.entries(), strict=True):
+            if isinstance(entry, int):
+                found.setdefault(self.names[entry], {})[id] = self.kinds[entry]
+            elif entry.facts is not None:
+                found.setdefault(entry.task_spec.name, {})[id] = entry.facts.kind
+        return found
+
+    def scope(self, id: int, place: int) -> SubWorkflow:
+        """Wake a scope, and those around it."""
+        workflow = self.workflow
+        around: AnyWorkflow = workflow.subprocesses[self.parents[place]] if self.parents[place] else workflow
+        host = self._hosts.get(id) or (around.tasks[id] if id in around.tasks else around.kept[id])
+        line, _, variables = self.scopes[place].partition(b"\x1e")
+        name, key, keeps_new, isolated, names, *more = orjson.loads(line)
+        data = Scope(id, None if isolated else host.data, keeps_new=keeps_new)
+        scope = SubWorkflow(workflow.definition.specs[name], host, workflow, data, key)
+        self.fill(scope, place, names, variables, more[0] if more else {})
+        return scope
+
+    def fill(self, scope: AnyWorkflow, place: int, names: list[str], variables: bytes, extra: dict[str, Any]) -> None:
+        """Give a woken scope what is its own; its tokens stay asleep."""
+        self.woken.add(place)
+        if names:
+            scope.scope.load(names, variables)
+        begin, end = self._ends[place] - self.sizes[place], self._ends[place]
+        scope.tasks.sleep(self.tokens[begin:end], range(begin, end))
+        if self.kept_sizes[place]:
+            first, last = self._kept_ends[place] - self.kept_sizes[place], self._kept_ends[place]
+            scope.kept.sleep(self.kept[first:last], range(first, last))
+        kinds = self.kinds[begin:end]
+        scope.index.count = [kinds.count(kind) for kind in range(5)]
+        if extra:
+            scope.gateways = extra.get("gateways", {})
+            scope.wrote = set(extra.get("wrote", ()))
+            scope.past = dict(codec.load(extra["past"].encode())) if "past" in extra else {}
+            if place == 0:
+                self.workflow.conversations = {int(id): keys for id, keys in extra.get("conversations", {}).items()}
+            scope.suspenders = {int(token): since for token, since in extra.get("suspenders", {}).items()}
+            scope.completed = extra.get("completed", False)
+            scope.index.joins = extra.get("joins", {})
+            scope.index.forks = dict(extra.get("forks", ()))
+
+    def token(self, scope: AnyWorkflow, id: int, place: int) -> Token:
+        """Wake a live token."""
+        return self._token(scope, id, self.names[place], self.rows[place])
+
+    def kept_token(self, scope: AnyWorkflow, id: int, place: int) -> Token:
+        """Wake an activity that a compensation may undo."""
+        return self._token(scope, id, self.kept_names[place], self.kept_rows[place])
+
+    def _token(self, scope: AnyWorkflow, id: int, name: str, row: bytes) -> Token:
+        line, _, variables = row.partition(b"\x1e")
+        state, internal, *own = orjson.loads(line)
+        token = Token(scope, scope.spec.task_specs[name], None, state, id)
+        token.internal_data = internal
+        if id in self.workflow.subprocesses:
+            self._hosts[id] = token
+        owner = internal.get("owner")
+        if owner is not None and (owner in scope.tasks or owner in scope.kept):
+            host = scope.tasks[owner] if owner in scope.tasks else scope.kept[owner]
+            if host.task_spec.is_host:
+                token.data = host.data
+        if own:
+            names, mark = own
+            token.data = Scope(id, token.data, keeps_new=mark == _KEEPS_NEW, is_past=mark == _PAST)
+            if names:
+                token.data.load(names, variables)
+        return token
+
+
+def load(
+    definition: Definition, state: bytes | None, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]
+) -> Workflow:
+    """Return the running instance that `dump` stored; None: one that begins."""
+    stored = StoredState()
+    stored.workflow = workflow = Workflow(definition, at, parked, stored)
+    if state is None:
+        return workflow
+    lines = state.split(b"\n")
+    head = orjson.loads(lines[0])
+    if head[0] != FORMAT:
+        raise ValueError(f"state format {head[0]} is not known")
+    _, status, workflow.last_token, workflow.sequence, workflow.last_end, workflow.suspended_since, next_due, *columns = head
+    workflow.status = InstanceStatus(status)
+    workflow.waits.load(next_due, lines[1])
+    stored.read(columns, lines)
+    line, _, variables = stored.scopes[0].partition(b"\x1e")
+    _, workflow.business_key, _, _, names, *more = orjson.loads(line)
+    stored.fill(workflow, 0, names, variables, more[0] if more else {})
+    workflow.subprocesses.sleep(stored.places[1:], range(1, len(stored.places)))
+    return workflow
 
 
 def dump(workflow: Workflow) -> bytes:
     """Return the state between two commands; the same instance gives the same bytes."""
     if workflow.agenda or workflow.touched or workflow.nesting:
         raise RuntimeError("the instance is not quiet")
-    lines: list[bytes] = []
-
-    def line(scope: Scope) -> int:
-        if scope.is_empty():
-            return 0
-        lines.append(scope.dump())
-        return len(lines)
-
-    def row(token: Token) -> list[Any]:
-        own = token.data.id == token.id and token.data is not token.workflow.scope
-        made: list[Any] = [token.id, token.task_spec.name, token._state, token.internal_data]
-        if own:
-            made.append(line(token.data))
-            if token.data.keeps_new or token.data.is_past:
-                made.append(_PAST if token.data.is_past else _KEEPS_NEW)
-        return made
-
-    def scope_rows(scope: AnyWorkflow) -> list[Any]:
-        extra: dict[str, Any] = {}
-        if scope.kept:
-            extra["kept"] = [row(token) for token in scope.kept.values()]
-        if scope.wrote:
-            extra["wrote"] = sorted(scope.wrote)
-        if scope.past:
-            lines.append(codec.dump(scope.past))
-            extra["past"] = len(lines)
-        if scope.gateways:
-            extra["gateways"] = scope.gateways
-        if scope.suspenders:
-            extra["suspenders"] = {str(token): since for token, since in scope.suspenders.items()}
-        if scope.completed and scope is not workflow:
-            extra["completed"] = True
-        if scope is workflow and workflow.conversations:
-            held = {0, *workflow.subprocesses, *(token.id for token in workflow.tokens())}
-            extra["conversations"] = {str(id): keys for id, keys in workflow.conversations.items() if id in held}
-        return [
-            scope.parent_task_id or 0, scope.spec.name, scope.business_key, line(scope.scope), scope.scope.keeps_new,
-            scope.scope.parent is None, [row(token) for token in scope.tasks.values()], extra,
-        ]
-
+    workflow.refresh()
+    old = workflow.stored
+    assert isinstance(old, StoredState)
+    new = StoredState()
+    done = token = kept = 0
+    for place in sorted(old.woken):
+        upto, kept_upto = old._ends[place] - old.sizes[place], old._kept_ends[place] - old.kept_sizes[place]
+        _copy(old, new, slice(done, place), slice(token, upto), slice(kept, kept_upto))
+        done, token, kept = place + 1, old._ends[place], old._kept_ends[place]
+        id = old.places[place]
+        scope: AnyWorkflow | None = workflow.subprocesses.awake(id) if place else workflow
+        if scope is not None:
+            _write(scope, old, new, place)
+    _copy(old, new, slice(done, None), slice(token, None), slice(kept, None))
+    if not old.places:
+        _write(workflow, old, new, None)
+    for scope in workflow.fresh.values():
+        _write(scope, old, new, None)
+    next_due, waits = workflow.waits.dump()
     head = [
-        FORMAT, workflow.status, workflow.last_token, workflow.sequence, workflow.last_end, workflow.suspended_since,
-        [scope_rows(scope) for scope in workflow.scopes()],
+        FORMAT, workflow.status, workflow.last_token, workflow.sequence, workflow.last_end, workflow.suspended_since, next_due,
+        new.places, new.parents, new.sizes, new.kept_sizes, new.tokens, new.names, new.kinds, new.kept, new.kept_names,
     ]
-    return b"\n".join([orjson.dumps(head), *lines])
+    return b"\n".join([orjson.dumps(head), waits, *new.scopes, *new.rows, *new.kept_rows])
 
 
-def load(
-    definition: Definition, state: bytes, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]
-) -> Workflow:
-    """Return the running instance that `dump` stored."""
-    first, *lines = state.split(b"\n")
-    head = orjson.loads(first)
-    if head[0] != FORMAT:
-        raise ValueError(f"state format {head[0]} is not known")
-    workflow = Workflow(definition, at, parked)
-    _, status, workflow.last_token, workflow.sequence, workflow.last_end, workflow.suspended_since, scopes = head
-    workflow.status = InstanceStatus(status)
-    manager = workflow.event_manager
-    hosts: dict[int, Token] = {}
-    for place, name, key, index, keeps_new, isolated, rows, extra in scopes:
-        scope: AnyWorkflow
-        if not place:
-            scope = workflow
-            scope.business_key = key
-        else:
-            host = hosts[place]
-            data = Scope(place, None if isolated else host.data, keeps_new=keeps_new)
-            scope = workflow.subprocesses[place] = SubWorkflow(definition.specs[name], host, workflow, data, key)
-        if index:
-            scope.scope.load(lines[index - 1])
-        born: list[tuple[Token, list[Any]]] = []
-        if extra:
-            scope.gateways = extra.get("gateways", {})
-            scope.wrote = set(extra.get("wrote", ()))
-            if "past" in extra:
-                scope.past = dict(codec.load(lines[extra["past"] - 1]))
-            scope.suspenders = {int(token): since for token, since in extra.get("suspenders", {}).items()}
-            scope.completed = extra.get("completed", False)
-            if scope is workflow:
-                workflow.conversations = {int(id): keys for id, keys in extra.get("conversations", {}).items()}
-            for saved in extra.get("kept", ()):
-                token = _token(scope, saved)
-                del scope.tasks[token.id]
-                scope.kept[token.id] = token
-                born.append((token, saved))
-        for saved in rows:
-            token = _token(scope, saved)
-            born.append((token, saved))
-            if "waits" in token.internal_data:
-                manager.tasks[token.id] = token
-        hosts.update((token.id, token) for token, _ in born)
-        if any(len(saved) > 4 or "owner" in saved[3] for _, saved in born):
-            for token, saved in sorted(born, key=lambda pair: pair[0].id):
-                _bind(token, saved, lines, hosts)
-    return workflow
+def _copy(old: StoredState, new: StoredState, scopes: slice, tokens: slice, kept: slice) -> None:
+    """Take over scopes that nobody asked for."""
+    new.places += old.places[scopes]
+    new.parents += old.parents[scopes]
+    new.sizes += old.sizes[scopes]
+    new.kept_sizes += old.kept_sizes[scopes]
+    new.scopes += old.scopes[scopes]
+    _copy_rows(old, new, tokens)
+    new.kept += old.kept[kept]
+    new.kept_names += old.kept_names[kept]
+    new.kept_rows += old.kept_rows[kept]
 
 
-def _token(scope: AnyWorkflow, saved: list[Any]) -> Token:
-    token = Token(scope, scope.spec.task_specs[saved[1]], None, saved[2], saved[0])
-    token.internal_data = saved[3]
-    return token
+def _write(scope: AnyWorkflow, old: StoredState, new: StoredState, at: int | None) -> None:
+    """Write a scope that was asked for; of its tokens and kept activities those that nobody asked for go back as they came.
+
+    Args:
+        at: its place in the old state; None: it has none.
+    """
+    place = scope.parent_task_id or 0
+    extra: dict[str, Any] = {}
+    if scope.gateways:
+        extra["gateways"] = scope.gateways
+    if scope.wrote:
+        extra["wrote"] = sorted(scope.wrote)
+    if scope.past:
+        extra["past"] = codec.dump(scope.past).decode()
+    if scope is scope.top_workflow and scope.top_workflow.conversations:
+        top = scope.top_workflow
+        extra["conversations"] = {
+            str(id): keys for id, keys in top.conversations.items() if id == 0 or id in top.subprocesses or top.is_open(id)}
+    if scope.suspenders:
+        extra["suspenders"] = {str(token): since for token, since in scope.suspenders.items()}
+    if scope.completed and place:
+        extra["completed"] = True
+    if scope.index.joins:
+        extra["joins"] = scope.index.joins
+    if scope.index.forks:
+        extra["forks"] = sorted(scope.index.forks.items())
+    names, variables = scope.scope.dump()
+    line = [scope.spec.name, scope.business_key, scope.scope.keeps_new, scope.scope.parent is None, names]
+    new.places.append(place)
+    new.parents.append((scope.host.workflow.parent_task_id or 0) if place else 0)
+    new.scopes.append(_line([*line, extra] if extra else line, names, variables))
+    new.sizes.append(len(scope.tasks))
+    newest = 0
+    if at is not None:
+        begin, end = old._ends[at] - old.sizes[at], old._ends[at]
+        for row in sorted(scope.tasks.woken):
+            _copy_rows(old, new, slice(begin, row))
+            begin = row + 1
+            token = scope.tasks.awake(old.tokens[row])
+            if token is not None:
+                _write_row(token, new)
+        _copy_rows(old, new, slice(begin, end))
+        newest = old.tokens[end - 1] if old.sizes[at] else 0
+    for id in reversed(list(takewhile(lambda id: id > newest, reversed(scope.tasks)))):  # the later, the bigger the number
+        _write_row(scope.tasks[id], new)
+    entries = scope.kept.entries()
+    new.kept_sizes.append(len(entries))
+    new.kept += scope.kept
+    new.kept_names += [old.kept_names[entry] if type(entry) is int else entry.task_spec.name for entry in entries]
+    new.kept_rows += [old.kept_rows[entry] if type(entry) is int else _row(entry) for entry in entries]
 
 
-def _bind(token: Token, saved: list[Any], lines: list[bytes], hosts: Mapping[int, Token]) -> None:
-    """Give a token its variables; those that it sees them through have a smaller number and are bound already."""
-    internal = token.internal_data
-    if "owner" in internal:
-        host = hosts.get(internal["owner"])
-        if host is not None and host.workflow is token.workflow and host.task_spec.is_host:
-            token.data = host.data
-    if len(saved) > 4:
-        mark = saved[5] if len(saved) > 5 else 0
-        token.data = Scope(token.id, token.data, keeps_new=mark == _KEEPS_NEW, is_past=mark == _PAST)
-        if saved[4]:
-            token.data.load(lines[saved[4] - 1])
+def _copy_rows(old: StoredState, new: StoredState, rows: slice) -> None:
+    """Take over tokens that nobody asked for."""
+    new.tokens += old.tokens[rows]
+    new.names += old.names[rows]
+    new.kinds += old.kinds[rows]
+    new.rows += old.rows[rows]
+
+
+def _write_row(token: Token, new: StoredState) -> None:
+    assert token.facts is not None
+    new.tokens.append(token.id)
+    new.names.append(token.task_spec.name)
+    new.kinds.append(token.facts.kind)
+    new.rows.append(_row(token))
+
+
+def _row(token: Token) -> bytes:
+    data = token.data
+    if data.id != token.id or data is token.workflow.scope:
+        return orjson.dumps([token._state, token.internal_data], option=_SORTED)
+    names, variables = data.dump()
+    mark = _PAST if data.is_past else _KEEPS_NEW if data.keeps_new else 0
+    return _line([token._state, token.internal_data, names, mark], names, variables)
+
+
+def _line(line: list[Any], names: list[str], variables: bytes) -> bytes:
+    made = orjson.dumps(line, option=_SORTED)
+    return made + b"\x1e" + variables if names else made

@@ -6,9 +6,11 @@ token at the same place; the rest of the command stands.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TypeVar, overload
 
 from engine import events as log
 from engine.bpmn import state as states
@@ -52,6 +54,8 @@ from engine.model import (
     Values,
 )
 
+Item = TypeVar("Item")
+
 #: Elements of one command that may fail before the command itself is given up.
 _FAILURE_LIMIT = 200
 
@@ -88,18 +92,21 @@ def _attempt(
     definition: Definition, state: bytes | None, command: Command, at: datetime,
     parked: Mapping[tuple[int, str], ElementFailed],
 ) -> Step:
-    if state is None:
-        if not isinstance(command, StartInstance):
-            raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
-        workflow = Workflow(definition, at, parked)
+    if state is None and not isinstance(command, StartInstance):
+        raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
+    return run(states.load(definition, state, at, parked), command)
+
+
+def run(workflow: Workflow, command: Command) -> Step:
+    """Carry out a command on an instance that is loaded, or that is new."""
+    if isinstance(command, StartInstance):
+        if workflow.last_token:
+            raise WrongState(what="流程实例", id="", state=workflow.status, action="再次启动", action_en="started again")
         _start(workflow, command)
         workflow.settle()
         workflow.meet_deadlines()
         workflow.look_for_stuck_joins()
         return _step(workflow)
-    workflow = states.load(definition, state, at, parked)
-    if isinstance(command, StartInstance):
-        raise WrongState(what="流程实例", id="", state=workflow.status, action="再次启动", action_en="started again")
     target = _Target.of(command, workflow)
     refused: EngineError | None = None
     if _has_ended(workflow):
@@ -299,32 +306,69 @@ def _scope(workflow: Workflow, number: int) -> Scope:
     return token.data
 
 
+class _Listed(Sequence[Item]):
+    """A list that is made when somebody looks at it."""
+
+    def __init__(self, make: Callable[[], Iterable[Item]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _items(self) -> tuple[Item, ...]:
+        return tuple(self._make())
+
+    @overload
+    def __getitem__(self, n: int) -> Item: ...
+    @overload
+    def __getitem__(self, n: slice) -> tuple[Item, ...]: ...
+    def __getitem__(self, n: int | slice) -> Item | tuple[Item, ...]:
+        return self._items[n]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._items == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._items)
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+def _timers(workflow: Workflow) -> Iterator[Timer]:
+    for due, token, _, host in workflow.waits.timers():
+        spec = workflow.node_of(token)
+        yield Timer(
+            token=TokenId(token), process=spec.process, element=spec.event_id, due_at=datetime.fromisoformat(due),
+            host=TokenId(host) if host else None, interrupting=spec.interrupting)
+
+
+def _subscriptions(workflow: Workflow) -> Iterator[Subscription]:
+    for place in workflow.waits.subscriptions():
+        token, n = place
+        spec = workflow.node_of(token)
+        message = workflow.waits.message(place)
+        if message is None:
+            yield Subscription(
+                token=TokenId(token), kind=SubscriptionKind.SIGNAL, name=workflow.waits.signal(place), correlation_key="",
+                process=spec.process, element=spec.event_id)
+            continue
+        definition = spec.definitions[n]
+        keys: Iterable[str] = () if message[1] is None else (message[1],)
+        if definition.keys:
+            receiver = workflow.at_place(place)
+            keys = definition.waits_for(receiver, receiver.internal_data["waits"][n], workflow)
+        for key in keys:
+            yield Subscription(
+                token=TokenId(token), kind=SubscriptionKind.MESSAGE, name=message[0], correlation_key=key,
+                process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups)
+
+
 def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
-    running: list[Timer] = []
-    subscriptions: list[Subscription] = []
-    for due, token, _ in workflow.timers():
-        host = token.internal_data.get("host")
-        spec = token.task_spec
-        running.append(Timer(
-            token=TokenId(token.id), process=spec.process, element=spec.event_id, due_at=due,
-            host=None if host is None else TokenId(host), interrupting=spec.interrupting))
-    for token in workflow.waiting():
-        spec = token.task_spec
-        for wait, definition in zip(token.internal_data["waits"], spec.definitions, strict=True):
-            if "seen" in wait:
-                continue
-            if wait.get("message") is not None:
-                subscriptions += (Subscription(
-                    token=TokenId(token.id), kind=SubscriptionKind.MESSAGE, name=wait["message"], correlation_key=key,
-                    process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups)
-                    for key in definition.waits_for(token, wait, workflow))
-            elif "signal" in wait:
-                subscriptions.append(Subscription(
-                    token=TokenId(token.id), kind=SubscriptionKind.SIGNAL, name=wait["signal"], correlation_key="",
-                    process=spec.process, element=spec.event_id))
     return Step(
-        state=states.dump(workflow), events=tuple(workflow.events), jobs=tuple(workflow.jobs), timers=tuple(running),
-        subscriptions=tuple(subscriptions), thrown=tuple(workflow.thrown), status=workflow.status,
+        state=states.dump(workflow), events=tuple(workflow.events), jobs=tuple(workflow.jobs), timers=_Listed(partial(_timers, workflow)),
+        subscriptions=_Listed(partial(_subscriptions, workflow)), thrown=tuple(workflow.thrown), status=workflow.status,
         outcome=workflow.outcome() if _has_ended(workflow) else None, suspended=_suspended(workflow), refused=refused)
 
 

@@ -6,7 +6,8 @@ A token is a SpiffWorkflow task, and its state is a task state. `tasks` of a sco
     STARTED  has work inside or elsewhere (sub-process, job, compensation), or is parked with an incident
 
 A token that ends leaves `tasks` at once; what compensation may still need goes to `kept`. Nothing ever walks a tree, and the
-cost of a step does not grow with what happened before.
+cost of a step grows neither with what happened before nor with what else is open: tokens and scopes are woken from the stored
+state when somebody asks for them, and what is asked of many is kept by indexes (`engine.bpmn.index`).
 """
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import events as log
 from engine.bpmn import compensation, timers
 from engine.bpmn.collaboration import Address, shown_key
 from engine.bpmn.data import Scope
+from engine.bpmn.index import AT_JOIN, DORMANT, OPEN, STUCK, Facts, Lazy, Place, ScopeIndex, Waits, facts
 from engine.bpmn.spiff import (
     COMPLETED,
     FINISHED,
@@ -74,7 +76,9 @@ class Token(Task):  # type: ignore[misc]
         flow      id of the sequence flow it came over
         owner     token of the loop or multi-instance activity it is an instance of, or of the thrower of a compensation
         host      token of the activity whose boundary event this subscription is
-        race      token of the event gateway: its other events go when this one happens
+        instances the live instances of a loop or multi-instance activity, oldest first
+        guards    subscriptions of its boundary events, oldest first; gone ones are dropped with the next
+        race      [first, last] of the tokens behind an event gateway: the others go when this one happens
         waits     what a catching event waits for, one entry for each event definition
         done      order of completion, of a kept activity
         trail     [[fork, {name: digest}], …]: what its branch wrote since each fork that is still open
@@ -90,17 +94,19 @@ class Token(Task):  # type: ignore[misc]
     """
 
     taken: list[Flow]
+    facts: Facts | None = None  #: what the indexes know of it
 
     def __init__(
         self, workflow: AnyWorkflow, task_spec: Node, parent: Token | None = None, state: int = FUTURE, id: int | None = None
     ) -> None:
+        self.top = top = workflow.top_workflow
+        is_new = id is None
         if id is None:
-            top = workflow.top_workflow
             id = top.last_token = top.last_token + 1
         self.id = id
         self.workflow = workflow
         self.task_spec = task_spec
-        self._state = state
+        self._standing = state
         self._children: list[int] = []
         self._parent = None
         self.triggered = False
@@ -108,9 +114,26 @@ class Token(Task):  # type: ignore[misc]
         self.last_state_change = 0.0
         self.internal_data: dict[str, Any] = {}
         self.data: Scope = workflow.scope
-        workflow.tasks[id] = self
+        if is_new:
+            workflow.tasks[id] = self
+            if workflow is not top:
+                top.located[id] = workflow
+            top.dirty[id] = self
         if parent is not None:
             parent._children.append(id)
+
+    @property
+    def _state(self) -> int:
+        return self._standing
+
+    @_state.setter
+    def _state(self, value: int) -> None:
+        self._standing = value
+        self.top.dirty[self.id] = self
+
+    def touch(self) -> None:
+        """What it waits for, or the forks behind it, have changed: the indexes look at it again."""
+        self.top.dirty[self.id] = self
 
     def _set_state(self, value: int) -> None:
         self._state = value
@@ -130,8 +153,7 @@ class Token(Task):  # type: ignore[misc]
     @property
     def is_at_join(self) -> bool:
         """True if it waits for other tokens."""
-        data = self.internal_data
-        return self._state == WAITING and "waits" not in data and "host" not in data and not self.task_spec.is_event_subprocess
+        return facts(self).kind in (AT_JOIN, STUCK)
 
     def complete(self) -> None:
         """End the work, choose the way out, go. Without a way out the work stays done and only the leaving is parked."""
@@ -169,7 +191,7 @@ class ScopeMixin:
         suspenders: ``{token of a running event sub-process that suspends the rest: since}``.
     """
 
-    tasks: dict[int, Token]
+    tasks: Lazy[Token]
     spec: ProcessSpec
     host: Token  #: of a sub-process instance: the token that runs it
     parent_workflow: Any
@@ -182,7 +204,9 @@ class ScopeMixin:
     def _open(self, scope: Scope, business_key: str) -> None:
         self.scope = scope
         self.business_key = business_key
-        self.kept: dict[int, Token] = {}
+        self.tasks: Lazy[Token] = Lazy(self._wake)
+        self.kept: Lazy[Token] = Lazy(self._wake_kept)
+        self.index = ScopeIndex()
         self.wrote: set[str] = set()
         self.past: dict[str, Value] = {}
         self.gateways: dict[str, list[str]] = {}
@@ -192,6 +216,14 @@ class ScopeMixin:
         self.timer: tuple[datetime, int] | None = None
 
     # ------------------------------------------------------------------------------------------------------------- tokens
+    def _wake(self, id: int, place: int) -> Token:
+        token = self.top_workflow.stored.token(self, id, place)
+        token.facts = facts(token)
+        return token
+
+    def _wake_kept(self, id: int, place: int) -> Token:
+        return self.top_workflow.stored.kept_token(self, id, place)
+
     def begin(self) -> None:
         """Subscribe the event sub-processes, then put a token on the start event (or on every node without incoming flow)."""
         top = self.top_workflow
@@ -215,19 +247,62 @@ class ScopeMixin:
                     process=spec.process, element=spec.bpmn_id, token=TokenId(token.id), due_at=due,
                     late=(top.at - due).total_seconds() > 60, skipped=skipped))
             if race:
-                token.internal_data["race"] = -(self.parent_task_id or 0) - 1
+                token.internal_data["race"] = [born[0].id, born[-1].id]
         for token in born:
             if token._state == FUTURE:
                 token.task_spec._update(token)
         top.touched[id(self)] = self
 
+    def note(self, token: Token) -> None:
+        """Let the indexes know what is true of a token now."""
+        top = self.top_workflow
+        old, name = token.facts, token.task_spec.name
+        new = facts(token) if self.tasks.awake(token.id) is token else None
+        if new is not None:
+            top.recent[token.id] = token
+        if old == new:
+            return
+        token.facts = new
+        if old is not None:
+            self.index.remove(token.id, name, old)
+        if new is not None:
+            self.index.add(token.id, name, new)
+        if (old is not None and (old.timers or old.messages or old.signals)) or (
+            new is not None and (new.timers or new.messages or new.signals)
+        ):
+            top.waits.change(token.id, old, new)
+        top.moved[self.parent_task_id or 0] = self
+        top.restless[self.parent_task_id or 0] = self
+
+    def flows_at(self, spec: Node) -> dict[str, list[int]]:
+        """``{flow: tokens that came over it}`` of those that wait at a join, oldest first; not to be changed."""
+        self.top_workflow.refresh()
+        return self.index.joins.get(spec.name, {})
+
     def tokens_at(self, spec: Node, besides: Token | None = None) -> list[Token]:
-        """Tokens that wait at a join."""
-        return [t for t in self.tasks.values() if t.task_spec is spec and t._state == WAITING and t is not besides]
+        """Tokens that wait at a join, oldest first."""
+        found = sorted(id for waiting in self.flows_at(spec).values() for id in waiting)
+        return [self.tasks[id] for id in found if besides is None or id != besides.id]
+
+    def tokens_by_node(self) -> dict[str, dict[int, int]]:
+        """``{element: {token: kind}}`` of all live tokens; not to be changed."""
+        top = self.top_workflow
+        top.refresh()
+        if self.index.at is None:
+            self.index.at = top.stored.by_node(self)
+        return self.index.at
 
     def leave(self, token: Token) -> None:
-        if self.tasks.pop(token.id, None) is not None:
-            self.top_workflow.touched[id(self)] = self
+        top = self.top_workflow
+        if token.id in self.tasks:
+            del self.tasks[token.id]
+            top.touched[id(self)] = self
+            if token.facts is None:
+                top.dirty.pop(token.id, None)  # come and gone since the indexes were last asked
+            else:
+                top.dirty[token.id] = token
+            top.recent.pop(token.id, None)
+            top.located.pop(token.id, None)
 
     def absorb(self, token: Token, into: Token) -> None:
         """A join consumed this token."""
@@ -243,16 +318,20 @@ class ScopeMixin:
         data = token.internal_data
         return token._state == WAITING and ("host" in data or "standing" in data or token.task_spec.is_event_subprocess)
 
-    def live_tokens(self) -> list[Token]:
-        return [t for t in self.tasks.values() if not self.is_dormant(t)]
+    def is_alive(self) -> bool:
+        """True while a token is there that is no mere subscription."""
+        top = self.top_workflow
+        if top.agenda:
+            next_ = top.agenda[-1]
+            if next_.workflow is self and next_._state == READY and next_.id in self.tasks:
+                return True
+        top.refresh()
+        return len(self.tasks) > self.index.count[DORMANT]
 
     @staticmethod
     def is_dormant(token: Token) -> bool:
         """A subscription, or one that could not even be made: it does not hold its scope open."""
-        data = token.internal_data
-        if token._state == WAITING or ("incident" in data and data["incident"][1] == ARRIVING):
-            return "host" in data or "standing" in data or token.task_spec.is_event_subprocess
-        return False
+        return facts(token).kind == DORMANT
 
     # ---------------------------------------------------------------------------------------------------------- relations
     def owner(self, token: Token) -> Token | None:
@@ -264,16 +343,17 @@ class ScopeMixin:
         token = Token(self, spec)
         token.triggered = True
         token.internal_data.update(data)
-        host = data.get("host")
-        if host is not None and "trail" in self.tasks[host].internal_data:
-            token.internal_data["trail"] = copy_trail(self.tasks[host].internal_data["trail"])
+        if "host" in data:
+            host = self.tasks[data["host"]]
+            host.internal_data["guards"] = [*(t.id for t in self.subscriptions(host)), token.id]
+            if "trail" in host.internal_data:
+                token.internal_data["trail"] = copy_trail(host.internal_data["trail"])
         spec._update(token)
         return token
 
     def subscriptions(self, host: Token) -> list[Token]:
-        if not host.task_spec.boundary:
-            return []
-        return [t for t in self.tasks.values() if t.internal_data.get("host") == host.id and t._state != READY]
+        found = [self.tasks[id] for id in host.internal_data.get("guards", ()) if id in self.tasks]
+        return [t for t in found if t.internal_data.get("host") == host.id and t._state != READY]
 
     # -------------------------------------------------------------------------------------------------------- cancellation
     def drop_subscriptions(self, host: Token, keep: Token | None = None, by: str | None = None) -> None:
@@ -282,14 +362,14 @@ class ScopeMixin:
                 self.kill(token, by=by)
 
     def kill_instances(self, host: Token, by: str | None = None) -> None:
-        for token in list(self.tasks.values()):
-            if token.internal_data.get("owner") == host.id and token.id in self.tasks:
-                self.kill(token, by=by)
+        for id in host.internal_data.pop("instances", ()):
+            if id in self.tasks:
+                self.kill(self.tasks[id], by=by)
 
     def kill_tokens(self, keep: Token | None = None, by: str | None = None) -> None:
-        for token in list(self.tasks.values()):
-            if token is not keep and token.id in self.tasks:
-                self.kill(token, by=by)
+        for id in list(self.tasks):
+            if id in self.tasks and (keep is None or id != keep.id):
+                self.kill(self.tasks[id], by=by)
 
     def kill(self, token: Token, keep: Token | None = None, by: str | None = None) -> None:
         """Interrupt a token, all that runs inside it and all that waits for it."""
@@ -336,6 +416,18 @@ class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
         return self.completed
 
 
+class Stored(Protocol):
+    """The stored state that tokens and scopes are woken from."""
+
+    def token(self, scope: AnyWorkflow, id: int, place: int) -> Token: ...
+    def kept_token(self, scope: AnyWorkflow, id: int, place: int) -> Token: ...
+    def scope(self, id: int, place: int) -> SubWorkflow: ...
+    def scope_of(self, token: int) -> int | None: ...
+    def name_of(self, token: int) -> str: ...
+    def by_node(self, scope: AnyWorkflow) -> dict[str, dict[int, int]]: ...
+    def among(self, names: Iterable[str]) -> list[int]: ...
+
+
 class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     """One process instance during one command. Gathers what follows: events, jobs, thrown events.
 
@@ -343,14 +435,22 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         at: the instant of the command; there is no other clock.
         parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
+        stored: the state it was loaded from.
+        fresh: ``{id: scope}`` of the scopes that are not in it.
+        located: ``{token: scope}`` of the tokens that are not in it, those of the instance's own scope left out.
+        dirty: tokens that the indexes have to look at before they are asked again.
+        recent: live tokens that they looked at in this command.
+        moved: ``{id: scope}`` of the scopes whose tokens changed in this command; restless: since their joins were last tried.
         conversations: ``{scope: {BPMN correlation key: its text}}`` as the first message of each conversation gave them; the scope
             is the one that a new variable goes to, so each instance of a multi-instance activity may have its own partner.
     """
 
     top_workflow: Any = None  # the library computes it each time
 
-    def __init__(self, definition: Definition, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
-        self.definition, self.at, self.parked = definition, at, parked
+    def __init__(
+        self, definition: Definition, at: datetime, parked: Mapping[tuple[int, str], ElementFailed], stored: Stored
+    ) -> None:
+        self.definition, self.at, self.parked, self.stored = definition, at, parked, stored
         self.zone = definition.zone.key
         self.agenda: deque[Token] = deque()
         self.touched: dict[int, AnyWorkflow] = {}
@@ -362,24 +462,65 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.last_end: str | None = None
         self.last_token = self.sequence = self.nesting = self.steps = 0
         self.changed: set[str] = set()
+        self.fresh: dict[int, SubWorkflow] = {}
+        self.located: dict[int, AnyWorkflow] = {}
+        self.dirty: dict[int, Token] = {}
+        self.recent: dict[int, Token] = {}
+        self.moved: dict[int, AnyWorkflow] = {}
+        self.restless: dict[int, AnyWorkflow] = {}
+        self.waits = Waits()
         self.conversations: dict[int, dict[str, str]] = {}
         self.top_workflow = self
         super().__init__(definition.root, definition.specs, script_engine=NO_SCRIPTS, deserializing=True)
+        self.subprocesses: Lazy[SubWorkflow] = Lazy(stored.scope)
         self._open(Scope(0, None, keeps_new=True), "")
+
+    def refresh(self) -> None:
+        """Bring the indexes up to date."""
+        while self.dirty:
+            dirty, self.dirty = self.dirty, {}
+            for token in dirty.values():
+                token.workflow.note(token)
 
     def find(self, token: int) -> Token | None:
         found: Token | None = self.tasks.get(token)
         if found is None:
-            for inner in self.subprocesses.values():
-                found = inner.tasks.get(token)
-                if found is not None:
-                    return found
+            scope = self.located.get(token)
+            if scope is None:
+                place = self.stored.scope_of(token)
+                scope = None if place is None else self.subprocesses.get(place)
+            if scope is not None:
+                found = scope.tasks.get(token)
         return found
+
+    def is_open(self, token: int) -> bool:
+        """True if there is such a live token; it stays asleep."""
+        scope: AnyWorkflow | None = self if token in self.tasks else self.located.get(token)
+        if scope is None:
+            place = self.stored.scope_of(token)
+            if place is None or (place and place not in self.subprocesses):
+                return False
+            scope = self.subprocesses[place] if place else self
+        return token in scope.tasks
+
+    def node_of(self, token: int) -> Any:
+        """The spec of a live token's node; the token stays asleep."""
+        scope: AnyWorkflow | None = self if token in self.tasks else self.located.get(token)
+        if scope is None:
+            place = self.stored.scope_of(token)
+            assert place is not None
+            scope = self.subprocesses[place]
+        found = scope.tasks.awake(token)
+        return found.task_spec if found is not None else scope.spec.task_specs[self.stored.name_of(token)]
 
     def get_task_from_id(self, task_id: int) -> Token | None:
         return self.find(task_id)
 
     def scopes(self) -> list[AnyWorkflow]:
+        """Every scope, woken.
+
+        Not for what happens at each step: that is what `moved` is for.
+        """
         return [self, *self.subprocesses.values()]
 
     def tokens(self) -> Iterable[Token]:
@@ -387,10 +528,21 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         for inner in self.subprocesses.values():
             yield from inner.tasks.values()
 
+    def tokens_among(self, names: set[str]) -> list[Token]:
+        """Live tokens at elements of these names, oldest first."""
+        ids = set(self.stored.among(names))
+        woken = [scope for scope in self.subprocesses.entries() if isinstance(scope, SubWorkflow)]
+        for scope in (self, *woken):
+            at = scope.tokens_by_node()
+            for name in names & at.keys():
+                ids.update(at[name])
+        found = [self.find(id) for id in sorted(ids)]
+        return [token for token in found if token is not None]
+
     def create_subprocess(self, my_task: Token, spec_name: str) -> SubWorkflow:
         spec = self.subprocess_specs[spec_name]
         scope, key = my_task.task_spec.open_scope(my_task)
-        inner = self.subprocesses[my_task.id] = SubWorkflow(spec, my_task, self, scope, key)
+        inner = self.subprocesses[my_task.id] = self.fresh[my_task.id] = SubWorkflow(spec, my_task, self, scope, key)
         if spec.properties:  # what came in by then stays, also into a property of the sub-process
             given = my_task.data.values if my_task.data.id == my_task.id else {}
             scope.put({
@@ -409,11 +561,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------------------- expressions
     def compute(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
         """Return the value of an expression whose being null means nothing special."""
-        return formula.evaluate((scope or token.data).visible(), self).value
+        return formula.evaluate(token.data if scope is None else scope, self).value
 
     def evaluate(self, token: Token, formula: Formula, scope: Scope | None = None) -> Value:
         """Return the value of an expression that decides something; that it is null is recorded."""
-        result = formula.evaluate((scope or token.data).visible(), self)
+        result = formula.evaluate(token.data if scope is None else scope, self)
         if result.value is None:
             self.emit(log.ExpressionWasNull(
                 process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
@@ -436,7 +588,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         """
         if not values:
             return
-        start = scope or (token.data if token is not None else self.scope)
+        start = scope if scope is not None else token.data if token is not None else self.scope
         targets: dict[int, tuple[Scope, dict[str, Value]]] = {}
         for name, value in values.items():
             target = start if here else start.holder(name)
@@ -495,19 +647,21 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if len(children) == 1:
             if trail:
                 children[0].internal_data["trail"] = trail
+                children[0].touch()
             return
         trail = self._closed_forks_folded(token, trail) if trail else []
         for child in children:
             child.internal_data["trail"] = [*copy_trail(trail), [token.id, {}]]
+            child.touch()
 
     def _closed_forks_folded(self, token: Token, trail: list[list[Any]]) -> list[list[Any]]:
         """Drop levels whose other branches are all gone, so that a trail is never longer than the tokens abreast."""
-        others = {
-            level[0] for t in token.workflow.tasks.values() if t is not token for level in t.internal_data.get("trail", ())
-        }
+        self.refresh()
+        forks = token.workflow.index.forks
+        mine = token.facts.forks if token.facts is not None else ()  # it may be on its way out
         folded: list[list[Any]] = []
         for fork, writes in trail:
-            if fork in others:
+            if forks.get(fork, 0) > (fork in mine):
                 folded.append([fork, writes])
             elif folded:
                 folded[-1][1].update(writes)
@@ -534,6 +688,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 self.emit(log.WriteConflicted(
                     process=into.workflow.spec.process, element=into.task_spec.bpmn_id, token=TokenId(token.id), name=name))
         into.internal_data["trail"] = [*mine[: common - 1], [mine[common - 1][0], {**left, **right}]]
+        into.touch()
 
     def joined(self, token: Token) -> None:
         """A join is through: a fork whose branches have all come in is closed."""
@@ -544,6 +699,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 token.internal_data["trail"] = folded
             else:
                 del token.internal_data["trail"]
+            token.touch()
 
     # ----------------------------------------------------------------------------------------------------------- step loop
     def settle(self) -> None:
@@ -606,28 +762,28 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
         Nothing can reach a join when every live token of its scope waits at one: tokens never come into a scope from outside.
         """
-        for scope in self.scopes():
-            if scope.completed or not scope.spec.has_joins:
+        self.refresh()
+        for place in sorted(self.moved):
+            scope = self.moved[place]
+            if scope.completed or not scope.spec.has_joins or not (scope.index.count[AT_JOIN] or scope.index.count[STUCK]):
                 continue
-            waiting, open_ = [], False
-            for token in scope.tasks.values():
-                if token.is_at_join:
-                    waiting.append(token)
-                elif not self.is_dormant(token):
-                    # an event sub-process that runs, or what it undoes, leads to no join here, but it may end it all
-                    open_ = True
-                    if not (token.task_spec.is_event_subprocess or "undoes" in token.internal_data):
-                        for other in scope.tasks.values():
-                            if "stuck" in other.internal_data:
-                                self.unstick(other)
-                        break
-            if open_:
+            count = scope.index.count
+            waiting = [scope.tasks[id] for id in sorted(
+                id for flows in scope.index.joins.values() for found in flows.values() for id in found)] if (
+                count[STUCK] or count[AT_JOIN] + count[DORMANT] + count[STUCK] == len(scope.tasks)) else []
+            if count[OPEN]:
+                for token in waiting:
+                    self.unstick(token)
+                continue
+            if count[AT_JOIN] + count[DORMANT] + count[STUCK] < len(scope.tasks):
+                # an event sub-process that runs, or what it undoes, leads to no join here, but it may end it all
                 continue
             known = {token.task_spec for token in waiting if "stuck" in token.internal_data}
             for token in waiting:
                 if token.task_spec not in known:
                     known.add(token.task_spec)
                     token.internal_data["stuck"] = True
+                    token.touch()
                     self.emit(log.IncidentOpened(
                         process=scope.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind="stuck",
                         message=token.task_spec.why_stuck(token)))
@@ -635,6 +791,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     def unstick(self, token: Token, reason: str = "") -> None:
         """What was said of the join where the token waits holds no longer."""
         if token.internal_data.pop("stuck", False):
+            token.touch()
             self.emit(log.IncidentResolved(
                 process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), kind="stuck",
                 reason=reason))
@@ -686,7 +843,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         """Complete every scope that lost its last token."""
         while self.touched:
             _, scope = self.touched.popitem()
-            if scope.completed or scope.live_tokens() or (scope is not self and self.goes_on(scope)):
+            if scope.completed or scope.is_alive() or (scope is not self and self.goes_on(scope)):
                 continue
             scope.kill_tokens()  # open subscriptions
             self.touched.pop(id(scope), None)
@@ -729,21 +886,31 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def discard(self, scope: ScopeMixin) -> None:
         """Forget a scope and those inside it."""
-        if self.subprocesses.pop(scope.parent_task_id, None) is None:
+        place = scope.parent_task_id or 0
+        if place not in self.subprocesses:
             return
-        for inner in [s for s in self.subprocesses.values() if s.parent_workflow is scope]:
-            self.discard(inner)
+        for host in (*scope.tasks, *scope.kept):
+            if host in self.subprocesses:
+                self.discard(self.subprocesses[host])
+        del self.subprocesses[place]
+        self.fresh.pop(place, None)
+        self.moved.pop(place, None)
+        self.restless.pop(place, None)
 
     def outcome(self) -> str | None:
         value = self.scope.values.get("outcome")
         return str(value) if value is not None else self.last_end
 
     def release_joins(self) -> bool:
-        for scope in self.scopes():
+        """Let a join that was decided late go on; False when there is none: only where tokens moved can there be one."""
+        self.refresh()
+        for place in sorted(self.restless):
+            scope = self.restless[place]
             if scope.spec.late_joins and not scope.completed:
                 for spec in scope.spec.late_joins:
                     if spec.try_release(scope):
                         return True
+            self.restless.pop(place, None)
         return False
 
     # -------------------------------------------------------------------------------------------------------------- events
@@ -756,9 +923,12 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 self.step(token)
 
     def waiting(self) -> list[Token]:
-        """Tokens that wait for an event, oldest first."""
-        tasks = self.event_manager.tasks
-        return [tasks[n] for n in sorted(tasks)]
+        """Tokens that wait for an event, oldest first.
+
+        Not for what happens at each step: it wakes all.
+        """
+        return sorted(
+            (t for t in self.tokens() if t._state == WAITING and "waits" in t.internal_data), key=lambda t: t.id)
 
     def send_message(self, token: Token, message: Message, name: str, values: Values) -> None:
         """Give a message to the one token of this instance that waits for it, else out of the house's door.
@@ -779,21 +949,26 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             self._send(token, name, key, values, address)
 
     def _send(self, token: Token, name: str, key: str | None, values: Values, to: Address | None) -> None:
-        for receiver in self.waiting():
+        self.refresh()
+        for place in self.waits.for_message(name, key):
+            receiver, n = self.at_place(place), place[1]
             if to is not None and to.process is not None and receiver.task_spec.process != to.process:
                 continue
-            for n, wait in enumerate(receiver.internal_data["waits"]):
-                if wait.get("message") == name and "seen" not in wait and (
-                    receiver.task_spec.definitions[n].takes(receiver, wait, self, key, values)
-                ):
-                    self._thrown_message(token, name, key, values, inside=True)
-                    self.correlate(receiver, n, values)
-                    return
+            if receiver.task_spec.definitions[n].takes(receiver, receiver.internal_data["waits"][n], self, key, values):
+                self._thrown_message(token, name, key, values, inside=True)
+                self.correlate(receiver, n, values)
+                return
         self._thrown_message(token, name, key, values, inside=False)
         self.thrown.append(ThrownEvent(
             kind=SubscriptionKind.MESSAGE, name=name, correlation_key=key or "", payload=values,
             process=None if to is None else to.process, element=None if to is None else to.element,
             leaves=to is not None and to.process is None))
+
+    def at_place(self, place: Place) -> Token:
+        """The token that waits there."""
+        token = self.find(place[0])
+        assert token is not None
+        return token
 
     def _thrown_message(self, token: Token, name: str, key: str | None, values: Values, inside: bool) -> None:
         self.emit(log.MessageThrown(
@@ -838,13 +1013,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def send_signal(self, name: str, values: Values) -> int:
         """Give a signal to all who wait for it now; return how many did."""
-        found = [
-            (receiver, n) for receiver in self.waiting() for n, wait in enumerate(receiver.internal_data["waits"])
-            if wait.get("signal") == name and "seen" not in wait
-        ]
+        self.refresh()
         count = 0
-        for receiver, n in found:
-            if receiver._state == WAITING and receiver.id in self.event_manager.tasks:
+        for place in self.waits.for_signal(name):
+            receiver, n = self.find(place[0]), place[1]
+            if receiver is not None and receiver._state == WAITING and "seen" not in receiver.internal_data["waits"][n]:
                 self.emit(log.SignalCaught(
                     process=receiver.workflow.spec.process, element=receiver.task_spec.event_id, token=TokenId(receiver.id),
                     name=name))
@@ -882,8 +1055,9 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 own = at.task_spec
                 at = scope.owner(at)  # of an instance its loop; of a handler who undoes: an error goes out where that stands
             found = self._waiting_for(
-                [t for t in scope.tasks.values()
-                 if t.task_spec.is_event_subprocess and t._state == WAITING and t.task_spec is not own], kind, code)
+                [scope.tasks[id] for id in sorted(
+                    id for spec in scope.spec.event_subprocesses if spec is not own
+                    for id in scope.tokens_by_node().get(spec.name, ()))], kind, code)
             if found is not None or scope is self:
                 return found
             at = scope.host
@@ -915,52 +1089,52 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         changed, self.changed = self.changed, set()
         if not self.definition.watches or ("" not in changed and changed.isdisjoint(self.definition.reads)):
             return
-        for token in self.waiting():
+        readers = {name for name, reads in self.definition.readers.items() if not changed.isdisjoint(reads)}
+        for token in self.tokens_among(readers | self.definition.watching if "" in changed else readers):
             spec = token.task_spec
-            if not spec.watches or token._state != WAITING or token.id not in self.event_manager.tasks:
+            if not spec.watches or token._state != WAITING or "waits" not in token.internal_data:
                 continue
             if "" in changed or not changed.isdisjoint(spec.reads):
                 spec.look_again(token)
-        for token in list(self.tokens()):
+                token.touch()
+        for token in self.tokens_among(readers):
             spec = token.task_spec
             if changed.isdisjoint(spec.reads):
                 continue
             if spec.has_moving_dates and token._state == READY:
                 spec.look_again(token)
-            elif token.is_parked and self.is_dormant(token) and spec.can_wait(token):
+            elif token.is_parked and token.workflow.is_dormant(token) and spec.can_wait(token):
                 self.retry(token)  # a subscription that lacked its data: nobody has to mend more than that
 
     # -------------------------------------------------------------------------------------------------------------- timers
-    def timers(self) -> list[tuple[datetime, Token, int]]:
-        """(due, token, number of its event definition) of every timer that runs, in firing order."""
-        found = [
-            (timers.due_at(wait["timer"]), token, n)
-            for token in self.event_manager.tasks.values() for n, wait in enumerate(token.internal_data["waits"])
-            if wait.get("timer") and "seen" not in wait and "frozen" not in wait
-        ]
-        found.sort(key=lambda entry: (entry[0], entry[1].id, entry[2]))
-        return found
-
     def meet_deadlines(self) -> None:
         """Tell user tasks when the timer on their boundary will stop them: their deadline, unless the diagram names one.
 
         A task made in this step is born with it; a timer that moves takes the deadline along.
         """
-        earliest: dict[int, datetime] = {}
-        for token in self.waiting():
-            host, spec = token.internal_data.get("host"), token.task_spec
-            if host is None or not spec.interrupting:
+        self.refresh()
+        hosts: dict[int, Token] = {}
+        for token in list(self.recent.values()):
+            data = token.internal_data
+            if "host" in data:
+                host = token.workflow.tasks[data["host"]]
+                hosts[host.id] = host
+            elif token.task_spec.has_deadline_of_timer:
+                host = token.workflow.tasks.get(data.get("owner", token.id))
+                if host is not None:
+                    hosts[host.id] = host
+        for id in sorted(hosts):
+            host = hosts[id]
+            deadline = min((
+                timers.due_at(wait["timer"]) for guard in host.workflow.subscriptions(host)
+                if guard.task_spec.interrupting and guard._state == WAITING
+                for wait in guard.internal_data["waits"] if wait.get("timer") and "seen" not in wait), default=None)
+            if deadline is None:
                 continue
-            for wait in token.internal_data["waits"]:
-                if wait.get("timer") and "seen" not in wait:
-                    due = timers.due_at(wait["timer"])
-                    earliest[host] = min(due, earliest.get(host, due))
-        if not earliest:
-            return
-        for token in list(self.tokens()):
-            deadline = earliest.get(token.internal_data.get("owner", token.id))
-            if deadline is not None and token._state == READY and token.task_spec.has_deadline_of_timer:
-                token.task_spec.stopped_at(token, deadline)
+            tasks = host.workflow.tasks
+            for task in (host, *(tasks[n] for n in host.internal_data.get("instances", ()) if n in tasks)):
+                if task._state == READY and task.task_spec.has_deadline_of_timer:
+                    task.task_spec.stopped_at(task, deadline)
 
     def fire_due(self, *, on_time: bool) -> bool:
         """Fire every timer that is due, soonest first, each with its consequences; return True when one did.
@@ -970,15 +1144,15 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         Args:
             on_time: fire also what is due at this very instant, else only what is overdue.
         """
-        fired, known = False, self.last_token
+        fired, known, until = False, self.last_token, self.at.isoformat()
         while self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
-            due = next(
-                ((token, n) for at, token, n in self.timers()
-                 if token.id <= known and (at < self.at or (on_time and at == self.at))), None)
-            if due is None:
+            self.refresh()
+            place = self.waits.first_due(until, on_time, known)
+            if place is None:
                 break
             fired = True
-            due[0].task_spec.timer_due(*due)
+            token = self.at_place(place)
+            token.task_spec.timer_due(token, place[1])
             self.settle()
         return fired
 
@@ -1008,6 +1182,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 if plan is None or "seen" in wait or token.task_spec.definitions[n].kind == "timeDate":
                     continue
                 suspended = self.is_suspended(token)
+                token.touch()
                 if suspended and "frozen" not in wait:
                     wait["frozen"] = self.at.isoformat()
                 elif not suspended and "frozen" in wait:

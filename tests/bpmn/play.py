@@ -87,6 +87,8 @@ class Instance:
 class Play:
     """Several instances of the processes of one file, with a clock and the post between them."""
 
+    kind: type[Instance] = Instance
+
     def __init__(
         self, xml: bytes, start: str | None = "p", variables: dict[str, Any] | None = None, decisions: dict[str, bytes] | None = None,
         business_key: str = "",
@@ -106,7 +108,7 @@ class Play:
         return self.definitions[key]
 
     def start(self, key: str, variables: dict[str, Any], start_event: str | None = None, business_key: str = "") -> Instance:
-        instance = Instance(self.definition(key))
+        instance = self.kind(self.definition(key))
         self.instances.append(instance)
         self.send(instance, StartInstance(variables=variables, start_event=start_event, business_key=business_key))
         return instance

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from engine.bpmn import compile_definition
+from engine.bpmn import Definition, advance, compile_definition, open_elements, workflow
+from engine.bpmn.specs import Formula
 from engine.bpmn.workflow import Token
-from engine.model import CompleteUserTask, Source, StartInstance
+from engine.feel import codec
+from engine.model import Command, CompleteUserTask, Source, StartInstance, Step
 from tests.bpmn.build import (
     COMPENSATE,
     boundary,
@@ -100,3 +102,75 @@ def test_nothing_is_kept_where_nothing_can_be_undone() -> None:
 
     assert instance.state is not None
     assert b'"a"' not in instance.state
+
+
+class Counted:
+    """What a command did: tokens woken or made, tokens that the indexes looked at, expressions, values decoded and encoded."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count: dict[str, int] = {}
+        self._watch(monkeypatch, Token, "__init__", "tokens")
+        self._watch(monkeypatch, workflow, "facts", "looks")
+        self._watch(monkeypatch, Formula, "evaluate", "expressions")
+        self._watch(monkeypatch, codec, "load", "decoded")
+        self._watch(monkeypatch, codec, "dump", "encoded")
+
+    def _watch(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, what: str) -> None:
+        plain = getattr(where, name)
+
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            self.count[what] = self.count.get(what, 0) + 1
+            return plain(*args, **kwargs)
+
+        monkeypatch.setattr(where, name, counting)
+
+    def of(self, definition: Definition, state: bytes, command: Command) -> tuple[dict[str, int], Step]:
+        self.count = {}
+        step = advance(definition, state, command, MONDAY)
+        return dict(self.count), step
+
+
+def branches(count: int) -> bytes:
+    """Parallel user tasks with boundary timers, joined."""
+    parts = [start(), parallel("f"), parallel("j"), end(), "s>f", "j>e"]
+    for n in range(count):
+        parts += [user(f"u{n}"), boundary(f"b{n}", f"u{n}", timer("timeDuration", "P9D")), end(f"x{n}"), f"f>u{n}", f"u{n}>j",
+                  f"b{n}>x{n}"]
+    return diagram(process(*parts))
+
+
+def children(count: int, *, one_by_one: bool = False, nested: bool = False) -> bytes:
+    """A multi-instance activity over a collection with an output and a condition."""
+    gather = '<extensionElements/><loopDataOutputRef>out</loopDataOutputRef><outputDataItem id="o" name="result"/>'
+    each = many(collection=f"for i in 1..{count} return i", item="x", one_by_one=one_by_one, inner=gather,
+                until="nrOfCompletedInstances >= 1000000")
+    one = sub("a", start("s1"), user("u"), "s1>u", inner=each) if nested else user("a", each)
+    return diagram(process(start(), one, end(), "s>a", "a>e"))
+
+
+GROWING = {
+    "branches": branches,
+    "instances": children,
+    "instances one by one": lambda count: children(count, one_by_one=True),
+    "instances of a sub-process": lambda count: children(count, nested=True),
+}
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_a_completion_looks_at_as_many_tokens_when_300_are_open_as_when_30_are(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(monkeypatch)
+    seen = []
+    for size in (30, 300):
+        xml = GROWING[kind](size)
+        definition = compile_definition("p", [Source(key="p", version=1, xml=xml)])
+        state = advance(definition, None, StartInstance(), MONDAY).state
+        each = []
+        for _ in range(12):
+            token = next(e.token for e in open_elements(definition, state) if e.kind == "userTask" and e.state == "ready")
+            count, step = counted.of(definition, state, CompleteUserTask(token=token, values={"result": 1}))
+            state = step.state
+            each.append(count)
+        seen.append(each)
+
+    assert seen[0] == seen[1]
+    assert all(count["tokens"] <= 8 for count in seen[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from itertools import combinations, product
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.bpmn import advance, compile_definition, open_elements
+from engine.bpmn import state as states
 from engine.bpmn.check import check
 from engine.bpmn.check.document import CheckContext, Document
 from engine.bpmn.check.soundness import games
@@ -219,7 +219,8 @@ def stuck_runs(xml: bytes, choices: dict[str, list[str]], limit: int = 120) -> t
             continue
         assert step.state is not None
         there = open_elements(definition, step.state)
-        arrived = _flows(step.state)
+        tokens = states.load(definition, step.state, MONDAY, {}).tokens()
+        arrived = {token.id: token.internal_data["flow"] for token in tokens if "flow" in token.internal_data}
         marking = tuple(sorted((each.element, arrived.get(each.token, "")) for each in there))
         if marking in seen:
             continue
@@ -232,12 +233,6 @@ def stuck_runs(xml: bytes, choices: dict[str, list[str]], limit: int = 120) -> t
             for chosen in values:
                 todo.append(advance(definition, step.state, CompleteUserTask(token=TokenId(token), values=chosen), MONDAY))
     return stuck, ended
-
-
-def _flows(state: bytes) -> dict[int, str]:
-    """``{token: the flow over which it came}``"""
-    scopes = json.loads(state.split(b"\n", 1)[0])[6]
-    return {token[0]: token[3]["flow"] for scope in scopes for token in scope[6] if "flow" in token[3]}
 
 
 @pytest.mark.parametrize("seed", range(50))

@@ -13,7 +13,17 @@ import pytest
 
 from engine import events as log
 from engine.bpmn import visible_variables
-from engine.model import CompleteJob, CompleteUserTask, CorrelateMessage, FireTimers, InstanceStatus, RetryElement, TokenId
+from engine.model import (
+    BroadcastSignal,
+    CompleteJob,
+    CompleteUserTask,
+    CorrelateMessage,
+    FireTimers,
+    InstanceStatus,
+    RetryElement,
+    SubscriptionKind,
+    TokenId,
+)
 from tests.bpmn.build import (
     boundary,
     call,
@@ -117,7 +127,9 @@ def act(p: Play, instance: Instance, rnd: random.Random) -> bool:
     choices: list[object] = []
     choices += [CompleteUserTask(token=t, values={"n": rnd.randrange(9)}) for _, t in instance.user_tasks()]
     choices += [CompleteJob(token=t, values={"n": rnd.randrange(9)}) for t in map(TokenId, instance.jobs)]
-    choices += [CorrelateMessage(name=s.name, token=s.token) for s in instance.step.subscriptions]
+    choices += [
+        CorrelateMessage(name=s.name, token=s.token) if s.kind is SubscriptionKind.MESSAGE else BroadcastSignal(name=s.name)
+        for s in instance.step.subscriptions]
     folded = fold(instance.events)
     choices += [RetryElement(token=TokenId(t)) for t in folded.incidents] if rnd.random() < 0.3 or not choices else []
     if instance.step.timers and (not choices or rnd.random() < 0.2):

@@ -74,7 +74,6 @@ class Catching(Activity):
                     wait["seen"] = True
                     break
         token._state = WAITING
-        top.event_manager.add_task(token)
         return True
 
     def look_again(self, token: Token) -> None:
@@ -91,6 +90,7 @@ class Catching(Activity):
         """What definition `n` waits for has happened."""
         waits = token.internal_data["waits"]
         waits[n]["seen"] = True
+        token.touch()
         if self.parallel and not all("seen" in wait for wait in waits):
             self.receive(token, values)
             return
@@ -114,8 +114,8 @@ class Catching(Activity):
     def stop_waiting(self, token: Token) -> None:
         """The token waits no longer: other timers of it are cancelled."""
         top = token.workflow.top_workflow
-        top.event_manager.remove_task(token)
         waits = token.internal_data.pop("waits", ())
+        token.touch()
         for wait in waits:
             if wait.get("timer") and "seen" not in wait:
                 top.emit(log.TimerCancelled(
@@ -140,8 +140,9 @@ class Catching(Activity):
         race = my_task.internal_data.get("race")
         if race is not None:
             workflow = my_task.workflow
-            for other in list(workflow.tasks.values()):
-                if other is not my_task and other.internal_data.get("race") == race:
+            for id in range(race[0], race[1] + 1):
+                other = workflow.tasks.get(id)
+                if other is not None and other is not my_task:
                     workflow.kill(other, by=self.bpmn_id)
         return True
 
@@ -299,7 +300,7 @@ class EventSubProcess(Catching, SubProcess):
             token.workflow.top_workflow.write(token, payload, cause=self.event_id)
         else:  # runs may overlap: what the scopes around do not know stays with this run
             top = token.workflow.top_workflow
-            known = {name: value for name, value in payload.items() if name in token.data.visible()}
+            known = {name: value for name, value in payload.items() if name in token.data}
             top.write(token, known, cause=self.event_id)
             top.write(token, {n: v for n, v in payload.items() if n not in known}, scope=scope, here=True, cause=self.event_id)
         return scope, key

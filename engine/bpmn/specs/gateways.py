@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.bpmn.data import Scope
+from engine.bpmn.index import AT_JOIN, DORMANT, STUCK
 from engine.bpmn.specs.node import Flow, Node
 from engine.bpmn.specs.values import Formula
-from engine.bpmn.spiff import FUTURE, WAITING
+from engine.bpmn.spiff import FUTURE
 from engine.bpmn.workflow import (
     AnyWorkflow,
     Token,
@@ -28,7 +29,7 @@ class Join(Node):
     """What gateways have in common that wait for tokens over several flows."""
 
     def lacks(self, token: Token) -> tuple[str, str]:
-        arrived = {t.internal_data["flow"] for t in token.workflow.tokens_at(self)}
+        arrived = token.workflow.flows_at(self)
         missing = [flow for flow in self.incoming if flow not in arrived]
         sources = {flow.id: node.label for node in token.workflow.spec.task_specs.values() for flow in node.flows}
         zh = "、".join(f"“{sources.get(flow, flow)}”({flow})" for flow in missing)
@@ -37,11 +38,8 @@ class Join(Node):
 
     def together(self, token: Token) -> list[Token]:
         """One token of each other flow."""
-        others: dict[str, Token] = {}
-        for waiting in token.workflow.tokens_at(self, token):
-            others.setdefault(waiting.internal_data["flow"], waiting)
-        others.pop(token.internal_data["flow"], None)
-        return list(others.values())
+        own, tasks = token.internal_data["flow"], token.workflow.tasks
+        return [tasks[id] for id in sorted(found[0] for flow, found in token.workflow.flows_at(self).items() if flow != own)]
 
 
 class ParallelGateway(Join):
@@ -53,8 +51,9 @@ class ParallelGateway(Join):
     def arrive(self, token: Token) -> bool:
         if len(self.incoming) < 2:
             return True
-        others = self.together(token)
-        return self.consume(token, others, len(others) + 1 >= len(self.incoming))
+        waiting = token.workflow.flows_at(self)
+        enough = len(waiting) + (token.internal_data["flow"] not in waiting) >= len(self.incoming)
+        return self.consume(token, self.together(token) if enough else (), enough)
 
 
 class InclusiveGateway(Join):
@@ -74,21 +73,20 @@ class InclusiveGateway(Join):
     def expected(self, workflow: AnyWorkflow, flows: set[str]) -> bool:
         """True when a further token may come over an incoming flow that is not in `flows`."""
         empty = set(self.incoming) - flows
-        for token in workflow.live_tokens():
-            if token.task_spec is self and token._state == WAITING:
+        for name, found in workflow.tokens_by_node().items():
+            here = (AT_JOIN, STUCK, DORMANT) if name == self.name else (DORMANT,)
+            if all(kind in here for kind in found.values()):
                 continue
-            reach = workflow.spec.reachable(token.task_spec, self)
-            if reach & empty and not reach & flows:
+            reach = workflow.spec.reachable(workflow.spec.task_specs[name], self)
+            if not reach.isdisjoint(empty) and reach.isdisjoint(flows):
                 return True
         return False
 
     def try_release(self, workflow: AnyWorkflow) -> bool:
-        tokens: dict[str, Token] = {}
-        for token in workflow.tokens_at(self):
-            tokens.setdefault(token.internal_data["flow"], token)
-        if not tokens or self.expected(workflow, set(tokens)):
+        flows = workflow.flows_at(self)
+        if not flows or self.expected(workflow, set(flows)):
             return False
-        first, *others = tokens.values()
+        first, *others = [workflow.tasks[id] for id in sorted(found[0] for found in flows.values())]
         self.consume(first, others)
         self.release(first)
         return True
@@ -171,9 +169,9 @@ class EventBasedGateway(Node):
 
     def _on_complete_hook(self, my_task: Token) -> None:
         super()._on_complete_hook(my_task)
-        given = my_task.internal_data.get("given")
-        for child in my_task.children:
+        given, born = my_task.internal_data.get("given"), my_task.children
+        for child in born:
             if given is not None and child.task_spec.name == given[0]:
                 child.internal_data["given"] = given
             elif not self.parallel:
-                child.internal_data["race"] = my_task.id
+                child.internal_data["race"] = [born[0].id, born[-1].id]

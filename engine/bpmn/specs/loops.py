@@ -42,6 +42,7 @@ class Looping(Activity):
         workflow = token.workflow
         child = Token(workflow, workflow.spec.task_specs[self.inner])
         child.internal_data["owner"] = token.id
+        token.internal_data.setdefault("instances", []).append(child.id)
         if not self.sequential:  # like a branch: what two instances write differently is a conflict when the activity ends
             child.internal_data["trail"] = [*copy_trail(token.internal_data.get("trail", [])), [token.id, {}]]
         child.data = Scope(child.id, token.data, keeps_new=self.keeps_new, values={})
@@ -75,7 +76,7 @@ class StandardLoop(Looping):
             self.instance(token, loopCounter=1)
 
     def child_completed(self, token: Token, child: Token) -> None:
-        turns = token.data.values["loopCounter"] + 1
+        turns = token.data.own("loopCounter") + 1
         token.data.put({"loopCounter": turns})
         if self.again(token, turns):
             self.instance(token, loopCounter=turns + 1)
@@ -137,51 +138,51 @@ class MultiInstance(Looping):
             total = int(number)
         local: dict[str, Value] = {
             **given, "nrOfInstances": total, "nrOfActiveInstances": 0, "nrOfCompletedInstances": 0, "nrOfTerminatedInstances": 0}
-        if fields.output:
-            local[fields.output] = [None] * total
         token.data = Scope(token.id, token.data, keeps_new=False, values=local)
+        if fields.output:
+            token.data.put_items(fields.output, [None] * total)
         if total == 0:
             self.end(token)
             return
         if items is not None and fields.sequential:
-            token.data.put({"(items)": items})
+            token.data.put_items("(items)", items)
         for n in range(1 if fields.sequential else total):
-            self.next(token, n, items)
+            self.next(token, n, None if items is None else items[n])
             if token._state != STARTED:
                 return
 
-    def next(self, token: Token, n: int, items: list[Value] | None) -> None:
+    def next(self, token: Token, n: int, item: Value) -> None:
+        """Begin instance `n`, counted from 0, with its item of the collection."""
         local: dict[str, Value] = {"loopCounter": n + 1}
-        if items is not None and self.fields.item:
-            local[self.fields.item] = items[n]
+        if self.fields.collection is not None and self.fields.item:
+            local[self.fields.item] = item
         if self.fields.output_item:
             local[self.fields.output_item] = None
-        token.data.put({"nrOfActiveInstances": token.data.values["nrOfActiveInstances"] + 1})
+        token.data.put({"nrOfActiveInstances": token.data.own("nrOfActiveInstances") + 1})
         self.instance(token, **local)
 
     def child_completed(self, token: Token, child: Token) -> None:
-        top, fields, counters = token.workflow.top_workflow, self.fields, token.data.values
+        top, fields, own = token.workflow.top_workflow, self.fields, token.data
         terminated = child.internal_data.pop("terminated", False)  # its sub-process came to a terminate end event
         count = "nrOfTerminatedInstances" if terminated else "nrOfCompletedInstances"
-        token.data.put({count: counters[count] + 1, "nrOfActiveInstances": counters["nrOfActiveInstances"] - 1})
+        own.put({count: own.own(count) + 1, "nrOfActiveInstances": own.own("nrOfActiveInstances") - 1})
         self.compare_writes(token, child)
         over = False
         if not terminated:
             if fields.output and fields.output_element is not None:
-                gathered = list(counters[fields.output])
-                gathered[child.data.values["loopCounter"] - 1] = top.compute(child, fields.output_element)
-                token.data.put({fields.output: gathered})
+                own.put_item(fields.output, child.data.own("loopCounter") - 1, top.compute(child, fields.output_element))
             over = self.throw_events(token, child)
         if token._state != STARTED:
             return
-        ended = counters["nrOfCompletedInstances"] + counters["nrOfTerminatedInstances"]
-        if over or ended == counters["nrOfInstances"] or (fields.condition is not None and top.holds(child, fields.condition)):
-            token.data.put({
-                "nrOfActiveInstances": 0, "nrOfTerminatedInstances": counters["nrOfTerminatedInstances"] + counters["nrOfActiveInstances"]})
+        ended = own.own("nrOfCompletedInstances") + own.own("nrOfTerminatedInstances")
+        if over or ended == own.own("nrOfInstances") or (fields.condition is not None and top.holds(child, fields.condition)):
+            own.put({
+                "nrOfActiveInstances": 0,
+                "nrOfTerminatedInstances": own.own("nrOfTerminatedInstances") + own.own("nrOfActiveInstances")})
             token.workflow.kill_instances(token, self.bpmn_id)
             self.end(token)
         elif fields.sequential:
-            self.next(token, ended, counters.get("(items)"))
+            self.next(token, ended, own.item("(items)", ended) if fields.collection is not None else None)
 
     def compare_writes(self, token: Token, child: Token) -> None:
         """Instances side by side that wrote different values to one variable conflict, as branches do at their join."""
@@ -199,7 +200,7 @@ class MultiInstance(Looping):
         if self.fields.output:
             top, outside = token.workflow.top_workflow, token.data.parent
             assert outside is not None
-            gathered = {self.fields.output: token.data.values[self.fields.output]}
+            gathered = {self.fields.output: token.data.own(self.fields.output)}
             if self.fields.outputs:
                 _, gathered = moved(self.fields.outputs, top, token.data.visible(), gathered)
             top.write(token, gathered, scope=outside)

@@ -113,6 +113,9 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             if owner is not None and "undoes" in token.internal_data:
                 compensation.go_on(owner, token)
             elif owner is not None:
+                instances = owner.internal_data.get("instances", [])
+                if token.id in instances:
+                    instances.remove(token.id)
                 owner.task_spec.child_completed(owner, token)
 
     def _on_error_hook(self, my_task: Token) -> None:
@@ -274,7 +277,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             if flow.condition is None:
                 taken.append(flow)
             else:
-                result = flow.condition.evaluate(token.data.visible(), top)
+                result = flow.condition.evaluate(token.data, top)
                 if result.value is None:
                     reason = "; ".join(result.reasons)
                     nulls.append(f"{flow.id}: {flow.condition.text} is null" + (f" ({reason})" if reason else ""))

@@ -1,0 +1,163 @@
+"""An instance that is watched at every command: kept in memory as well as reloaded, its indexes scanned, its log folded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from engine import events as log
+from engine.bpmn import Definition, open_elements
+from engine.bpmn import state as states
+from engine.bpmn.data import Scope
+from engine.bpmn.index import ScopeIndex, facts
+from engine.bpmn.spiff import WAITING
+from engine.bpmn.step import run
+from engine.bpmn.workflow import ElementFailed, Workflow
+from engine.errors import EngineError
+from engine.model import Command, InstanceStatus, Step
+from tests.bpmn.folds import Folded, check_against
+from tests.bpmn.play import Instance, Play
+
+
+class Watched(Instance):
+    """Checks the laws after each command."""
+
+    def __init__(self, definition: Definition) -> None:
+        super().__init__(definition)
+        self.folded = Folded()
+        self.made: set[int] = set()
+        self.ended: list[int] = []
+        self._kept: Workflow | None = None  #: stays in memory from command to command
+
+    def advance(self, command: Command, at: datetime) -> Step:
+        warm = self._in_memory(command, at)
+        step = super().advance(command, at)
+        if warm is not None:
+            self._same(warm, step)
+        assert self.state is not None
+        for workflow in (self._kept, states.load(self.definition, self.state, at.astimezone(UTC), {})):
+            if workflow is not None:
+                check_indexes(workflow)
+        for event in step.events:
+            assert isinstance(event, log.Event)
+            self.folded.apply(event)
+        if self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
+            self._log_is_live()
+        return step
+
+    def _in_memory(self, command: Command, at: datetime) -> Step | None:
+        """Run the command on the workflow that stayed in memory; after a failure it is loaded anew."""
+        if self._kept is None:
+            self._kept = states.load(self.definition, self.state, at.astimezone(UTC), {})
+        workflow = self._kept
+        workflow.at = at.astimezone(UTC)
+        workflow.events, workflow.jobs, workflow.thrown, workflow.steps = [], [], [], 0
+        for gathered in (workflow.recent, workflow.moved, workflow.restless):
+            gathered.clear()
+        try:
+            step = run(workflow, command)
+        except (ElementFailed, EngineError):
+            self._kept = None
+            return None
+        list(step.timers), list(step.subscriptions)
+        return step
+
+    @staticmethod
+    def _same(warm: Step, cold: Step) -> None:
+        """Saving and reloading changes nothing."""
+        assert warm.state == cold.state
+        assert list(warm.events) == list(cold.events)
+        assert (warm.jobs, warm.thrown, warm.status, warm.outcome, warm.suspended) == (
+            cold.jobs, cold.thrown, cold.status, cold.outcome, cold.suspended)
+        assert (warm.timers, warm.subscriptions) == (cold.timers, cold.subscriptions)
+
+    def _log_is_live(self) -> None:
+        """Replaying the events gives the live state; no token is lost or doubled."""
+        assert self.state is not None
+        assert self.step is not None
+        check_against(self.folded, self.definition, self.state)
+        dues = sorted((token, due) for token, found in self.folded.timers.items() for due in found)  # type: ignore[type-var]
+        assert dues == sorted((timer.token, timer.due_at) for timer in self.step.timers)
+        for event in self.step.events:
+            if isinstance(event, log.FlowTaken):
+                self.made.add(event.to_token)
+            elif isinstance(event, log.ActivityStarted):
+                self.made.add(event.token)
+            elif isinstance(event, log.ActivityCompleted | log.ActivityCancelled | log.TokenJoined):
+                self.ended.append(event.token)
+        assert len(self.ended) == len(set(self.ended))
+        live = {e.token for e in open_elements(self.definition, self.state) if not e.is_subscription}
+        assert self.made - set(self.ended) == live
+        workflow = states.load(self.definition, self.state, datetime(2026, 1, 1, tzinfo=UTC), {})
+        for id, values in self.folded.variables.items():
+            scopes = scopes_of(workflow, id)
+            for name, value in values.items() if scopes else ():
+                assert next(scope.own(name) for scope in scopes if scope.has(name)) == value
+
+
+class WatchedPlay(Play):
+    kind = Watched
+
+    @property
+    def first(self) -> Watched:
+        instance = self.instances[0]
+        assert isinstance(instance, Watched)
+        return instance
+
+
+def scopes_of(workflow: Workflow, id: int | None) -> list[Scope]:
+    """The live variables that the log names by this token: of the sub-process and of the loop instance that runs it."""
+    if id is None:
+        return [workflow.scope]
+    found = [workflow.subprocesses[id].scope] if id in workflow.subprocesses else []
+    token = workflow.find(id)
+    if token is not None and token.data.id == id:
+        found.append(token.data)
+    return found if token is not None else []
+
+
+def check_indexes(workflow: Workflow) -> None:
+    """The indexes equal a full scan. Wakes nothing that a later command could notice."""
+    workflow.refresh()
+    timers: list[Any] = []
+    messages: dict[Any, Any] = {}
+    signals: dict[Any, str] = {}
+    for scope in workflow.scopes():
+        scanned = ScopeIndex()
+        scanned.at = {}
+        hosts: dict[int, list[int]] = {}
+        owners: dict[int, list[int]] = {}
+        assert list(scope.tasks) == sorted(scope.tasks)
+        for token in scope.tasks.values():
+            fact = facts(token)
+            assert token.facts == fact
+            assert workflow.find(token.id) is token
+            scanned.add(token.id, token.task_spec.name, fact)
+            timers += [(due, token.id, n, host) for n, due, host in fact.timers]
+            messages.update({(token.id, n): (name, key) for n, name, key in fact.messages})
+            signals.update({(token.id, n): name for n, name in fact.signals})
+            if "host" in token.internal_data:
+                hosts.setdefault(token.internal_data["host"], []).append(token.id)
+            if "owner" in token.internal_data:
+                owners.setdefault(token.internal_data["owner"], []).append(token.id)
+            assert (token._state == WAITING and "waits" in token.internal_data) == ("waits" in token.internal_data)
+        assert scope.index.count == scanned.count
+        assert scope.index.joins == scanned.joins
+        assert scope.index.forks == scanned.forks
+        assert scope.tokens_by_node() == scanned.at
+        assert scope.is_alive() == any(not scope.is_dormant(token) for token in scope.tasks.values())
+        for token in scope.tasks.values():
+            assert [t.id for t in scope.subscriptions(token)] == hosts.get(token.id, [])
+            if token.task_spec.is_host:
+                assert token.internal_data.get("instances", []) == owners.get(token.id, [])
+        if scope is not workflow:
+            assert scope.host.id in scope.host.workflow.tasks or scope.host.id in scope.host.workflow.kept
+    assert workflow.waits.timers() == sorted(timers)
+    assert workflow.waits.subscriptions() == sorted([*messages, *signals])
+    assert all(workflow.waits.message(place) == found for place, found in messages.items())
+    assert all(workflow.waits.signal(place) == found for place, found in signals.items())
+    for name, key in set(messages.values()):
+        assert workflow.waits.for_message(name, key) == sorted(
+            p for p, found in messages.items() if found in ((name, key), (name, None)))
+    for name in set(signals.values()):
+        assert workflow.waits.for_signal(name) == sorted(p for p, found in signals.items() if found == name)
