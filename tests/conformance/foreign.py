@@ -1,8 +1,9 @@
 """Diagrams of others, made ready for this engine, and what their runners want to know of a run.
 
 Only the texts of foreign implementations are translated (what they do, never the structure): a script that waits or raises becomes
-a job of that work, a service task without a job type one that is done at once, for plain FEEL can do none of these; roles of other
-houses become one of ours.
+a job of that work, a service task without a job type one that is done at once, for plain FEEL can do none of these; what names
+program code (classes, delegates, listeners, scripts in other languages) is left out, for that code is not there; a message that
+code would send gets a name; roles of other houses become one of ours.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ ROLE = "presale_engineer"
 
 MODEL = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
+#: Where program code is named, as attributes and as extension elements.
+_CODE = ("class", "expression", "delegateExpression")
+_HOOKS = frozenset(CAMUNDA + name for name in ("executionListener", "taskListener", "field", "connector", "validation"))
+#: Script languages that are read as they are, after the runners' translation.
+_READ = frozenset({None, "", "feel", "FEEL"})
 _RELATED = ("{http://activiti.org/bpmn}", "{http://flowable.org/bpmn}", "{http://www.omg.org/spec/BPMN/20100524/CAMUNDA}")
 
 
@@ -56,9 +62,20 @@ def prepared(xml: bytes) -> Prepared:
     for node in list(tree.iter()):
         if not isinstance(node.tag, str):
             continue
-        for attribute in [a for a in node.attrib if a.startswith(_RELATED)]:  # the vocabularies that Camunda's grew out of
-            node.set(CAMUNDA + attribute.split("}")[1], node.attrib[attribute])
+        if node.tag.startswith(_RELATED):  # the vocabularies that Camunda's grew out of
+            node.tag = CAMUNDA + node.tag.split("}")[1]
+        for attribute in [a for a in node.attrib if a.startswith(_RELATED)]:
+            node.set(CAMUNDA + attribute.split("}")[1], node.attrib.pop(attribute))
         name = node.tag.removeprefix(MODEL)
+        parent = node.getparent()
+        if node.tag in _HOOKS and parent is not None:
+            parent.remove(node)
+            continue
+        if any(node.attrib.pop(CAMUNDA + code, None) for code in _CODE) and name == "messageEventDefinition" and not node.get("messageRef"):
+            message = etree.Element(MODEL + "message", id=f"_code_{len(tree)}", name=f"_code_{len(tree)}")
+            tree.insert(0, message)
+            node.set("messageRef", message.get("id"))
+        node.attrib.pop(CAMUNDA + "formKey", None)  # a form that is not there
         if name == "process":
             node.set(CAMUNDA + "candidateStarterGroups", ROLE)
         elif name == "userTask":
@@ -71,7 +88,7 @@ def prepared(xml: bytes) -> Prepared:
             text = ("" if found is None else found.text or "").strip()
             raised = re.fullmatch(r'raise_bpmn_error\("(.*)"\)', text)
             waited = re.fullmatch(r"wait_seconds\((\d+)\)", text)
-            if raised or waited or not text:
+            if raised or waited or not text or node.get("scriptFormat") not in _READ:
                 node.tag = MODEL + "serviceTask"
                 topic = f"error.{raised[1]}" if raised else f"wait.{waited[1]}" if waited else "auto"
                 node.set(CAMUNDA + "topic", topic)
