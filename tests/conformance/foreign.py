@@ -37,10 +37,12 @@ ROLE = "presale_engineer"
 MODEL = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
 #: Where program code is named, as attributes and as extension elements.
-_CODE = ("class", "expression", "delegateExpression")
+_CODE = ("class", "expression", "delegateExpression", "resource")
 _HOOKS = frozenset(CAMUNDA + name for name in ("executionListener", "taskListener", "field", "connector", "validation"))
 #: Script languages that are read as they are, after the runners' translation.
 _READ = frozenset({None, "", "feel", "FEEL"})
+#: Script languages in which conditions are written as in JUEL.
+_SCRIPTS = frozenset({"groovy", "javascript", "ecmascript"})
 _RELATED = ("{http://activiti.org/bpmn}", "{http://flowable.org/bpmn}", "{http://www.omg.org/spec/BPMN/20100524/CAMUNDA}")
 
 
@@ -76,6 +78,8 @@ def prepared(xml: bytes) -> Prepared:
             tree.insert(0, message)
             node.set("messageRef", message.get("id"))
         node.attrib.pop(CAMUNDA + "formKey", None)  # a form that is not there
+        if name in ("conditionExpression", "condition") and node.attrib.pop("language", "").lower() in _SCRIPTS:
+            node.text = "${" + (node.text or "").strip() + "}"  # their operators are Java's, as those of JUEL are
         if name == "process":
             node.set(CAMUNDA + "candidateStarterGroups", ROLE)
         elif name == "userTask":
