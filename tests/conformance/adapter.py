@@ -278,6 +278,7 @@ class ProductAdapter(Adapter):  # type: ignore[misc]
 
     def fire_timer(self) -> bool:
         timers = [timer.due_at for i in self._started() for timer in self.engine.instances.timers(SYSTEM, i.id)]
+        timers += [timer.due_at for timer in self.engine.deployments.start_timers(SYSTEM)]
         if not timers:
             return False
         self._pass_to(min(timers))
