@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from engine.feel.arithmetic import OPERATORS, PROPERTIES, negate, property_of
 from engine.feel.builtins import BUILTINS, Builtin
+from engine.feel.parser import parse_expression
 from engine.feel.syntax import (
     Arithmetic,
     Between,
@@ -110,6 +111,16 @@ def declared(name: Any) -> Type:
     if name in _SAMPLES:
         return name
     return (name, None) if name in ("list", "range", "context") else None
+
+
+def type_named(text: str) -> Type:
+    """Return the type that a text of FEEL's type grammar means, e.g. ``context<a: list<number>>``; None for ``Any``.
+
+    Raises:
+        FeelSyntaxError: it is no type.
+    """
+    node = parse_expression(f"x instance of {text}")
+    return _declared_type(node.type) if isinstance(node, InstanceOf) else None
 
 
 def _same(types: Iterable[Type]) -> Type:
