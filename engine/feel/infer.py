@@ -414,7 +414,7 @@ _RESULTS: Final[dict[str, Type]] = {
         "meets", "met by", "overlaps", "overlaps before", "overlaps after", "finishes", "finished by", "includes", "during", "starts",
         "started by", "coincides"), BOOLEAN),
     "date": DATE, "time": TIME, "date and time": DATE_TIME, "now": DATE_TIME, "today": DATE,
-    "years and months duration": MONTHS, "days and time duration": DAYS,
+    "years and months duration": MONTHS,
     "split": ("list", STRING), "index of": ("list", NUMBER), "mode": ("list", NUMBER), "range": ("range", None),
     "get entries": ("list", ("context", {"key": STRING, "value": None})), "context": ("context", None),
     "context put": ("context", None), "context merge": ("context", None),
