@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
@@ -150,7 +151,10 @@ def stage_name(definition: ProcessDefinition) -> str:
 def definitions() -> ResponseReturnValue:
     found = sorted(engine().deployments.definitions(actor()), key=stage)
     counts = engine().deployments.counts(actor())
-    return render_template("definitions.html", definitions=found, counts=counts, may_draw=access.may(actor(), "draw"))
+    return render_template(
+        "definitions.html", definitions=found, counts=counts, may_draw=access.may(actor(), "draw"),
+        next_starts={t.process: t.due_at for t in reversed(engine().deployments.start_timers(actor()))},
+    )
 
 
 @bp.get("/definitions/<key>", defaults={"version": None})
@@ -160,10 +164,31 @@ def definition(key: str, version: int | None) -> ResponseReturnValue:
     chosen = _version(versions, key, version)
     known_names(v.deployed_by for v in versions)
     return render_template(
-        "definition.html", definition=chosen, versions=versions, viewer=viewer_config([chosen]), may_draw=access.may(actor(), "draw"),
+        "definition.html", definition=chosen, versions=versions, timers=timed_starts(key), viewer=viewer_config([chosen]), may_draw=access.may(actor(), "draw"),
         sides=[(str(v.version), _side_title(str(v.version))) for v in versions]
         + ([("draft", _side_title("draft"))] if access.may(actor(), "draw") else []),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedStart:
+    """A process that will start by itself. `label`: of the start event."""
+
+    process: str
+    version: int
+    name: str
+    label: str
+    due_at: datetime
+
+
+def timed_starts(key: str | None = None) -> list[TimedStart]:
+    """Return which processes (or which events of one) start by themselves, soonest first."""
+    found = [t for t in engine().deployments.start_timers(actor()) if key is None or t.process == key]
+    newest = {d.key: d for d in engine().deployments.definitions(actor())} if found else {}
+    return [
+        TimedStart(process=t.process, version=t.version, name=t.name, label=_labels(newest[t.process].id).get(t.element, t.element), due_at=t.due_at)
+        for t in found
+    ]
 
 
 def _versions(key: str) -> tuple[ProcessDefinition, ...]:

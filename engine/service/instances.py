@@ -27,6 +27,7 @@ from engine.model import (
     ProcessInstance,
     ResumeInstance,
     SetVariables,
+    StartEvent,
     StartInstance,
     SuspendInstance,
     TokenId,
@@ -72,6 +73,18 @@ class Instances:
             form = form_of(session, definition.info.start_form, definition.deployment_id)
         form = shown_to(actor, form)
         return form, form.initial({}) if form is not None else {}
+
+    def start_events(self, actor: Actor, key: str) -> tuple[StartEvent, ...]:
+        """Return the none start events of a process; of several, `start` has to be told which.
+
+        Raises:
+            NotFound: no such process.
+            AccessDenied: the actor may not start it.
+        """
+        with self._database.reading() as session:
+            self._startable(session, actor, key, None)
+            compiled = self._runtime.definitions.current(session, key, None)
+        return tuple(StartEvent(id=id, name=compiled.names.get((key, id), id)) for id in compiled.definition.root.none_starts)
 
     def start(
         self, actor: Actor, key: str, variables: Values | None = None, *, business_key: str = "", title: str = "",
