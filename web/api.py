@@ -222,6 +222,11 @@ def history(id: InstanceId) -> ResponseReturnValue:
     return _json({"items": [recorded_json(r) for r in found]})
 
 
+@bp.get("/instances/<id:id>/history/<int:seq>/explanation")
+def explanation(id: InstanceId, seq: int) -> ResponseReturnValue:
+    return _json(engine().instances.explain(actor(), id, seq).as_json())
+
+
 @bp.post("/instances/<id:id>/<any(cancel, suspend, resume):what>")
 def change_instance(id: InstanceId, what: str) -> ResponseReturnValue:
     body = _take(_body(), reason=str)
