@@ -11,7 +11,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 
-
 from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import compile_text
 from engine.feel.dmn import load_decisions
