@@ -3,7 +3,8 @@
 Only the texts of foreign implementations are translated (what they do, never the structure): a script that waits or raises becomes
 a job of that work, a service task without a job type one that is done at once, for plain FEEL can do none of these; what names
 program code (classes, delegates, listeners, scripts in other languages) is left out, for that code is not there; a message that
-code would send gets a name; roles of other houses become one of ours.
+code would send goes to nobody; roles of other houses become one of ours. A file that does not say of any process whether it is
+executable means that all are.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ def prepared(xml: bytes) -> Prepared:
     tree = etree.fromstring(xml)
     scripts: set[str] = set()
     loops: set[str] = set()
+    processes = list(tree.iter(MODEL + "process"))
+    if not any(process.get("isExecutable") for process in processes):
+        for process in processes:
+            process.set("isExecutable", "true")
     for node in list(tree.iter()):
         if not isinstance(node.tag, str):
             continue
@@ -73,10 +78,10 @@ def prepared(xml: bytes) -> Prepared:
         if node.tag in _HOOKS and parent is not None:
             parent.remove(node)
             continue
-        if any(node.attrib.pop(CAMUNDA + code, None) for code in _CODE) and name == "messageEventDefinition" and not node.get("messageRef"):
-            message = etree.Element(MODEL + "message", id=f"_code_{len(tree)}", name=f"_code_{len(tree)}")
-            tree.insert(0, message)
-            node.set("messageRef", message.get("id"))
+        is_code = [node.attrib.pop(CAMUNDA + each, None) for each in _CODE]
+        if any(is_code) and name == "messageEventDefinition" and not node.get("messageRef"):
+            node.set("messageRef", f"_sent{len(tree)}")
+            tree.insert(0, etree.Element(MODEL + "message", id=node.get("messageRef"), name=node.get("messageRef")))
         node.attrib.pop(CAMUNDA + "formKey", None)  # a form that is not there
         if name in ("conditionExpression", "condition") and node.attrib.pop("language", "").lower() in _SCRIPTS:
             node.text = "${" + (node.text or "").strip() + "}"  # their operators are Java's, as those of JUEL are
@@ -103,14 +108,18 @@ def prepared(xml: bytes) -> Prepared:
                 node.set("scriptFormat", "feel")
         elif name in ("serviceTask", "businessRuleTask") and not node.get(CAMUNDA + "topic"):
             if not node.get(CAMUNDA + "decisionRef"):
-                node.set(CAMUNDA + "topic", "auto")
-                node.attrib.pop(CAMUNDA + "type", None)
+                _do_at_once(node)
         elif (name == "sendTask" and not node.get("messageRef") and not node.get(CAMUNDA + "topic")
               and not any(str(child.tag).endswith("EventDefinition") for child in node)):
-            node.set(CAMUNDA + "topic", "auto")
-            node.attrib.pop(CAMUNDA + "type", None)
+            _do_at_once(node)
     topics = frozenset(topic for node in tree.iter() if isinstance(node.tag, str) and (topic := node.get(CAMUNDA + "topic")))
     return Prepared(etree.tostring(tree), frozenset(scripts), frozenset(loops), topics)
+
+
+def _do_at_once(node: Any) -> None:
+    for each in ("type", "resultVariable", "resultVariableName"):
+        node.attrib.pop(CAMUNDA + each, None)
+    node.set(CAMUNDA + "topic", "auto")
 
 
 @dataclass(slots=True)
