@@ -101,13 +101,16 @@ class CoreAdapter(Adapter):  # type: ignore[misc]
         instance = Instance(self.definitions[process_id], len(self.found))
         self.found.append(instance)
         self._send(instance, StartInstance(variables=variables or {}, start_event=start_event))
-        self._settle()
+        self._settle(does_time_pass=False)
         return instance
 
     def _send(self, instance: Instance, command: Command) -> Step:
         step = advance(instance.definition, instance.state or None, command, self.now)
         instance.state, instance.status, instance.step = step.state, step.status, step
-        for event in step.events:
+        for job in step.jobs:
+            seconds = int(job.type[5:]) if job.type.startswith("wait.") else 0
+            instance.jobs[job.token] = self.now + timedelta(seconds=seconds), job
+        for event in step.events:  # some of the jobs are cancelled by what happened in the same step
             self._trace.see(instance.number, event)
             match event:
                 case log.IncidentOpened():
@@ -116,20 +119,19 @@ class CoreAdapter(Adapter):  # type: ignore[misc]
                     instance.incidents.pop(event.token, None)
                 case log.JobCancelled():
                     instance.jobs.pop(event.token, None)
-        for job in step.jobs:
-            seconds = int(job.type[5:]) if job.type.startswith("wait.") else 0
-            instance.jobs[job.token] = self.now + timedelta(seconds=seconds), job
         for thrown in step.thrown:
             self._route(thrown.kind, thrown.name, dict(thrown.payload), besides=instance)
         return step
 
-    def _settle(self) -> None:
-        """Do the jobs; one that takes time lets it pass, and timers that are due meanwhile fire first."""
+    def _settle(self, *, does_time_pass: bool = True) -> None:
+        """Do the jobs; one that takes time may let it pass, and timers that are due meanwhile fire first."""
         while True:
             waiting = [(due, i.number, token) for i in self.found for token, (due, _) in i.jobs.items()]
             if not waiting:
                 return
             due, number, token = min(waiting)
+            if due > self.now and not does_time_pass:
+                return
             timers = [t.due_at for i in self.found if i.is_live and i.step for t in i.step.timers]
             if timers and min(timers) <= due:
                 self.now = max(self.now, min(timers))
