@@ -25,7 +25,7 @@ from engine.bpmn.spiff import READY, UserTaskMixin
 from engine.bpmn.workflow import (
     Token,
 )
-from engine.feel import YearsMonths
+from engine.feel import YearsMonths, in_both
 from engine.feel.dmn import DecisionModel
 from engine.model import NewJob, TokenId, Value, Values
 
@@ -238,7 +238,7 @@ class BusinessRuleTask(Activity):
         if value is None:
             top.emit(log.ExpressionWasNull(
                 process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), text=self.decision,
-                reason="; ".join(answer.reasons)))
+                reason=in_both(answer.reasons)))
         self.give_out(my_task, as_variables(value, self.variable, f"decision {self.decision}"))
         return True
 
