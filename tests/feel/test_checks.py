@@ -108,7 +108,7 @@ def test_rows_that_agree_may_meet_under_any() -> None:
 def test_a_masked_row_is_found_under_first() -> None:
     rules = [["< 10", "-", "1"], [">= 10", "true", "2"], ["[3..5]", "-", "3"], ["> 20", "-", "4"], ["-", "-", "5"]]
 
-    assert said(problems({"a": "number", "b": "boolean"}, rules, policy="FIRST")) == [("masked", (3,), {})]
+    assert said(problems({"a": "number", "b": "boolean"}, rules, policy="FIRST")) == [("masked", (3,), {"a": 3, "b": True})]
 
 
 def test_a_last_row_for_everything_else_is_not_masked_for_it_takes_nulls() -> None:

@@ -11,7 +11,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 
-
 from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import compile_text
 from engine.feel.dmn import load_decisions
@@ -384,3 +383,19 @@ def test_a_model_with_imports_answers_as_the_standard_says(name: str) -> None:
     expected = compile_text(wanted).closure({None: Run(NOW)})
     assert BUILTINS["is"].call([answer, expected], None, Run(NOW)) is True, f"{answer!r} instead of {expected!r}"
     assert not model.problems
+
+
+@pytest.mark.parametrize(("elements", "inputs", "reason"), [
+    ([GRADE, given("g", "tGrade"), decision("g", "g")], {"g": "C"}, 'g = "C" is not allowed by tGrade ("A", "B")'),
+    ([GRADE, decision('"C"', type_="tGrade")], {}, 'answer = "C" is not allowed by tGrade ("A", "B")'),
+    ([GRADE, given("g", "tGrade"), decision("g", "g")], {"g": 1}, "g must be tGrade, not 1 (number)"),
+    ([PERSON, given("p", "tPerson"), decision("p", "p")], {"p": {"name": "a"}}, 'p must be tPerson, not {name: "a"} (context)'),
+    ([X, decision("x", "x")], {"x": "a"}, 'x must be number, not "a" (string)'),
+    ([X, decision(table("x ! 1, 2", "r", "-; 2"), "x")], {"x": 3}, "x = 3 is not among the input values of `answer`"),
+    ([decision(table("", "r: number", '"a"'))], {}, 'r must be number, not "a" (string)'),
+])  # fmt: skip
+def test_a_value_that_is_not_of_its_type_says_so(elements: list[str], inputs: dict[str, Any], reason: str) -> None:
+    result = load_decisions((HEAD + "".join(elements) + "</definitions>").encode()).decide("answer", inputs, NOW)
+
+    assert result.value is None
+    assert reason in result.reasons
