@@ -195,14 +195,19 @@ class _Analysis:
         if samples and domain is not None:
             samples = [value for value in samples if domain[0](value)]
         odd = [None, *([] if column.type else [True if bool not in kinds else Decimal(1)])] if samples else []
+        perhaps = sum(1 << number for number in skipped)
+        always, alike = 0, dict[CompiledTests, int]()  # cells of one text are compiled once, and so asked once
+        for number, cell in enumerate(cells):
+            if cell is None:
+                always |= 1 << number
+            elif number not in skipped:
+                alike[cell] = alike.get(cell, 0) | 1 << number
         for value in [*samples, *odd]:
             scope: Scope = {None: self.run, "?": value}
-            surely = perhaps = 0
-            for number, cell in enumerate(cells):
-                if number in skipped:
-                    perhaps |= 1 << number
-                elif cell is None or cell.closure(scope) is True:
-                    surely |= 1 << number
+            surely = always
+            for cell, rows in alike.items():
+                if cell.closure(scope) is True:
+                    surely |= rows
             axis.samples.append(value)
             axis.odd.append(len(axis.samples) > len(samples))
             axis.surely.append(surely)
@@ -238,8 +243,12 @@ class _Analysis:
         pieces = [[_column_of(axis, number) for axis in self.axes] for number in range(len(rules))]
         for second in range(len(rules)):
             for first in range(second):
-                shared = [a & b for a, b in zip(pieces[first], pieces[second], strict=True)]
-                if not all(shared) or (self.table.policy == "ANY" and _same_outputs(rules[first], rules[second])):
+                shared = []
+                for a, b in zip(pieces[first], pieces[second], strict=True):
+                    if not a & b:
+                        break
+                    shared.append(a & b)
+                if len(shared) < len(self.axes) or (self.table.policy == "ANY" and _same_outputs(rules[first], rules[second])):
                     continue
                 example = {
                     axis.label: axis.samples[(bits & -bits).bit_length() - 1]

@@ -778,7 +778,7 @@ def compile_text(
         raise _too_deep() from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledTests:
     """Unary tests, ready to run; the value under test is ``scope['?']``."""
 
