@@ -59,6 +59,10 @@ class Finding:
     mend_en: str
 
 
+#: Stands among the called processes where an expression names one.
+ANY_CALL = "*"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessInfo:
     """What a diagram says of one executable process, for deployment, start page and checks."""
@@ -71,7 +75,7 @@ class ProcessInfo:
     startable: bool  #: has a none start event (a person may start it)
     start_form: str | None  #: form id of the none start event
     start_messages: frozenset[str]
-    calls: frozenset[str]  #: keys of called processes
+    calls: frozenset[str]  #: keys of called processes; `ANY_CALL`: an expression names any that is deployed
     forms: frozenset[str]
     decisions: frozenset[str]
     job_types: frozenset[str]

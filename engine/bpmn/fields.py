@@ -250,7 +250,13 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="calledElement", form=Form.BPMN, places=_CALL, value=ValueKind.PROCESS, group="call",
         zh="被调用流程", en="Called process",
-        help_zh="流程标识。", help_en="Id of a process.",
+        help_zh="流程标识，或以 = 开头的表达式。", help_en="Id of a process, or an expression that begins with =.",
+    ),
+    Field(
+        name="choices", form=Form.PROPERTY, places=_CALL, value=ValueKind.TEXT, group="call",
+        zh="可选流程", en="Choices",
+        help_zh="由表达式决定被调用流程时，可调用的流程标识，用逗号分隔；不写则为全部已部署流程。",
+        help_en="Where an expression names the called process: ids of those it may name, comma separated; without it all that are deployed.",
     ),
     Field(
         name="in", form=Form.ELEMENT, places=_CALL, value=ValueKind.MAPPING, group="call",

@@ -25,7 +25,7 @@ from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
 from engine.feel.dmn import DecisionModel, load_decisions
-from engine.model import Finding, ProcessInfo, Severity, Source
+from engine.model import ANY_CALL, Finding, ProcessInfo, Severity, Source
 
 HOUSE_ZONE = "Asia/Shanghai"
 
@@ -142,7 +142,7 @@ def _info(process: etree._Element, names: Mapping[str, etree._Element], flows: M
         startable=bool(none_starts or conditional) or (not starts and bool(plain)),
         start_form=next((form for node in none_starts if (form := node.get(CAMUNDA + "formKey"))), None),
         start_messages=frozenset(name for _, kind, name in _starters(process, names) if kind == "message"),
-        calls=frozenset(key for node in every if _name(node) == "callActivity" if (key := node.get("calledElement"))),
+        calls=frozenset(key for node in every if _name(node) == "callActivity" for key in _called(node)),
         forms=given("formKey", "userTask", "startEvent") | prop("form"),
         decisions=given("decisionRef", "businessRuleTask"), job_types=given("topic", *_ACTIVITIES),
         groups=words(given("candidateGroups", "userTask") | prop("candidateGroups")),
@@ -206,6 +206,24 @@ def _starters(process: etree._Element, names: Mapping[str, etree._Element]) -> I
                     yield id, what, ""
                 elif what in ("message", "signal") and (name := _referenced_name(event, f"{what}Ref", names)):
                     yield id, what, name
+
+
+def is_expression(text: str) -> bool:
+    """Whether a word of a diagram is an expression: it begins with ``=``, or holds ``${…}``."""
+    return text.startswith("=") or "${" in text or "#{" in text
+
+
+def _choices(call: etree._Element) -> frozenset[str]:
+    """Keys of the processes that a call activity may choose from, by its property `choices`."""
+    return frozenset(word.strip() for word in _properties(call).get("choices", "").split(",") if word.strip())
+
+
+def _called(call: etree._Element) -> frozenset[str]:
+    """Keys of the processes that a call activity may call; `ANY_CALL`: whatever is deployed."""
+    called = (call.get("calledElement") or "").strip()
+    if is_expression(called):
+        return _choices(call) or frozenset({ANY_CALL})
+    return frozenset({called} if called else ())
 
 
 # ------------------------------------------------------------------------------------------------------------------ XML
@@ -352,7 +370,7 @@ class _Reader:
             self.process(called)
         for spec in [each for each in self.specs.values() if each.process == key]:
             for node in spec.task_specs.values():
-                if isinstance(node, specs.CallActivity) and len(self.specs[node.inner].none_starts) > 1:
+                if isinstance(node, specs.CallActivity) and node.inner and len(self.specs[node.inner].none_starts) > 1:
                     raise DiagramCannotRun(
                         key, node.bpmn_id, 0, f"被调用的流程 {node.inner} 有多个空白开始事件，不知从哪一个开始",
                         f"the called process {node.inner} has several none start events: which one begins cannot be told")
@@ -420,7 +438,7 @@ class _File:
         if not text or not text.strip():
             return None
         text = text.strip()
-        return self.formula(text, node) if text.startswith("=") or "${" in text or "#{" in text else text
+        return self.formula(text, node) if is_expression(text) else text
 
     def time(self, text: str, node: etree._Element) -> specs.Text:
         """Return bare ISO 8601 as text, everything else as an expression."""
@@ -775,10 +793,21 @@ class _File:
         called = (node.get("calledElement") or "").strip()
         if not called:
             raise self.refuse(node, "调用活动没有被调用流程", "a call activity without calledElement")
-        if called not in self.reader.sources:
-            raise self.refuse(node, f"没有被调用的流程 {called}", f"there is no called process {called}")
-        made = specs.CallActivity(spec, node.get("id", ""), called, **common)
-        self.calls.append(called)
+        if is_expression(called):
+            made = specs.CallActivity(spec, node.get("id", ""), "", **common)
+            made.chosen = self.formula(called, node)
+            made.choices = tuple(sorted(_choices(node) or self.reader.sources.keys() - {self.key}))
+            if node.find(BPMN + "ioSpecification") is not None:
+                raise self.refuse(
+                    node, "由表达式决定被调用流程时，请用 camunda:in/out 映射，不用数据输入输出",
+                    "where an expression names the called process, map with camunda:in and out, not with data inputs and outputs")
+        else:
+            made = specs.CallActivity(spec, node.get("id", ""), called, **common)
+            made.choices = (called,)
+        for choice in made.choices:
+            if choice not in self.reader.sources:
+                raise self.refuse(node, f"没有被调用的流程 {choice}", f"there is no called process {choice}")
+        self.calls += made.choices
         for tag, attribute in (("in", "takes"), ("out", "gives")):
             entries = list(node.iterfind(f"{BPMN}extensionElements/{CAMUNDA}{tag}"))
             pairs: list[tuple[specs.Formula | None, str | None]] = []

@@ -13,7 +13,7 @@ from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
 from engine.errors import Conflict, EngineError, NotFound
 from engine.handler import HandlerRegistry
-from engine.model import Actor, ProcessDefinition, ProcessInfo, Source
+from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
 from engine.service.prices import Prices
 from engine.service.turn import Faster, Turn
 from engine.settings import Settings
@@ -62,7 +62,7 @@ class Definitions:
         root = definitions.by_key(session, key, version)
         if root is None:
             raise NotFound(what="流程 (process)", id=key if version is None else f"{key} v{version}")
-        processes, wanted = {key: root}, sorted(root.info.calls)
+        processes, wanted = {key: root}, _callable(session, root)
         while wanted:
             called = wanted.pop()
             if called not in processes:
@@ -70,7 +70,7 @@ class Definitions:
                 if found is None:
                     raise NotFound(what="流程 (process)", id=called)
                 processes[called] = found
-                wanted += sorted(found.info.calls)
+                wanted += _callable(session, found)
         pinned = {k: d.version for k, d in processes.items()}
         bundle_id = definitions.find_bundle(session, root.id, pinned)
         if bundle_id is None:
@@ -143,6 +143,14 @@ class Definitions:
             processes=processes,
             names={(source.key, id): name for source in sources for id, name in _names(source)},
         )
+
+
+def _callable(session: Session, definition: ProcessDefinition) -> list[str]:
+    """Return the keys of what a process may call; where an expression names it, of everything that is deployed."""
+    calls = definition.info.calls
+    if ANY_CALL in calls:
+        calls = calls - {ANY_CALL} | {each.key for each in definitions.newest(session)}
+    return sorted(calls - {definition.key})
 
 
 def _names(source: Source) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine import events as log
+from engine.bpmn import DiagramCannotRun
+from engine.model import RetryElement
 from tests.bpmn.build import (
     boundary,
     call,
@@ -16,6 +18,7 @@ from tests.bpmn.build import (
     many,
     parallel,
     process,
+    properties,
     receive,
     script,
     service,
@@ -146,3 +149,32 @@ def test_a_task_without_work_keeps_its_quantities_in_a_loop() -> None:
         user("z"), "s>f", "f>a", "f>a", "a>n", "n>z")), "p", {"n": 0})
 
     p.check("z z", n=2)
+
+
+# -------------------------------------------------------------------------------------------- a call that an expression names
+def chosen(called: str, *extra: str, choices: str = "") -> bytes:
+    return diagram(
+        process(start(), call("c", called, *((properties(choices=choices),) if choices else ())), user("z"), "s>c", "c>z", *extra),
+        process(start(), user("x"), "s>x", id="q"), process(start(), user("y"), "s>y", id="r"))
+
+
+@pytest.mark.parametrize("called", ["= which", "${which}"])
+def test_an_expression_names_the_called_process_each_time(called: str) -> None:
+    Play(chosen(called), "p", {"which": "q"}).check("x").do("x").check("z")
+    Play(chosen(called), "p", {"which": "r"}).check("y").do("y").check("z")
+
+
+def test_only_a_process_that_may_be_called_is_called_and_the_data_can_be_mended() -> None:
+    p = Play(chosen("= which", choices="q"), "p", {"which": "r"})
+    [incident] = [event for event in p.first.events if isinstance(event, log.IncidentOpened)]
+    assert (incident.element, "what may be called is q" in incident.message) == ("c", True)
+
+    p.set(which="q")
+    p.send(p.first, RetryElement(token=incident.token))
+
+    assert p.open == "x"
+
+
+def test_choices_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(DiagramCannotRun, match="nowhere"):
+        Play(chosen("= which", choices="q, nowhere"), "p", {"which": "q"})

@@ -233,3 +233,19 @@ def test_who_mends_incidents_may_let_an_instance_begin_at_a_start_event_that_did
         begin(ANN, "p", start_event="night")
     with pytest.raises(NotFound):
         begin(OWNER, "p", start_event="a")
+
+
+def test_a_call_that_an_expression_names_pins_what_is_deployed_when_the_instance_begins(house: House) -> None:
+    caller = process(start(), call("c", "= which"), end(), "s>c", "c>e")
+    house.deploy(diagram(process(start(), user("x"), end(), "s>x", "x>e", id="q")))
+    house.deploy(diagram(process(start(), user("y"), end(), "s>y", "y>e", id="r")))
+    house.deploy(diagram(caller))
+
+    first = house.start(variables={"which": "r"})
+    house.deploy(diagram(process(start(), user("new"), end(), "s>new", "new>e", id="r")))
+    second = house.start(variables={"which": "r"})
+
+    assert [*house.open_tasks(first.id)] == ["y"]
+    assert [*house.open_tasks(second.id)] == ["new"]
+    house.complete(first.id, "y")
+    assert house.status(first.id) == "completed"

@@ -97,6 +97,8 @@ def _of_attributes(document: Document, node: Element) -> Iterator[Written]:
     names = _WORD_ATTRIBUTES.get(kind, ())
     if kind in ("serviceTask", "sendTask", "businessRuleTask"):
         names = ("topic",)
+    if kind == "callActivity" and (node.get("calledElement") or "").strip():
+        yield Written(node, (node.get("calledElement") or "").strip(), Reading.WORD)
     for name in names:
         if document.camunda(node, name):
             yield Written(node, document.camunda(node, name), Reading.WORD)

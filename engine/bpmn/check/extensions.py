@@ -13,6 +13,7 @@ from engine.bpmn.check.document import Document, Element
 from engine.bpmn.check.expressions import ZONE
 from engine.bpmn.check.rule import DRAFT, WARNING, Hits, hit, label, rule
 from engine.bpmn.fields import CHILDREN, FIELDS, FOREIGN_CODE, WITHOUT_EFFECT, Form
+from engine.bpmn.reader import is_expression
 from engine.bpmn.xml import CAMUNDA
 
 _RELATED = ("{http://activiti.org/bpmn}", "{http://flowable.org/bpmn}", "{http://camunda.org/schema/zeebe/1.0}")
@@ -204,6 +205,12 @@ def call_unknown(document: Document) -> Hits:
     }
     for activity in document.each("callActivity"):
         key = (activity.get("calledElement") or "").strip()
+        if is_expression(key):
+            for choice in words(document.property(activity, "choices")):
+                if choice not in known and choice not in here:
+                    zh, en = nearest(choice, known | here)
+                    yield hit(activity, process=choice, near_zh=zh, near=en)
+            continue
         if not key or key in known or key in here or document.find(key) is not None:
             continue
         zh, en = nearest(key, known | here)

@@ -18,7 +18,7 @@ from engine.bpmn.check.extensions import nearest, words
 from engine.bpmn.check.rule import DRAFT, WARNING, Hit, Hits, rule
 from engine.bpmn.data import LOOP_NAMES
 from engine.bpmn.items import item_names, target_path
-from engine.bpmn.reader import translated
+from engine.bpmn.reader import is_expression, translated
 from engine.bpmn.xml import CAMUNDA, read_diagram
 from engine.errors import EngineError
 from engine.feel import Expression, FeelSyntaxError, compile_expression
@@ -71,10 +71,6 @@ def _merged(origins: Iterable[Origin]) -> Origin:
     })
 
 
-def _is_expression(text: str) -> bool:
-    return text.startswith("=") or "${" in text or "#{" in text
-
-
 def _entries(text: str) -> frozenset[str]:
     """Return the entries of the context that an expression gives."""
     try:
@@ -100,19 +96,19 @@ def _message_names(document: Document, node: Element) -> Iterator[str]:
         if document.kind(each) == "signalEventDefinition":
             signal = document.find(each.get("signalRef"))
             name = each.get("signalRef") or "" if signal is None else signal.get("name") or signal.get("id") or ""
-            yield _DYNAMIC if _is_expression(name) else f"signal {name}"
+            yield _DYNAMIC if is_expression(name) else f"signal {name}"
     holders = [node] if document.kind(node) in ("sendTask", "receiveTask") and document.message_names(node) else []
     holders += [each for each in document.definitions.get(node, ()) if document.kind(each) == "messageEventDefinition"]
     holders += [each for each in node if document.kind(each) == "messageEventDefinition" and each not in holders]
     for holder in holders:
         for name in sorted(document.message_names(holder)) or [""]:
-            yield _DYNAMIC if _is_expression(name) else name
+            yield _DYNAMIC if is_expression(name) else name
     if not holders and document.kind(node) == "receiveTask":
         yield node.get("id") or ""
 
 
 def _form(text: str) -> Origin:
-    return Origin(names=frozenset({ANY})) if _is_expression(text) else Origin(forms=frozenset({text}))
+    return Origin(names=frozenset({ANY})) if is_expression(text) else Origin(forms=frozenset({text}))
 
 
 def result(document: Document, node: Element) -> Origin:
@@ -130,7 +126,7 @@ def result(document: Document, node: Element) -> Origin:
     if kind in ("businessRuleTask", "globalBusinessRuleTask") and decision:
         return Origin(names=frozenset({variable})) if variable else Origin(decisions=frozenset({decision}))
     if kind in ("serviceTask", "sendTask", "businessRuleTask") and topic:
-        return Origin(names=frozenset({ANY})) if _is_expression(topic) else Origin(jobs=frozenset({topic}))
+        return Origin(names=frozenset({ANY})) if is_expression(topic) else Origin(jobs=frozenset({topic}))
     if kind in ("startEvent", "intermediateCatchEvent", "boundaryEvent", "receiveTask"):
         form, caught = document.property(node, "form"), frozenset(_message_names(document, node))
         codes = {
@@ -169,7 +165,7 @@ def _call(document: Document, activity: Element) -> Call:
     targets = {tag: frozenset((each.get("target") or "").strip() for each in found) - {""} for tag, found in mappings.items()}
     whole = {tag: everything or any(each.get("variables") == "all" for each in found) for tag, found in mappings.items()}
     called = (activity.get("calledElement") or "").strip()
-    known = document.find(called)
+    known = None if is_expression(called) else document.find(called)
     return Call(
         called=called if known is None else known.get("id") or called, takes=targets["in"], gives=targets["out"],
         all_in=whole["in"], all_out=whole["out"])
@@ -288,14 +284,16 @@ class World:
         while grown:
             grown = False
             for process, call in calls:
-                around, called = self.scopes[process.key], self.scopes.get(call.called)
+                around, chosen = self.scopes[process.key], is_expression(call.called)  # then any process may be the called one
+                called = None if chosen else self.scopes.get(call.called)
                 gives = ({ANY} if called is None else called) if call.all_out else call.gives
                 takes = (around | process.local) - LOOP_NAMES if call.all_in else call.takes
-                before = len(around) + len(called or ())
+                receivers = [*self.scopes.values()] if chosen else [] if called is None else [called]
+                before = len(around) + sum(map(len, receivers))
                 around |= gives
-                if called is not None:
-                    called |= takes
-                grown |= len(around) + len(called or ()) > before
+                for receiver in receivers:
+                    receiver |= takes
+                grown |= len(around) + sum(map(len, receivers)) > before
 
     def resolved(self, origin: Origin) -> set[str]:
         """Return the names that an origin brings. What is not known at all brings anything: other rules tell that it is missing."""

@@ -36,7 +36,11 @@ class SubProcess(Activity):
         return None
 
     def started(self, token: Token) -> None:
-        token.workflow.top_workflow.create_subprocess(token, self.inner).begin()
+        token.workflow.top_workflow.create_subprocess(token, self.called(token)).begin()
+
+    def called(self, token: Token) -> str:
+        """Return the name of the spec that runs."""
+        return self.inner
 
     def open_scope(self, token: Token) -> tuple[Scope, str]:
         """Return the variables and the business key of the new scope."""
@@ -81,8 +85,13 @@ Pairs = tuple[tuple[Formula | None, str | None], ...]
 
 
 class CallActivity(SubProcess):
-    """A called process: a scope that sees nothing but what is mapped in. None: no mapping, everything goes in and out."""
+    """A called process: a scope that sees nothing but what is mapped in. None: no mapping, everything goes in and out.
 
+    `chosen` names the called process each time; it must be one of `choices`, which were pinned when the instance began.
+    """
+
+    chosen: Formula | None = None
+    choices: tuple[str, ...] = ()
     takes: Pairs | None = None
     gives: Pairs | None = None
     key: Formula | None = None
@@ -96,6 +105,14 @@ class CallActivity(SubProcess):
         scope = Scope(token.id, None, keeps_new=True)
         top.write(token, self.copied(self.takes, token, token.data), scope=scope, here=True)
         return scope, key
+
+    def called(self, token: Token) -> str:
+        if self.chosen is None:
+            return self.inner
+        key = token.workflow.top_workflow.evaluate(token, self.chosen)
+        if key not in self.choices:
+            raise timers.BadTime(f"{self.chosen.text} gives {shown_value(key)}; what may be called is {', '.join(self.choices)}")
+        return str(key)
 
     def copied(self, pairs: Pairs | None, token: Token, source: Scope) -> dict[str, Value]:
         values: dict[str, Value] = {}
