@@ -91,6 +91,17 @@ def test_what_the_sub_process_did_not_write_its_handler_sees_as_it_is_now() -> N
     p.check("z", seen=2)
 
 
+def test_what_a_sub_process_inside_had_written_is_seen_by_the_handler_of_the_one_around_it() -> None:
+    inside = sub("inner", start("s2"), script("a", "{paid: 100}"), "s2>a", own_undo("q2", script("u2"), "s_q2>u2"))
+    p = play(
+        process(
+            start(), sub("sp", start("s1"), inside, "s1>inner", own_undo("q", script("u", "{seen: paid}"), "s_q>u")),
+            script("later", "{paid: 777}"), throw("t", COMPENSATE), user("z"), "s>sp", "sp>later", "later>t", "t>z"),
+        paid=0)
+
+    p.check("z", seen=100)
+
+
 def test_the_handler_of_a_task_sees_the_inputs_the_task_had_and_the_process_as_it_is() -> None:
     p = play(
         process(
