@@ -102,6 +102,38 @@ def test_what_a_sub_process_inside_had_written_is_seen_by_the_handler_of_the_one
     p.check("z", seen=100)
 
 
+def test_what_a_compensation_event_sub_process_writes_after_a_wait_goes_to_the_live_variables() -> None:
+    p = play(
+        process(
+            start(),
+            sub("sp", start("s1"), script("a", "{paid: 100}"), "s1>a",
+                own_undo("q", user("u"), script("w", "{paid: paid - 100}"), "s_q>u", "u>w")),
+            script("later", "{paid: 777}"), throw("t", COMPENSATE), user("z"), "s>sp", "sp>later", "later>t", "t>z"),
+        paid=0)
+
+    p.do("u").check("z", paid=0)
+
+
+def test_what_a_sub_process_had_written_before_a_wait_is_seen_by_its_handler() -> None:
+    p = play(
+        process(
+            start(),
+            sub("sp", start("s1"), script("a", "{paid: 100}"), user("w"), "s1>a", "a>w", own_undo("q", script("u", "{seen: paid}"), "s_q>u")),
+            script("later", "{paid: 777}"), throw("t", COMPENSATE), user("z"), "s>sp", "sp>later", "later>t", "t>z"),
+        paid=0)
+
+    p.do("w").check("z", seen=100)
+
+
+def test_each_activity_keeps_its_own_handler_however_often_the_instance_is_stored_before_it_is_undone() -> None:
+    p = play(process(
+        start(), script("a"), undone_by("a", "ua"), script("ua", "{log: append(log, \"a\")}", **UNDO), script("b"), undone_by("b", "ub"),
+        script("ub", "{log: append(log, \"b\")}", **UNDO), user("w"), user("x"), throw("t", COMPENSATE), user("z"),
+        "s>a", "a>b", "b>w", "w>x", "x>t", "t>z"), log=[])
+
+    p.do("w", "x").check("z", log=["b", "a"])
+
+
 def test_the_handler_of_a_task_sees_the_inputs_the_task_had_and_the_process_as_it_is() -> None:
     p = play(
         process(
