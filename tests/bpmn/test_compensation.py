@@ -207,6 +207,25 @@ def test_undone_things_leave_the_state() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------- errors
+def test_a_sub_process_whose_parts_were_undone_over_several_commands_leaves_the_state() -> None:
+    p = play(process(
+        start(), sub("booked", start("s1"), script("a"), undone_by("a", "ua"), user("ua", **UNDO), "s1>a"), user("w"), throw("t", COMPENSATE),
+        user("z"), "s>booked", "booked>w", "w>t", "t>z"))
+
+    assert b"booked" in (p.do("w").first.state or b"")
+    assert b"booked" not in (p.do("ua").check("z").first.state or b"")
+
+
+def test_the_handler_of_a_sub_process_undoes_it_as_a_whole_also_after_a_wait() -> None:
+    p = play(process(
+        start(), sub("booked", start("s1"), script("a"), undone_by("a", "ua"), script("ua", "{log: append(log, \"ua\")}", **UNDO), "s1>a"),
+        undone_by("booked", "whole"), script("whole", "{log: append(log, \"whole\")}", **UNDO), user("w"), throw("t", COMPENSATE), user("z"),
+        "s>booked", "booked>w", "w>t", "t>z"), log=[])
+
+    p.do("w").check("z", log=["whole"])
+    assert b"ua" not in (p.first.state or b"")
+
+
 def test_an_error_of_a_handler_goes_out_of_the_scope_of_who_threw_the_compensation() -> None:
     p = play(process(
         start(),

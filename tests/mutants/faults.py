@@ -442,8 +442,6 @@ FAULTS = [
         ("a timer that was overdue together with others fires in the order of its making", "found = token, n\n",
          "found = min(place for place, (due, _) in self._timers.items() if due <= until)\n"),
         ("timers that come to be meanwhile fire at once", "elif token > newest:", "elif False:"),
-        ("a token at a join goes on before an older one of its flow", "insort(self.joins.setdefault(gateway, {}).setdefault(flow, []), id)",
-         "self.joins.setdefault(gateway, {}).setdefault(flow, []).append(id)"),
         ("a closed fork is remembered", "if self.forks[fork] == 1:", "if False:"),
         ("of the branches behind a fork one is counted", "self.forks.get(fork, 0) + 1", "1"),
         ("a token that was woken goes back as it was stored", "self.woken.append(found)", "pass"),
