@@ -85,3 +85,9 @@ def test_a_timer_that_is_moved_away_while_others_are_due_does_not_fire() -> None
              user("z"), end(), "s>f", "f>a", "f>b", "first>later", "later>e", "a>e", "moved>z", "b>e", hours=2)
 
     p.sleep(3 * 3600).wait(0).check("a b")
+
+
+def test_a_timer_fires_at_the_very_instant_at_which_it_is_due() -> None:
+    p = play(start(), user("a"), boundary("late", "a", timer("timeDuration", "PT1H")), user("z"), "s>a", "a>z", "late>z")
+
+    p.sleep(3600).check("z")
