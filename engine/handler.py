@@ -14,8 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from engine.errors import BpmnError
@@ -76,7 +77,7 @@ class Job:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
     """A registered function. `effect`: ``outside`` runs as a job after the commit; ``none`` and ``database`` run within the
-    command's transaction, exactly once. `gives`: names of the variables it may return; the checker knows no others."""
+    command's transaction, exactly once. `gives`: ``{variable it may return: FEEL type}``; the checker knows no others."""
 
     type: str
     run: Callable[[Job], Variables | None]
@@ -85,7 +86,7 @@ class Handler:
     timeout: timedelta
     effect: Effect
     title: str  #: first line of its docstring, for the modeler's list
-    gives: tuple[str, ...] = ()
+    gives: Mapping[str, str] = field(default_factory=dict)
 
 
 class HandlerRegistry(Mapping[str, Handler]):
@@ -120,7 +121,7 @@ def handler(
     backoff: timedelta = timedelta(seconds=30),
     timeout: timedelta = timedelta(minutes=2),
     effect: Effect = "outside",
-    gives: tuple[str, ...] = (),
+    gives: Mapping[str, str] = MappingProxyType({}),
     registry: HandlerRegistry = REGISTRY,
 ) -> Callable[[Callable[[Job], Variables | None]], Callable[[Job], Variables | None]]:
     """Register the decorated function for the job type (`camunda:topic`).
@@ -129,7 +130,8 @@ def handler(
         retries: further attempts after the first failure; `camunda:failedJobRetryTimeCycle` of an element overrides it.
         backoff: wait before the first retry; doubles each time, up to an hour, with jitter.
         timeout: lease of one run; a run that takes longer may be repeated by another worker.
-        gives: names of the variables that it returns; the checker of diagrams reports the reading of any other.
+        gives: ``{variable that it returns: FEEL type}``, e.g. ``"list<string>"`` or ``"Any"``; the checker of diagrams reports
+            the reading of any other variable, and mistakes with the types.
     """
 
     def register(function: Callable[[Job], Variables | None]) -> Callable[[Job], Variables | None]:

@@ -347,6 +347,44 @@ def fold(history: Iterable[Recorded]) -> InstanceView:
     return view
 
 
+def seen_by(history: Iterable[Recorded], token: TokenId) -> dict[str, Any]:
+    """Return ``{name: value}`` of what a token saw after all of `history`: its own scope, then those around it.
+
+    What the engine keeps to itself (counters of loops and of gateways) is in no event and missing here.
+    """
+    variables: dict[TokenId | None, dict[str, Any]] = {None: {}}
+    scopes: dict[TokenId, TokenId | None] = {}
+    hosts: dict[TokenId, TokenId] = {}
+    calls: set[TokenId] = set()
+    for recorded in history:
+        match recorded.event:
+            case e.InstanceStarted(variables=values):
+                variables[None] = dict(values)
+            case e.VariablesChanged(scope=scope, values=values):
+                variables.setdefault(scope, {}).update(values)
+            case e.ActivityStarted(token=began, scope=scope, host=host, kind=kind):
+                scopes[began] = scope
+                if host is not None:
+                    hosts[began] = host
+                if kind == "callActivity":
+                    calls.add(began)
+            case e.FlowTaken(token=left, to_token=arrived):
+                scopes[arrived] = scopes.get(left)
+    found: dict[str, Any] = {}
+    inner, at = False, token
+    while True:
+        found = {**variables.get(at, {}), **found}
+        if inner and at in calls:
+            return found  # a called process sees nothing of its caller
+        if at in hosts:
+            inner, at = False, hosts[at]
+            continue
+        scope = scopes.get(at)
+        if scope is None:
+            return {**variables[None], **found}
+        inner, at = True, scope
+
+
 def replay(history: Iterable[Recorded]) -> Iterator[tuple[Recorded, InstanceView]]:
     """Give each event with the view after it. The view is one object that goes on changing: read it before the next."""
     view = InstanceView()

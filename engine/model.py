@@ -528,6 +528,14 @@ class OpenElement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartEvent:
+    """A none start event of a process: where a person may let it begin. `name`: its label, else its id."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartTimer:
     """A timer start event of the newest version of a process, and when it will start an instance."""
 

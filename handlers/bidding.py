@@ -14,7 +14,7 @@ _SCANNED = {
 }
 
 
-@handler("bid.scan_consistency", effect="none", gives=("scan",))
+@handler("bid.scan_consistency", effect="none", gives={"scan": "context<error_count: number, problems: list<string>>"})
 def scan_consistency(job: Job) -> Variables:
     """合稿扫描：目录、名称、数字、应答矩阵覆盖率与他项目残留
 
@@ -27,7 +27,7 @@ def scan_consistency(job: Job) -> Variables:
     return {"scan": {"error_count": len(problems), "problems": problems}}
 
 
-@handler("quotation.lock", effect="none", gives=("quote_lock",))
+@handler("quotation.lock", effect="none", gives={"quote_lock": "context<version: number, fingerprint: string, locked_at: date and time>"})
 def lock_quotation(job: Job) -> Variables:
     """锁定报价：版本号加一，并留下内容指纹
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from engine.handler import Job, Variables, fingerprint, handler
 
 
-@handler("document.freeze", effect="none", gives=("frozen",))
+@handler("document.freeze", effect="none", gives={"frozen": "context<fingerprint: string, frozen_at: date and time, version: number>"})
 def freeze(job: Job) -> Variables:
     """定稿：对输入内容与文件写指纹并计版本
 
@@ -19,7 +19,7 @@ def freeze(job: Job) -> Variables:
     return {"frozen": {"fingerprint": fingerprint(content), "frozen_at": job.at, "version": version}}
 
 
-@handler("document.number", effect="none", gives=("document_no",))
+@handler("document.number", effect="none", gives={"document_no": "string"})
 def number(job: Job) -> Variables:
     """编号：前缀、年份与实例号组成的文件编号
 

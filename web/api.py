@@ -164,10 +164,23 @@ def definitions() -> ResponseReturnValue:
     return _json({"items": [definition_json(d) for d in engine().deployments.definitions(actor())]})
 
 
+@bp.get("/definitions/<key>/start-events")
+def start_events(key: str) -> ResponseReturnValue:
+    return _json({"items": [{"id": e.id, "name": e.name} for e in engine().instances.start_events(actor(), key)]})
+
+
+@bp.get("/start-timers")
+def start_timers() -> ResponseReturnValue:
+    return _json({"items": [
+        {"key": t.process, "version": t.version, "name": t.name, "element": t.element, "due_at": t.due_at.isoformat()}
+        for t in engine().deployments.start_timers(actor())
+    ]})
+
+
 # --------------------------------------------------------------------------------------------------------------- instances
 @bp.post("/definitions/<key>/start")
 def start(key: str) -> ResponseReturnValue:
-    body = _take(_body(), variables=dict, business_key=str, title=str, version=int)
+    body = _take(_body(), variables=dict, business_key=str, title=str, version=int, start_event=str)
     found = engine().instances.start(actor(), key, body.pop("variables", {}), idempotency_key=_key(), **body)
     return _json(instance_json(found), 201)
 
@@ -207,6 +220,11 @@ def history(id: InstanceId) -> ResponseReturnValue:
         raise BadRequest(problem="after 须为整数", problem_en="after must be a whole number")
     found = engine().instances.history(actor(), id, after=int(after), limit=_limit())
     return _json({"items": [recorded_json(r) for r in found]})
+
+
+@bp.get("/instances/<id:id>/history/<int:seq>/explanation")
+def explanation(id: InstanceId, seq: int) -> ResponseReturnValue:
+    return _json(engine().instances.explain(actor(), id, seq).as_json())
 
 
 @bp.post("/instances/<id:id>/<any(cancel, suspend, resume):what>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
@@ -14,7 +15,7 @@ from flask_wtf.csrf import generate_csrf
 from engine import access, events
 from engine.errors import NotFound, StalePage
 from engine.events import Recorded
-from engine.model import DefinitionId, Draft, Incident, ProcessDefinition, ProcessInstance, Severity
+from engine.model import DefinitionId, Draft, Finding, Incident, ProcessDefinition, ProcessInstance, Severity
 from web.context import actor, engine, known_names, web
 from web.difference import BPMN, CAMUNDA, Change, differences, parse
 from web.guard import drawing_board, engine_problem, finding_json, takes_diagram
@@ -150,7 +151,10 @@ def stage_name(definition: ProcessDefinition) -> str:
 def definitions() -> ResponseReturnValue:
     found = sorted(engine().deployments.definitions(actor()), key=stage)
     counts = engine().deployments.counts(actor())
-    return render_template("definitions.html", definitions=found, counts=counts, may_draw=access.may(actor(), "draw"))
+    return render_template(
+        "definitions.html", definitions=found, counts=counts, may_draw=access.may(actor(), "draw"),
+        next_starts={t.process: t.due_at for t in reversed(engine().deployments.start_timers(actor()))},
+    )
 
 
 @bp.get("/definitions/<key>", defaults={"version": None})
@@ -160,10 +164,31 @@ def definition(key: str, version: int | None) -> ResponseReturnValue:
     chosen = _version(versions, key, version)
     known_names(v.deployed_by for v in versions)
     return render_template(
-        "definition.html", definition=chosen, versions=versions, viewer=viewer_config([chosen]), may_draw=access.may(actor(), "draw"),
+        "definition.html", definition=chosen, versions=versions, timers=timed_starts(key), viewer=viewer_config([chosen]), may_draw=access.may(actor(), "draw"),
         sides=[(str(v.version), _side_title(str(v.version))) for v in versions]
         + ([("draft", _side_title("draft"))] if access.may(actor(), "draw") else []),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedStart:
+    """A process that will start by itself. `label`: of the start event."""
+
+    process: str
+    version: int
+    name: str
+    label: str
+    due_at: datetime
+
+
+def timed_starts(key: str | None = None) -> list[TimedStart]:
+    """Return which processes (or which events of one) start by themselves, soonest first."""
+    found = [t for t in engine().deployments.start_timers(actor()) if key is None or t.process == key]
+    newest = {d.key: d for d in engine().deployments.definitions(actor())} if found else {}
+    return [
+        TimedStart(process=t.process, version=t.version, name=t.name, label=_labels(newest[t.process].id).get(t.element, t.element), due_at=t.due_at)
+        for t in found
+    ]
 
 
 def _versions(key: str) -> tuple[ProcessDefinition, ...]:
@@ -190,6 +215,65 @@ def _xml(data: bytes, sha256: str | None = None) -> Response:
     if sha256 is not None:
         response.set_etag(sha256)
     return response
+
+
+# --------------------------------------------------------------------------------------------------------- conformance
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What the report of conformance finds at one element. `name`: its label, else empty; `element` None: the file itself."""
+
+    element: str | None
+    name: str
+    findings: tuple[Finding, ...]
+
+
+@bp.get("/definitions/<key>/<int:version>/conformance")
+def conformance(key: str, version: int) -> ResponseReturnValue:
+    """Tell how far a deployed version keeps to the letter of BPMN 2.0."""
+    chosen = _version(_versions(key), key, version)
+    return _conformance_page(
+        key, engine().deployments.diagram(actor(), chosen.id), name=chosen.name, side=str(version),
+        back=url_for(".definition", key=key, version=version),
+    )
+
+
+@bp.get("/modeler/<key>/conformance")
+def draft_conformance(key: str) -> ResponseReturnValue:
+    """Tell it of the diagram as last saved in the modeler."""
+    found = engine().deployments.draft(actor(), key)
+    return _conformance_page(key, found.xml, name=key, side="draft", back=url_for(".modeler", key=key))
+
+
+def _conformance_page(key: str, diagram: bytes, *, name: str, side: str, back: str) -> ResponseReturnValue:
+    found = engine().deployments.check({f"{key}.bpmn": diagram}, strict=True)
+    return render_template(
+        "conformance.html", key=key, name=name, side=_side_title(side), back=back, groups=grouped(found, parse(diagram)),
+        counts=severity_counts(found), severities=tuple(Severity), severity_name=severity_name, severity_tones=_SEVERITY_TONES,
+    )
+
+
+def severity_counts(found: Iterable[Finding]) -> dict[str, int]:
+    """Return ``{severity: how many}``, every severity named."""
+    kinds = [f.severity for f in found]
+    return {each.value: kinds.count(each) for each in Severity}
+
+
+def grouped(found: Iterable[Finding], root: Any) -> list[Group]:
+    """Return the findings by element, the gravest first, then as the diagram has them."""
+    labels = {str(e.get("id")): " ".join(str(e.get("name")).split()) for e in root.iter() if e.get("id") and e.get("name")}
+    groups: dict[str | None, list[Finding]] = {}
+    rank = list(Severity).index
+    for finding in sorted(found, key=lambda f: (rank(f.severity), f.line)):
+        groups.setdefault(finding.element, []).append(finding)
+    return [Group(element=e, name=labels.get(e or "", ""), findings=tuple(fs)) for e, fs in groups.items()]
+
+
+_SEVERITY_TONES = {Severity.ERROR: "bad", Severity.DRAFT: "bad", Severity.WARNING: "warn"}
+
+
+def severity_name(severity: Severity) -> str:
+    """Return a severity in words."""
+    return {Severity.ERROR: gettext("错误"), Severity.DRAFT: gettext("须更正"), Severity.WARNING: gettext("提醒")}[severity]
 
 
 # --------------------------------------------------------------------------------------------------------- differences
@@ -276,7 +360,7 @@ def modeler(key: str) -> ResponseReturnValue:
             "forms": _choices(catalogue.forms), "groups": _choices(catalogue.groups), "jobTypes": _choices(catalogue.job_types),
             "decisions": _choices(catalogue.decisions), "processes": _choices(catalogue.processes), "users": _choices(catalogue.users),
         },
-        "draftUrl": url_for(".draft", key=key), "checkUrl": url_for(".check"), "layoutUrl": url_for(".layout"),
+        "draftUrl": url_for(".draft", key=key), "conformanceUrl": url_for(".draft_conformance", key=key), "checkUrl": url_for(".check"), "layoutUrl": url_for(".layout"),
         "deployUrl": url_for(".deploy", key=key) if access.may(actor(), "deploy") else None,
         "diffUrl": url_for(".diff", key=key, a=deployed.version, b="draft") if deployed else None,
     }
@@ -329,8 +413,7 @@ def check() -> ResponseReturnValue:
     posted = _posted_diagram()
     strict = request.args.get("strict") == "1"  # a report of conformance, not what a deployment is held to
     found = engine().deployments.check({f"{request.args.get('key') or 'diagram'}.bpmn": posted}, strict=strict)
-    counts = {each.value: sum(f.severity is each for f in found) for each in Severity}
-    return jsonify(findings=[finding_json(f) for f in found], counts=counts)
+    return jsonify(findings=[finding_json(f) for f in found], counts=severity_counts(found))
 
 
 @bp.post("/api/layout")

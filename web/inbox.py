@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal, cast
 
 from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
@@ -13,12 +13,12 @@ from flask.typing import ResponseReturnValue
 
 from engine import EngineError, access
 from engine.clock import token
-from engine.errors import FileRefused, InvalidValues, NotFound, StalePage
+from engine.errors import AmbiguousStart, FileRefused, InvalidValues, NotFound, StalePage
 from engine.forms import Component, Form
-from engine.model import DocumentId, ProcessDefinition, TaskId, UserTask, Values
+from engine.model import DocumentId, ProcessDefinition, StartEvent, TaskId, UserTask, Values
 from web import diagrams
 from web.context import actor, engine, known_names, person
-from web.fields import Problems, draw, label_of, shown
+from web.fields import Choice, Drawing, Problems, Widget, draw, label_of, shown
 from web.guard import takes_files
 from web.language import gettext, language
 from web.sentences import tell
@@ -30,6 +30,8 @@ VIEWS: tuple[View, ...] = ("all", "mine", "claimable", "overdue")
 #: A page of the inbox.
 _PAGE = 30
 _LATEST = 5
+#: The field by which a process with several beginnings asks which one.
+_START_EVENT = "_start_event"
 
 
 # -------------------------------------------------------------------------------------------------------------------- inbox
@@ -282,10 +284,31 @@ def _title_of(form: Form | None, raw: Mapping[str, Any]) -> str:
 def _start_page(
     definition: ProcessDefinition, form: Form | None, values: Values, problems: Problems | None = None, status: int = 200,
 ) -> ResponseReturnValue:
+    drawing = draw(form, values, problems=problems)
+    events = engine().instances.start_events(actor(), definition.key)
+    if len(events) > 1:
+        drawing = _with_start_events(drawing, events, is_refused=status >= 400)
     return render_template(
-        "start_one.html", definition=definition, drawing=draw(form, values, problems=problems), typed=request.form, once=_once(),
+        "start_one.html", definition=definition, drawing=drawing, typed=request.form, once=_once(),
         title_from=label_of(field) if (field := _names_it(form)) else "",
     ), status
+
+
+def _with_start_events(drawing: Drawing, events: Iterable[StartEvent], *, is_refused: bool) -> Drawing:
+    """Let a person choose, before the form, with which start event the process begins."""
+    chosen, anchor = _start_event(events), f"f-{_START_EVENT}"
+    label, error = gettext("从哪里开始"), gettext("请选择从哪里开始。") if is_refused and chosen is None else ""
+    asked = Widget(
+        kind="radio", id=anchor, name=_START_EVENT, label=label, error=error, required=True,
+        choices=tuple(Choice(id=f"{anchor}-{n}", value=e.id, label=e.name, chosen=e.id == chosen) for n, e in enumerate(events)),
+    )
+    problems = ((anchor, label, error), *drawing.problems) if error else drawing.problems
+    return replace(drawing, widgets=(asked, *drawing.widgets), problems=problems)
+
+
+def _start_event(events: Iterable[StartEvent]) -> str | None:
+    """Return the start event that was chosen on the page, None if none was."""
+    return next((e.id for e in events if e.id == request.form.get(_START_EVENT)), None)
 
 
 @bp.post("/start/<key>")
@@ -297,10 +320,12 @@ def start_now(key: str) -> ResponseReturnValue:
     try:
         instance = engine().instances.start(
             actor(), key, raw, title=request.form.get("_title", "").strip() or _title_of(form, raw), business_key=request.form.get("_business_key", "").strip(),
-            idempotency_key=_key(),
+            idempotency_key=_key(), start_event=_start_event(engine().instances.start_events(actor(), key)),
         )
     except InvalidValues as error:
         return _start_page(definition, form, raw, error.problems, error.status)
+    except AmbiguousStart:
+        return _start_page(definition, form, raw, status=InvalidValues.status)
     flash(gettext("“%(name)s”已发起。", name=instance.title or instance.name))
     return redirect(url_for("instances.instance", id=instance.id), 303)
 

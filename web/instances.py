@@ -140,6 +140,21 @@ def register_event(id: InstanceId, token: TokenId) -> ResponseReturnValue:
     return redirect(url_for(".instance", id=id), 303)
 
 
+# -------------------------------------------------------------------------------------------------------------------- why
+@bp.get("/instance/<id:id>/why/<int:seq>")
+def why(id: InstanceId, seq: int) -> ResponseReturnValue:
+    """Tell of which values an event came."""
+    tree = engine().instances.explain(actor(), id, seq)
+    (recorded,) = engine().instances.history(actor(), id, after=seq - 1, limit=1)
+    known_names([recorded.actor])
+    labels = diagrams.names(engine().instances.diagrams(actor(), id))
+    (line,) = tell([recorded], labels, person)
+    return render_template(
+        "why.html", instance=engine().instances.get(actor(), id), line=line, tree=tree, shown=shown,
+        decision=recorded.event if isinstance(recorded.event, events.DecisionEvaluated) else None,
+    )
+
+
 # ----------------------------------------------------------------------------------------------------------------- replay
 @bp.get("/instance/<id:id>/replay")
 def replay(id: InstanceId) -> ResponseReturnValue:

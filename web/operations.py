@@ -13,6 +13,7 @@ from engine import EngineError, access
 from engine.access import GROUPS
 from engine.errors import NotFound
 from engine.model import Incident, IncidentId
+from web import diagrams
 from web.context import actor, engine, known_names
 from web.guard import may_ask, open_to_all
 from web.language import gettext, language
@@ -30,7 +31,7 @@ def incidents() -> ResponseReturnValue:
     known_names(i.resolved_by for i in found)
     return render_template(
         "incidents.html", groups=grouped(found), is_open=is_open, count=len(found), limit=_LIMIT,
-        may_mend=access.may(actor(), "mend incidents"),
+        may_mend=access.may(actor(), "mend incidents"), timers=diagrams.timed_starts() if is_open else [],
     )
 
 

@@ -28,6 +28,7 @@ class Line:
     said: str = ""
     tone: str = ""
     element: str = ""
+    computed: bool = False  #: came of a condition, an expression or a decision, which can be explained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,19 @@ def tell(
             if recorded.acting_for:
                 who = gettext("%(who)s（代%(whom)s）", who=who, whom=person(recorded.acting_for))
             lines.append(Line(seq=recorded.seq, at=recorded.at, text=told.text, tone=told.tone, said=told.said, who=who,
-                              element=getattr(recorded.event, "element", None) or ""))
+                              element=getattr(recorded.event, "element", None) or "",
+                              computed=is_computed(recorded.event)))
     return tuple(reversed(lines)) if newest_first else tuple(lines)
+
+
+def is_computed(event: Event) -> bool:
+    """True if `engine.instances.explain` may have something to tell of the event."""
+    match event:
+        case events.FlowTaken(condition=condition, is_default=is_default):
+            return is_default or condition is not None
+        case events.ExpressionWasNull() | events.DecisionEvaluated():
+            return True
+    return False
 
 
 def _brief(history: Iterable[Recorded]) -> list[Recorded]:

@@ -6,6 +6,7 @@ clock, no database, no threads. SpiffWorkflow executes, behind these names and n
 
 from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
+from engine.bpmn.explain import explain
 from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, start_timers, starters
 from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
 
@@ -16,6 +17,7 @@ __all__ = [
     "advance",
     "compile_definition",
     "describe",
+    "explain",
     "fits",
     "form_of_start",
     "keys_carried",

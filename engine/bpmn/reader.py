@@ -320,18 +320,32 @@ def _feel_or_none(text: str | None) -> str:
         return "null"
 
 
+_JUEL_OPERATORS = (
+    (r"\bnot\s+empty\s+([\w.]+)", r'(\1 != null and not(string(\1) in ("", "[]", "{}")))'),
+    (r"!\s*empty\s+([\w.]+)", r'(\1 != null and not(string(\1) in ("", "[]", "{}")))'),
+    (r"\bempty\s+([\w.]+)", r'(\1 = null or string(\1) in ("", "[]", "{}"))'),
+    (r"\bnot\s+([\w.]+)\b(?!\()", r"not(\1)"),
+    (r"\beq\b", "="), (r"\bne\b", "!="), (r"\bgt\b", ">"), (r"\blt\b", "<"), (r"\bge\b", ">="), (r"\ble\b", "<="),
+    (r"&&", " and "), (r"\|\|", " or "), (r"==", "="), (r"\bdiv\b", "/"),
+    (r"([\w.]+)\s*(?:%|\bmod\b)\s*([\w.]+)", r"modulo(\1, \2)"),
+    (r"!(?!=)\s*([\w.]+|\([^()]*\))", r"not(\1)"),
+    (r"^([^?:]+)\?([^?:]+):([^?:]+)$", r"if \1 then \2 else \3"),
+)
+
+
 def _from_juel(text: str) -> str:
-    text = text.strip()
-    for pattern, feel in (
-        (r"\bnot\s+empty\s+([\w.]+)", r"(\1 != null and \1 != \"\" and \1 != [])"),
-        (r"\bempty\s+([\w.]+)", r"(\1 = null or \1 = \"\" or \1 = [])"), (r"\bnot\s+([\w.]+)", r"not(\1)"),
-        (r"\beq\b", "="), (r"\bne\b", "!="), (r"\bgt\b", ">"), (r"\blt\b", "<"), (r"\bge\b", ">="), (r"\ble\b", "<="),
-        (r"&&", " and "), (r"\|\|", " or "), (r"==", "="), (r"'([^']*)'", r'"\1"'), (r"!(?!=)\s*([\w.]+|\([^()]*\))", r"not(\1)"),
-    ):
+    literals: list[str] = []
+
+    def kept(found: re.Match[str]) -> str:  # what stands between quotes has no operators
+        literals.append(found[1] if found[1] is not None else found[2])
+        return f'"{len(literals) - 1}"'
+
+    text = re.sub(r"""'([^']*)'|"([^"]*)\"""", kept, text.strip())
+    for pattern, feel in _JUEL_OPERATORS:
         text = re.sub(pattern, feel, text)
     if re.search(r"\w\.\w+\(|[?]", text):
-        raise ValueError(f"{text!r} calls Java or uses ?:, which FEEL does not have")
-    return text
+        raise ValueError(f"{text!r} calls Java or uses more than one ?:, which FEEL does not have")
+    return re.sub(r'"(\d+)"', lambda found: f'"{literals[int(found[1])]}"', text)
 
 
 class _Reader:

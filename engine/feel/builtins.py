@@ -306,18 +306,6 @@ def _years_and_months_between(start: Value, end: Value) -> Value:
     return YearsMonths(months)
 
 
-@_builtin("years and months duration", "from: string")
-def _years_and_months(text: str) -> Value:
-    value = parse_duration(text)
-    return value if type(value) is YearsMonths else None
-
-
-@_builtin("days and time duration", "from: string")
-def _days_and_time(text: str) -> Value:
-    value = parse_duration(text)
-    return value if type(value) is DaysTime else None
-
-
 # ---------------------------------------------------------------------------------------------------------------- boolean
 @_builtin("not", "negand: any~")
 def _not(value: Value) -> Value:
@@ -430,7 +418,7 @@ def _index_of(run: Run, values: list[Value], element: Value) -> Value:
     return [Decimal(place) for place, value in enumerate(values, 1) if equal(value, element) is True]
 
 
-@_builtin("count", "list: list", variadic=True)
+@_builtin("count", "list: list")
 def _count(values: list[Value]) -> Value:
     return Decimal(len(values))
 
@@ -1013,11 +1001,9 @@ def _range(run: Run, text: str) -> Value:
     except FeelSyntaxError:
         return None
     if isinstance(tree, Interval) and (_is_simple(tree.low) or not has_start) and (_is_simple(tree.high) or not has_end):
-        value = compile_text(text).closure({None: run})
-        if type(value) is not Range:
-            return None
-        if has_start and has_end:
-            return value if _compare(value.start, value.end) <= 0 else None
+        value = compile_text(text).closure({None: Run(run.now)})  # literals only; the reason for a null is told once, by `call`
+        if type(value) is not Range or (has_start and has_end):
+            return value
         return Range(value.start_included, value.start, value.end, value.end_included, is_test=True)
     if isinstance(tree, UnaryTest) and tree.operator != "!=" and _is_simple(tree.operand):
         return compile_text(text).closure({None: run})

@@ -207,10 +207,12 @@ class _Compiler:
         def between(scope: Scope) -> Value:
             v, a, b = value(scope), low(scope), high(scope)
             above, below = order(v, a), order(v, b)
+            if (above is not None and above < 0) or (below is not None and below > 0):
+                return False  # `v >= a and v <= b`: one side that is false settles it
             if above is None or below is None:
                 _note_incomparable(scope[None], v, a if above is None else b, text)
                 return None
-            return above >= 0 and below <= 0
+            return True
 
         return between
 
@@ -266,9 +268,14 @@ class _Compiler:
             if a is None and b is None:
                 scope[None].note_null(text)
                 return None
-            if a is not None and b is not None and order(a, b) is None:
-                _note_incomparable(scope[None], a, b, text)
-                return None
+            if a is not None and b is not None:
+                place = order(a, b)
+                if place is None:
+                    _note_incomparable(scope[None], a, b, text)
+                    return None
+                if place > 0:
+                    scope[None].note(f"the range `{text}` starts after its end", f"区间“{text}”的起点大于终点")
+                    return None
             return Range(a is not None and start_included, a, b, b is not None and end_included)
 
         return interval

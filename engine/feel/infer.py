@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from engine.feel.arithmetic import OPERATORS, PROPERTIES, negate, property_of
 from engine.feel.builtins import BUILTINS, Builtin
+from engine.feel.parser import parse_expression
 from engine.feel.syntax import (
     Arithmetic,
     Between,
@@ -110,6 +111,16 @@ def declared(name: Any) -> Type:
     if name in _SAMPLES:
         return name
     return (name, None) if name in ("list", "range", "context") else None
+
+
+def type_named(text: str) -> Type:
+    """Return the type that a text of FEEL's type grammar means, e.g. ``context<a: list<number>>``; None for ``Any``.
+
+    Raises:
+        FeelSyntaxError: it is no type.
+    """
+    node = parse_expression(f"x instance of {text}")
+    return _declared_type(node.type) if isinstance(node, InstanceOf) else None
 
 
 def _same(types: Iterable[Type]) -> Type:
@@ -403,7 +414,7 @@ _RESULTS: Final[dict[str, Type]] = {
         "meets", "met by", "overlaps", "overlaps before", "overlaps after", "finishes", "finished by", "includes", "during", "starts",
         "started by", "coincides"), BOOLEAN),
     "date": DATE, "time": TIME, "date and time": DATE_TIME, "now": DATE_TIME, "today": DATE,
-    "years and months duration": MONTHS, "days and time duration": DAYS,
+    "years and months duration": MONTHS,
     "split": ("list", STRING), "index of": ("list", NUMBER), "mode": ("list", NUMBER), "range": ("range", None),
     "get entries": ("list", ("context", {"key": STRING, "value": None})), "context": ("context", None),
     "context put": ("context", None), "context merge": ("context", None),

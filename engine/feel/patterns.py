@@ -17,7 +17,11 @@ _MAX_PATTERN = 2000
 _MAX_COUNTS = 100_000  # multiplied: they may stand within each other
 _MAX_GROUPS = 30  # within each other; `regex` recurses
 _ESCAPED = frozenset("nrtsSdDwWiIcCpP\\|.?*+(){}[]^$-123456789")
-_CLASSES = {"i": r"[\p{L}_:]", "I": r"[^\p{L}_:]", "c": r"[\w.:\-]", "C": r"[^\w.:\-]"}
+# XML Schema's classes: no punctuation is a word's, but symbols are; four characters are blanks.
+_CLASSES = {
+    "i": r"[\p{L}_:]", "I": r"[^\p{L}_:]", "c": r"[\w.:\-]", "C": r"[^\w.:\-]",
+    "w": r"[^\p{P}\p{Z}\p{C}]", "W": r"[\p{P}\p{Z}\p{C}]", "s": r"[ \t\n\r]", "S": r"[^ \t\n\r]",
+}  # fmt: skip
 
 
 @lru_cache(1024)
@@ -44,6 +48,8 @@ def compile_pattern(pattern: str, flags: str) -> Any:
     translated = _translate(pattern, flags)
     if translated is None:
         return None
+    if "i" in flags:
+        translated = "(?-f)" + translated  # a letter is compared with a letter: "ß" is not "ss"
     try:
         return regex.compile(translated, mode)
     except (regex.error, OverflowError, RecursionError, MemoryError):
@@ -53,6 +59,8 @@ def compile_pattern(pattern: str, flags: str) -> Any:
 def _translate(pattern: str, flags: str) -> str | None:
     out: list[str] = []
     at, class_depth, quantified, group_depth = 0, 0, "", 0
+    opened: list[bool] = []  # groups around `at`: are they counted?
+    closed = 0  # counted groups before `at`
     while at < len(pattern):
         sign = pattern[at]
         was_quantified, quantified = quantified, ""
@@ -64,8 +72,19 @@ def _translate(pattern: str, flags: str) -> str | None:
                 found = re.match(r"\\[pP]\{([\w-]+)\}", pattern[at:])
                 if not found:
                     return None
-                out.append(found[0].replace("{Is", "{In"))
+                # The flag `i` leaves categories alone; within a class they cannot be told apart from the rest.
+                category = found[0].replace("{Is", "{In")
+                out.append(f"(?-i:{category})" if "i" in flags and not class_depth else category)
                 at += len(found[0])
+            elif code.isdigit():
+                digits = re.match(r"[1-9]\d*", pattern[at + 1 :])
+                number = digits[0] if digits and not class_depth else ""
+                while number and int(number[:9]) > closed:  # \12 is group 1 and a 2 where there are fewer than 12
+                    number = number[:-1]
+                if not number:
+                    return None
+                out.append(f"(?:\\{number})")
+                at += 1 + len(number)
             else:
                 out.append(_CLASSES.get(code, sign + code))
                 at += 2
@@ -94,8 +113,12 @@ def _translate(pattern: str, flags: str) -> str | None:
             continue
         elif sign in "()":
             group_depth += 1 if sign == "(" else -1
-            if group_depth > _MAX_GROUPS:
+            if not 0 <= group_depth <= _MAX_GROUPS:
                 return None
+            if sign == "(":
+                opened.append(not pattern.startswith("(?", at))
+            else:
+                closed += opened.pop()
             out.append(sign)
         elif sign in "*+?":
             if was_quantified and (sign != "?" or was_quantified == "lazy"):

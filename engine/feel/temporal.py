@@ -318,6 +318,8 @@ def parse_time(text: str) -> Time | None:
     if not found:
         return None
     hour, minute, second = int(found[1]), int(found[2]), int(found[3])
+    if (hour, minute, second, _nanoseconds(found[4])) == (24, 0, 0, 0):
+        hour = 0  # the end of the day, as XML Schema writes it
     if hour > 23 or minute > 59 or second > 59:
         return None
     try:

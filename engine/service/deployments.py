@@ -16,6 +16,7 @@ from engine.bpmn.xml import read_diagram
 from engine.errors import InvalidDiagram, NotFound, StalePage
 from engine.feel import codec
 from engine.feel.dmn import Decision, DecisionModel, load_decisions
+from engine.feel.infer import type_named
 from engine.forms import Component, Form, InvalidForm, read_form
 from engine.layout import lay_out
 from engine.model import (
@@ -155,7 +156,7 @@ class Deployments:
             processes=frozenset(known.diagrams),
             form_names=form_names,
             decision_names=decision_names,
-            job_outputs={type: frozenset(handler.gives) for type, handler in handlers.items()},
+            job_outputs={type: {name: type_named(text) for name, text in handler.gives.items()} for type, handler in handlers.items()},
             deployed=known.diagrams,
             takes_files=lambda ident: self._takes_files(session, forms, ident),
         )

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from engine import access, history
-from engine.bpmn import open_elements, visible_variables
+from engine.bpmn import explain, open_elements, visible_variables
 from engine.errors import AccessDenied, EngineError, NotFound, WrongState
-from engine.events import DataMended, Event, Recorded
+from engine.events import DataMended, DecisionEvaluated, Event, ExpressionWasNull, FlowTaken, Recorded
+from engine.feel import Explained, FeelLimit
 from engine.forms import Form
 from engine.model import (
     Actor,
@@ -27,6 +28,7 @@ from engine.model import (
     ProcessInstance,
     ResumeInstance,
     SetVariables,
+    StartEvent,
     StartInstance,
     SuspendInstance,
     TokenId,
@@ -72,6 +74,18 @@ class Instances:
             form = form_of(session, definition.info.start_form, definition.deployment_id)
         form = shown_to(actor, form)
         return form, form.initial({}) if form is not None else {}
+
+    def start_events(self, actor: Actor, key: str) -> tuple[StartEvent, ...]:
+        """Return the none start events of a process; of several, `start` has to be told which.
+
+        Raises:
+            NotFound: no such process.
+            AccessDenied: the actor may not start it.
+        """
+        with self._database.reading() as session:
+            self._startable(session, actor, key, None)
+            compiled = self._runtime.definitions.current(session, key, None)
+        return tuple(StartEvent(id=id, name=compiled.names.get((key, id), id)) for id in compiled.definition.root.none_starts)
 
     def start(
         self, actor: Actor, key: str, variables: Values | None = None, *, business_key: str = "", title: str = "",
@@ -342,6 +356,40 @@ class Instances:
         if access.may(actor, "see variables"):
             return found
         return tuple(r if r.actor == actor.id else replace(r, event=_without_data(r.event)) for r in found)
+
+    def explain(self, actor: Actor, id: InstanceId, seq: int) -> Explained:
+        """Return why an event went as it did: the parts of its condition, expression or decision with their values of then.
+
+        Amounts are hidden from who may not read them.
+
+        Args:
+            seq: of an event that took a flow by a condition (or by default), was null, or evaluated a decision.
+
+        Raises:
+            AccessDenied
+            NotFound: no such event, nothing was computed there, or what it was computed from is not all in the history (erased;
+                counters of loops).
+        """
+        self.get(actor, id)
+        access.require(actor, "see variables")
+        nothing = NotFound(what="可以解释的记录 (event that can be explained)", id=seq)
+        with self._database.reading() as session:
+            row = instances.load(session, id)
+            history_then = list(_read(session, id, limit=seq)) if 0 < seq < 1 << 31 else []
+            if row is None or not history_then or (last := history_then.pop()).seq != seq or last.erased:
+                raise nothing
+            event = last.event
+            if not isinstance(event, FlowTaken | ExpressionWasNull | DecisionEvaluated):
+                raise nothing
+            variables = event.inputs if isinstance(event, DecisionEvaluated) else history.seen_by(history_then, event.token)
+            definition = self._runtime.definitions.compiled(session, row.bundle_id).definition
+            try:
+                found = explain(definition, event, variables, last.at)
+            except (FeelLimit, TypeError, ValueError):
+                raise nothing from None
+            if found is None:
+                raise nothing
+            return self._runtime.prices.hide_in_explained(session, actor, found, variables)
 
     def export(self, actor: Actor, id: InstanceId) -> Iterator[bytes]:
         """Give an instance's history as JSON lines: chain, payload, salts. `docs/verify_export.py` verifies them offline.

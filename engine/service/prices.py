@@ -14,8 +14,9 @@ from typing import Any
 
 from engine import access, history
 from engine import events as e
+from engine.bpmn.data import same
 from engine.events import Event
-from engine.feel import codec
+from engine.feel import Explained, codec
 from engine.forms import Component, read_form
 from engine.model import Actor, Document, Incident, Values
 from engine.store import definitions
@@ -61,6 +62,22 @@ class Prices:
         if access.may_read_price(actor) or not event.payload:
             return event
         return _event(event, self.names(session))
+
+    def hide_in_explained(self, session: Session, actor: Actor, explained: Explained, variables: Values) -> Explained:
+        """Return what led to a value, no amount in it shown to who may not read them.
+
+        Of a computation that reads an amount only truths stay (the history tells them as well), and variables that are none.
+
+        Args:
+            variables: what it was computed from.
+        """
+        if access.may_read_price(actor):
+            return explained
+        names = self.names(session)
+        safe = {name: value for name, value in variables.items() if access.without_amounts({name: value}, names) == {name: value}}
+        text = "\n".join(_texts(explained))
+        reads = any(name in text for name in (*names, *(variables.keys() - safe.keys())))
+        return _explained(explained, names, safe, reads)
 
     def seal_off(self, session: Session, actor: Actor, chain: Iterable[history.Sealed]) -> Iterator[history.Sealed]:
         """Give a chain without the payloads that hold amounts; it verifies as if these were erased."""
@@ -117,6 +134,21 @@ def _event(event: Event, names: frozenset[str]) -> Event:
         case e.JobFailed() | e.NotificationFailed():
             changes["message"] = _LONG_FIGURE.sub(access.HIDDEN, event.message)
     return replace(event, **changes) if changes else event
+
+
+def _texts(explained: Explained) -> Iterator[str]:
+    yield explained.text
+    for child in explained.children:
+        yield from _texts(child)
+
+
+def _explained(part: Explained, names: frozenset[str], safe: Values, reads: bool) -> Explained:
+    value = access.without_amounts({"": part.value}, names)[""]
+    is_truth = value is None or isinstance(value, bool)
+    is_variable = part.text in safe and same(part.value, safe[part.text])
+    if reads and not is_truth and not is_variable:
+        value = access.HIDDEN
+    return replace(part, value=value, children=tuple(_explained(child, names, safe, reads) for child in part.children))
 
 
 def _marked(components: Iterable[Component]) -> Iterator[str]:

@@ -39,6 +39,15 @@ def play(*processes: str, start: str | None = "p", **variables: object) -> Play:
 
 
 # --------------------------------------------------------------------------------------------------------- which flows
+@pytest.mark.parametrize("condition", [
+    "${not empty list}", "${!empty list}", "${empty nothing && empty none && not empty name}", "${n % 2 == 1}", "${n mod 2 eq 1 and not off}",
+    "${name == 'a and b == c'}", "${n gt 4 ? true : off}", "#{n != null && (off || name ne '')}",
+])
+def test_an_expression_of_camunda_7_means_what_it_meant_there(condition: str) -> None:
+    xml = process(start(), exclusive("g"), user("a"), user("b"), "s>g", "g>b!", f"g>a: {condition}")
+    play(xml, n=5, list=[1], nothing=None, none=[], off=False, name="a and b == c").check("a")
+
+
 def test_an_exclusive_gateway_takes_the_first_flow_whose_condition_holds() -> None:
     xml = process(start(), exclusive("g"), user("a"), user("b"), user("c"), "s>g", "g>c!", "g>a: n > 1", "g>b: n > 0")
     play(xml, n=5).check("a")

@@ -235,16 +235,13 @@ def stuck_runs(xml: bytes, choices: dict[str, list[str]], limit: int = 120) -> t
     return stuck, ended
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", [*range(34), *range(35, 51)])  # 34 has more runs than anybody waits for
 def test_the_checker_tells_a_deadlock_where_a_run_of_the_core_gets_stuck_and_nowhere_else(seed: int) -> None:
     xml, choices = tangle(random.Random(seed))
     document = Document(read_diagram(xml), "a.bpmn", CheckContext())
     (game,) = games(document)
     assert not game.result.given_up
-    try:
-        stuck, ended = stuck_runs(xml, choices)
-    except TooMany:
-        pytest.skip("too many runs")
+    stuck, ended = stuck_runs(xml, choices)
 
     joins = {game.elements[each.join].get("id") for each in game.result.stuck}
 

@@ -1,6 +1,7 @@
 """Mistakes of types are told with the place, as far as forms and decisions say the types."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -31,7 +32,7 @@ WORLD = CheckContext(
         "g": FormNames(writes=frozenset({"amount"}), types={"amount": "string"}),
     },
     decision_names={"d": DecisionNames(writes=frozenset({"route", "level"}), types={"route": "string", "level": "number"})},
-    job_outputs={"work": frozenset({"amount"})},
+    job_outputs={"work": {"amount": "string"}, "any": {"amount": None}},
 )
 
 
@@ -68,7 +69,7 @@ def test_a_value_of_another_kind_than_the_place_needs_is_told(parts, wanted):
 
 
 @pytest.mark.parametrize("writer", [
-    user("w", camunda_formKey="g"), service("w", "work"), script("w", "1", camunda_resultVariable="amount"),
+    user("w", camunda_formKey="g"), service("w", "work"), service("w", "any"), script("w", "1", camunda_resultVariable="amount"),
     service("w", "quiet", mapping({}, {"amount": "1"})),
 ])
 def test_a_variable_that_others_write_too_may_be_anything(writer):
@@ -79,6 +80,13 @@ def test_the_columns_of_a_decision_have_types():
     rule = element("businessRuleTask", "r", camunda_decisionRef="d")
 
     assert [each.rpartition("：")[2] for each in told(rule, *reading("route * level"))] == ["“*”不能用于文本和数字"]
+
+
+def test_what_a_handler_declares_has_a_type():
+    context = replace(WORLD, job_outputs={"work": {"made": "date"}})
+
+    assert [each.rpartition("：")[2] for each in told(service("w", "work"), *reading("made * 2"), context=context)] == [
+        "“*”不能用于日期和数字"]
 
 
 def test_the_rules_of_a_form_are_checked_where_it_is_used():

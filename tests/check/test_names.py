@@ -57,7 +57,7 @@ WORLD = CheckContext(
         "d": DecisionNames(reads=frozenset({"asked"}), writes=frozenset({"row"})), "open": DecisionNames(writes=None),
         "free": DecisionNames(writes=frozenset({"row", "column"})),
     },
-    job_outputs={"work": frozenset({"made"}), "quiet": frozenset()},
+    job_outputs={"work": {"made": None}, "quiet": {}},
 )
 EXT = "<extensionElements>{}</extensionElements>"
 

@@ -210,7 +210,7 @@ class ProductAdapter(Adapter):  # type: ignore[misc]
             except EngineError as error:
                 instance.refused = str(error)
         self._found.append(instance)
-        self._settle()
+        self._settle(does_time_pass=False)  # what is started next starts at the same instant, though a script waits meanwhile
         return instance
 
     def deliver(self, kind: str, name: str, payload: dict[str, Any] | None = None, inst: Instance | None = None) -> int:
@@ -278,20 +278,21 @@ class ProductAdapter(Adapter):  # type: ignore[misc]
 
     def fire_timer(self) -> bool:
         timers = [timer.due_at for i in self._started() for timer in self.engine.instances.timers(SYSTEM, i.id)]
+        timers += [timer.due_at for timer in self.engine.deployments.start_timers(SYSTEM)]
         if not timers:
             return False
         self._pass_to(min(timers))
         self._settle()
         return True
 
-    def _settle(self) -> None:
-        """Do the work there is, until there is none. Time stands still, so no timer fires; but while a handler sleeps it passes."""
+    def _settle(self, *, does_time_pass: bool = True) -> None:
+        """Do the work there is, until there is none. Time stands still, so no timer fires; but while a handler sleeps it may pass."""
         for _ in range(_ROUNDS):
             if self.engine.jobs.run_quick(timers=False) + self.sleepers.run(self.engine):
                 self._look()
                 continue
             alarm = self.sleepers.next_at
-            if alarm is None:
+            if alarm is None or not does_time_pass:
                 self._look()
                 return
             due = self.engine.jobs.next_due_at()

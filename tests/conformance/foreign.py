@@ -1,8 +1,9 @@
 """Diagrams of others, made ready for this engine, and what their runners want to know of a run.
 
 Only the texts of foreign implementations are translated (what they do, never the structure): a script that waits or raises becomes
-a job of that work, a service task without a job type one that is done at once, for plain FEEL can do none of these; roles of other
-houses become one of ours.
+a job of that work, a service task without a job type one that is done at once, for plain FEEL can do none of these; a message event
+that program code sends for sends a message to nobody; listeners and forms of other houses are left out; roles become one of ours.
+A file that does not say of any process whether it is executable means that all are.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ ROLE = "presale_engineer"
 
 MODEL = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
+#: What a task or an event names program code by.
+_CODE = ("class", "delegateExpression", "expression", "type", "resultVariable", "resultVariableName")
+_LISTENERS = ("executionListener", "taskListener")
 _RELATED = ("{http://activiti.org/bpmn}", "{http://flowable.org/bpmn}", "{http://www.omg.org/spec/BPMN/20100524/CAMUNDA}")
 
 
@@ -53,16 +57,24 @@ def prepared(xml: bytes) -> Prepared:
     tree = etree.fromstring(xml)
     scripts: set[str] = set()
     loops: set[str] = set()
+    processes = list(tree.iter(MODEL + "process"))
+    if not any(process.get("isExecutable") for process in processes):
+        for process in processes:
+            process.set("isExecutable", "true")
     for node in list(tree.iter()):
         if not isinstance(node.tag, str):
             continue
         for attribute in [a for a in node.attrib if a.startswith(_RELATED)]:  # the vocabularies that Camunda's grew out of
-            node.set(CAMUNDA + attribute.split("}")[1], node.attrib[attribute])
+            node.set(CAMUNDA + attribute.split("}")[1], node.attrib.pop(attribute))
+        if node.tag.startswith((CAMUNDA, *_RELATED)) and node.tag.split("}")[1] in _LISTENERS:
+            node.getparent().remove(node)
+            continue
         name = node.tag.removeprefix(MODEL)
         if name == "process":
             node.set(CAMUNDA + "candidateStarterGroups", ROLE)
         elif name == "userTask":
             node.set(CAMUNDA + "candidateGroups", ROLE)
+            node.attrib.pop(CAMUNDA + "formKey", None)
         elif name == "scriptTask":
             scripts.add(node.get("id"))
             if any(str(child.tag).endswith("LoopCharacteristics") for child in node):
@@ -82,14 +94,23 @@ def prepared(xml: bytes) -> Prepared:
                 node.set("scriptFormat", "feel")
         elif name in ("serviceTask", "businessRuleTask") and not node.get(CAMUNDA + "topic"):
             if not node.get(CAMUNDA + "decisionRef"):
-                node.set(CAMUNDA + "topic", "auto")
-                node.attrib.pop(CAMUNDA + "type", None)
+                _do_at_once(node)
         elif (name == "sendTask" and not node.get("messageRef") and not node.get(CAMUNDA + "topic")
               and not any(str(child.tag).endswith("EventDefinition") for child in node)):
-            node.set(CAMUNDA + "topic", "auto")
-            node.attrib.pop(CAMUNDA + "type", None)
+            _do_at_once(node)
+        elif name == "messageEventDefinition":
+            is_code = [node.attrib.pop(CAMUNDA + each, None) for each in _CODE]
+            if any(is_code) and not node.get("messageRef"):
+                node.set("messageRef", f"_sent{len(tree)}")
+                tree.insert(0, etree.Element(MODEL + "message", id=node.get("messageRef"), name=node.get("messageRef")))
     topics = frozenset(topic for node in tree.iter() if isinstance(node.tag, str) and (topic := node.get(CAMUNDA + "topic")))
     return Prepared(etree.tostring(tree), frozenset(scripts), frozenset(loops), topics)
+
+
+def _do_at_once(node: Any) -> None:
+    for each in _CODE:
+        node.attrib.pop(CAMUNDA + each, None)
+    node.set(CAMUNDA + "topic", "auto")
 
 
 @dataclass(slots=True)

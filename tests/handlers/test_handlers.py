@@ -5,6 +5,8 @@ from decimal import Decimal
 import pytest
 
 import handlers  # noqa: F401  registers
+from engine.feel.infer import type_named, type_of_value
+from engine.feel.values import to_feel
 from engine.handler import REGISTRY, Handler, HandlerRegistry, Job, Person, fingerprint, handler
 
 AT = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -141,7 +143,13 @@ def test_a_job_type_is_registered_once():
 def test_a_handler_gives_what_it_declares(type):
     answer = run(type, groups="bid_manager", due_at="2026-03-03T09:00:00+08:00")
 
-    assert tuple(answer) == REGISTRY[type].gives
+    assert answer.keys() == REGISTRY[type].gives.keys()
+    for name, value in answer.items():
+        wanted, found = type_named(REGISTRY[type].gives[name]), type_of_value(to_feel(value))
+        assert wanted is not None
+        assert wanted == found or wanted[0] == found[0] == "context"
+        if wanted[0] == "context":
+            assert {**wanted[1], **{n: t for n, t in found[1].items() if t == ("list", None)}} == found[1]
 
 
 def test_every_handler_has_a_chinese_title_for_the_modeler():

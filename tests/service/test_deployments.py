@@ -133,7 +133,7 @@ def test_a_form_that_gets_a_file_field_is_refused_where_a_deployed_start_has_no_
 
 
 def test_a_name_is_known_by_forms_handlers_and_callers_of_earlier_deployments(house: House) -> None:
-    @house.handler("count.bids", effect="none", gives=("bid_count",))
+    @house.handler("count.bids", effect="none", gives={"bid_count": "number"})
     def count(job: object) -> dict[str, int]:
         """Count."""
         return {"bid_count": 1}

@@ -26,7 +26,7 @@ def pages(house: House, language: str = "zh") -> dict[str, str]:
     paths = [
         "/", "/?view=overdue", "/?q=nothing", "/notices", "/instances", "/instances?q=nothing", f"/instance/{task.instance_id}",
         f"/instance/{done.instance_id}", f"/instance/{task.instance_id}/report", f"/instance/{task.instance_id}/replay", "/definitions",
-        "/definitions/bid", "/diff/bid", "/modeler/bid", "/modeler/new", "/incidents", "/start", "/start/bid", "/nothing", path,
+        "/definitions/bid", "/definitions/bid/1/conformance", "/diff/bid", "/modeler/bid", "/modeler/new", "/incidents", "/start", "/start/bid", "/nothing", path,
     ]
     found = {p: owner.get(p).text for p in paths}
     found["login"] = house.browser().get("/login").text

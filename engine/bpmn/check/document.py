@@ -70,7 +70,7 @@ class CheckContext:
         forms: form ids. job_types: registered handlers. decisions: DMN decision ids. groups: role ids.
         takes_files: True for the id of a form that has a file field.
         processes: keys of processes; those of the files that are checked together are known anyway.
-        form_names, decision_names: ``{id: what it does with variables}``. job_outputs: ``{job type: variables it gives}``.
+        form_names, decision_names: ``{id: what it does with variables}``. job_outputs: ``{job type: {variable it gives: type}}``.
             Where one of the three is None, no name is reported as unknown.
         deployed: ``{process key: diagram}`` as deployed already; read for the variables that they write, not checked. The files
             that are checked together come before them.
@@ -86,7 +86,7 @@ class CheckContext:
     groups: frozenset[str] | None = None
     form_names: Mapping[str, FormNames] | None = None
     decision_names: Mapping[str, DecisionNames] | None = None
-    job_outputs: Mapping[str, frozenset[str]] | None = None
+    job_outputs: Mapping[str, Mapping[str, Any]] | None = None
     deployed: Mapping[str, bytes] = field(default_factory=dict)
     policy: Mapping[str, Severity | None] = field(default_factory=dict)
     limit: int = 4 * 1024 * 1024

@@ -258,7 +258,7 @@ class World:
     def _types(self, processes: list[Drawn]) -> dict[str, Type]:
         """Return ``{name: type}`` of the variables whose every writer, wherever it is, gives one and the same known type.
 
-        Forms and decisions say the types of what they give; what comes in by mappings, scripts, handlers and messages may be
+        Forms, decisions and handlers say the types of what they give; what comes in by mappings, scripts and messages may be
         anything.
         """
         found: dict[str, Type] = {}
@@ -267,13 +267,13 @@ class World:
             origin = process.origin
             unknown |= origin.names | process.local
             unknown |= {name for call in process.calls for name in call.takes | call.gives}
-            unknown |= {name for job in origin.jobs for name in self.jobs.get(job, ())}
             unknown |= {name for _, entries in process.thrown for name in entries}
             sources: list[tuple[frozenset[str], Mapping[str, Type]]] = [
                 (self.forms[form].writes, self.forms[form].types) for form in origin.forms if form in self.forms]
             sources += [
                 (self.decisions[decision].writes or frozenset(), self.decisions[decision].types)
                 for decision in origin.decisions if decision in self.decisions]
+            sources += [(frozenset(self.jobs[job]), self.jobs[job]) for job in origin.jobs if job in self.jobs]
             for names, types in sources:
                 for name in names:
                     type_ = types.get(name)
@@ -303,7 +303,7 @@ class World:
         for form in origin.forms:
             found |= self.forms[form].writes if form in self.forms else {ANY}
         for job in origin.jobs:
-            found |= self.jobs.get(job, {ANY})
+            found |= self.jobs.get(job, {ANY: None}).keys()
         for decision in origin.decisions:
             writes = self.decisions[decision].writes if decision in self.decisions else {ANY}
             found |= {SOME} if writes is None else writes

@@ -1,8 +1,8 @@
 /**
  * Draws and changes diagrams.
  *
- * Draws into `#modeler`. Config: {key, name, version, sha256, draftUrl, checkUrl, layoutUrl, deployUrl, diffUrl, fields, catalogue, findings,
- * csrf, back}. `fields`: engine/bpmn/fields.py as JSON; `catalogue`: {forms, groups, jobTypes, decisions, processes, users}, each
+ * Draws into `#modeler`. Config: {key, name, version, sha256, draftUrl, checkUrl, layoutUrl, deployUrl, diffUrl, conformanceUrl, fields, catalogue,
+ * findings, csrf, back}. `fields`: engine/bpmn/fields.py as JSON; `catalogue`: {forms, groups, jobTypes, decisions, processes, users}, each
  * [{id, zh, en}]. A null URL takes its button away. The server has the last word on every diagram: nothing here refuses one.
  */
 import Modeler from 'bpmn-js/lib/Modeler';
@@ -166,6 +166,7 @@ function build() {
       title(config.name || config.key, config.version ? say('modeler.based', { n: config.version }) : say('modeler.new')),
       parts.save,
       tool(say('modeler.check'), () => act(checkNow)),
+      config.conformanceUrl && tool(say('modeler.conformance'), () => act(report)),
       config.layoutUrl && tool(say('modeler.layout'), () => act(layOut)),
       config.deployUrl && tool(say('modeler.deploy'), () => act(deploy)),
       h('span', { class: 'divider' }),
@@ -382,6 +383,13 @@ async function check() {
     )
   ).json();
   if (at === lastCommand()) takeFindings(found);
+}
+
+/** The report reads what is saved. A browser that opens no window after the saving gets a link. */
+async function report() {
+  if ((isDirty() || !base) && !(await save())) return;
+  if (!window.open(config.conformanceUrl, '_blank'))
+    notice(say('modeler.conformance.ready'), '', [[say('modeler.conformance'), config.conformanceUrl]]);
 }
 
 async function checkNow() {
