@@ -5,11 +5,13 @@ Everything else gets instants as arguments and ids from an issuer, so that tests
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 #: Ids count milliseconds from here: 41 bits last until 2090.
 EPOCH = datetime(2021, 1, 1, tzinfo=UTC)
@@ -96,3 +98,28 @@ def salt() -> bytes:
 def token() -> str:
     """Return an unguessable URL-safe word of 256 bits (sessions, CSRF, links)."""
     return secrets.token_urlsafe(32)
+
+
+_INSTANT = re.compile(
+    r"(?<![\w:.-])(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d+)?(?:(Z|[+-]\d\d:\d\d)(?:@[\w+/-]+)?|@([A-Za-z][\w+/-]+))(?![\w:])"
+)
+
+
+def with_local_times(text: str, zone: str) -> str:
+    """Return `text` with every instant in it as the clocks of `zone` show it: ``2026-11-24T09:00:00Z``, ``2026-11-24 17:00``.
+
+    A date and time without offset or zone may be meant otherwise and stays.
+    """
+
+    def shown(found: re.Match[str]) -> str:
+        stamp, _fraction, offset, name = found.groups()
+        try:
+            if offset:
+                at = datetime.fromisoformat(stamp + offset.replace("Z", "+00:00"))
+            else:
+                at = datetime.fromisoformat(stamp).replace(tzinfo=ZoneInfo(name))
+            return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
+        except (ValueError, KeyError, OverflowError, OSError):
+            return found[0]
+
+    return _INSTANT.sub(shown, text) if "T" in text else text

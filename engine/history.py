@@ -307,7 +307,7 @@ class TaskView:
 class InstanceView:
     """A process instance as its events up to `seq` tell. Keys: ``positions`` by token, ``arrivals`` by token
     (the process and flow at whose end it waits for others to join), ``elements`` by (process, element),
-    ``flows`` by (process, flow), ``tasks``, ``timers`` (due date) and ``incidents`` (kind) by token (0: of an event on its way to others), ``variables`` by scope."""
+    ``flows`` by (process, flow), ``tasks``, ``timers`` (due dates) and ``incidents`` (kind) by token (0: of an event on its way to others), ``variables`` by scope."""
 
     seq: int = 0
     at: datetime | None = None
@@ -319,7 +319,7 @@ class InstanceView:
     elements: dict[tuple[str, str], ElementCount] = field(default_factory=dict)
     flows: dict[tuple[str, str], int] = field(default_factory=dict)
     tasks: dict[TokenId, TaskView] = field(default_factory=dict)
-    timers: dict[TokenId, datetime] = field(default_factory=dict)
+    timers: dict[TokenId, list[datetime]] = field(default_factory=dict)
     incidents: dict[TokenId, str] = field(default_factory=dict)
     variables: dict[TokenId | None, dict[str, Any]] = field(default_factory=dict)
     suspenders: dict[TokenId, TokenId | None] = field(default_factory=dict)  #: ``{event sub-process: the scope it suspends}``
@@ -470,10 +470,13 @@ def apply(view: InstanceView, recorded: Recorded) -> None:
             view.performers[event.element] = recorded.actor
         case e.UserTaskCancelled():
             view.tasks.pop(event.token, None)
-        case e.TimerScheduled() | e.TimerMoved():
-            view.timers[event.token] = event.due_at
+        case e.TimerScheduled():
+            view.timers.setdefault(event.token, []).append(event.due_at)
+        case e.TimerMoved():
+            _timer_gone(view, event.token, event.was)
+            view.timers.setdefault(event.token, []).append(event.due_at)
         case e.TimerFired() | e.TimerCancelled():
-            view.timers.pop(event.token, None)
+            _timer_gone(view, event.token, event.due_at)
         case e.IncidentOpened():
             view.incidents[event.token] = event.kind
         case e.IncidentResolved():
@@ -489,6 +492,14 @@ def _count(view: InstanceView, event: e.ElementEvent) -> ElementCount:
 def _leave(view: InstanceView, token: TokenId, at: datetime) -> timedelta:
     position = view.positions.pop(token, None)
     return at - position.since if position is not None else timedelta()
+
+
+def _timer_gone(view: InstanceView, token: TokenId, due_at: datetime) -> None:
+    dues = view.timers.get(token, [])
+    if due_at in dues:
+        dues.remove(due_at)
+    if not dues:
+        view.timers.pop(token, None)
 
 
 def _all_gone(view: InstanceView, at: datetime) -> None:

@@ -113,6 +113,10 @@ def incident_words(kind: str) -> str:
         "no_flow": gettext("没有一条路的条件成立。更正变量后重试。"),
         "bpmn_error": gettext("出现了图中没有安排处理的业务错误。更正变量后重试，或取消流程。"),
         "element": gettext("这一步执行出错。更正变量后重试。"),
+        "stuck": gettext("汇合处再也等不齐，流程停在那里。更正流程图，或重试并以已到达的分支继续。"),
+        "timer": gettext("定时的时间算不出来。更正变量后重试。"),
+        "message": gettext("消息无法送达。查明原因后重试。"),
+        "notification": gettext("通知多次发送失败。排除原因后重试。"),
         "endless": gettext("流程在原地循环，已停下。请流程负责人检查流程图。"),
     }.get(kind, gettext("系统无法自行继续。查明原因后重试。"))
 

@@ -21,6 +21,7 @@ from flask_babel import Babel, Domain, get_locale
 from flask_babel import gettext as _gettext
 from flask_babel import ngettext as _ngettext
 
+from engine.clock import with_local_times
 from web.context import now, settings
 
 HERE = Path(__file__).parent
@@ -89,6 +90,11 @@ def when(at: datetime | None, *, seconds: bool = False) -> str:
     return local(at).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M") if at else ""
 
 
+def local_times(text: str) -> str:
+    """Return what a machine wrote with its instants as the house's clocks show them."""
+    return with_local_times(text, settings().time_zone)
+
+
 def duration(length: timedelta) -> str:
     """Return a length of time in its two largest units: ``3 天 4 小时``, ``20 分钟``."""
     minutes = int(abs(length).total_seconds() // 60)
@@ -146,7 +152,7 @@ def add_language(app: Flask) -> None:
         timezone_selector=lambda: settings().time_zone,
     )
     babel.domain_instance = Catalogue()
-    app.jinja_env.filters.update(when=when, duration=duration, time_left=time_left, ago=ago, urgency=urgency, size=size_of)
+    app.jinja_env.filters.update(when=when, local_times=local_times, duration=duration, time_left=time_left, ago=ago, urgency=urgency, size=size_of)
     app.jinja_env.globals.update(language=language, languages=LANGUAGES, html_language=lambda: _TAGS[str(get_locale())[:2]])
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from engine import events
 from engine.events import Event, Recorded
-from web.language import gettext, when
+from web.language import gettext, local_times, when
 
 #: ``{(process key, element id): name}``, and ``{("", outcome): what the end event of that outcome is called}``
 Names = Mapping[tuple[str, str], str]
@@ -104,6 +104,15 @@ _REMINDERS = {
 def sentence(event: Event, names: Names, person: Callable[[str], str]) -> Told | None:
     """Return what an event says to a person, None if nothing."""
     name = element_name(event, names)
+    told = _sentence(event, names, person, name)
+    # What a person wrote stays as it is; machines write instants in their own way.
+    return told if told is None or not told.said or not isinstance(event, _BY_MACHINE) else replace(told, said=local_times(told.said))
+
+
+_BY_MACHINE = (events.JobFailed, events.NotificationFailed, events.ExpressionWasNull, events.IncidentOpened)
+
+
+def _sentence(event: Event, names: Names, person: Callable[[str], str], name: str) -> Told | None:
     match event:
         case events.InstanceStarted():
             return Told(text=gettext("发起流程"), tone="ok")
@@ -153,7 +162,7 @@ def sentence(event: Event, names: Names, person: Callable[[str], str]) -> Told |
                             tone="warn", said=message)
             return Told(text=gettext("“%(name)s”失败，不再自动重试", name=name), tone="bad", said=message)
         case events.NotificationSent(recipients=recipients, subject=subject):
-            return Told(text=gettext("通知%(whom)s：%(subject)s", whom="、".join(person(r) for r in recipients), subject=subject), tone="muted")
+            return Told(text=gettext("通知%(whom)s：%(subject)s", whom="、".join(person(r) for r in recipients), subject=local_times(subject)), tone="muted")
         case events.NotificationFailed(recipients=recipients, message=message):
             return Told(text=gettext("通知%(whom)s未送达", whom="、".join(person(r) for r in recipients)), tone="warn", said=message)
         case events.TimerFired(due_at=due, late=late):

@@ -210,7 +210,7 @@ class Message(Definition, MessageEventDefinition):  # type: ignore[misc]
             "key": None if self.keys else self.correlation_key(token, top)}
         if not token.triggered and not self.waits_for(token, wait, top):
             what = ", ".join(key.name.rpartition("/")[2] for key in self.keys) if self.key is None else self.key.text
-            raise ElementFailed(token, ARRIVING, "expression", f"the correlation key {what} is null")
+            raise ElementFailed(token, ARRIVING, "expression", f"关联键 {what} 为 null (the correlation key {what} is null)")
         return wait
 
     def look_again(self, token: Token, n: int, top: Workflow) -> None:

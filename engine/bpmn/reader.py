@@ -20,6 +20,7 @@ from engine.bpmn import event_definitions as ev
 from engine.bpmn.collaboration import CorrelationKey, MessageFlows, drawn_keys, key_name, name_by_flows
 from engine.bpmn.definition import Definition
 from engine.bpmn.items import Association, declared, item_names, target_path
+from engine.bpmn.juel import OWN_KEY, feel_of
 from engine.bpmn.xml import BPMN, CAMUNDA, read_diagram, source_line
 from engine.errors import InvalidDiagram
 from engine.feel import FeelSyntaxError, compile_expression
@@ -305,10 +306,10 @@ def translated(text: str) -> str:
         return text[1:].strip()
     if not re.search(r"[$#]\{", text):
         return text
-    pieces = re.split(r"[$#]\{([^{}]*)\}", text)
+    pieces = re.split(r"""[$#]\{((?:[^{}'"]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")*)\}""", text, flags=re.S)
     if len(pieces) == 3 and not pieces[0] and not pieces[2]:
-        return _from_juel(pieces[1])
-    made = [f'"{piece}"' if n % 2 == 0 else f"string({_from_juel(piece)})" for n, piece in enumerate(pieces) if piece]
+        return feel_of(pieces[1])
+    made = [f'"{piece}"' if n % 2 == 0 else f"string({feel_of(piece)})" for n, piece in enumerate(pieces) if piece]
     return " + ".join(made)
 
 
@@ -318,34 +319,6 @@ def _feel_or_none(text: str | None) -> str:
         return translated(text or "null")
     except ValueError:
         return "null"
-
-
-_JUEL_OPERATORS = (
-    (r"\bnot\s+empty\s+([\w.]+)", r'(\1 != null and not(string(\1) in ("", "[]", "{}")))'),
-    (r"!\s*empty\s+([\w.]+)", r'(\1 != null and not(string(\1) in ("", "[]", "{}")))'),
-    (r"\bempty\s+([\w.]+)", r'(\1 = null or string(\1) in ("", "[]", "{}"))'),
-    (r"\bnot\s+([\w.]+)\b(?!\()", r"not(\1)"),
-    (r"\beq\b", "="), (r"\bne\b", "!="), (r"\bgt\b", ">"), (r"\blt\b", "<"), (r"\bge\b", ">="), (r"\ble\b", "<="),
-    (r"&&", " and "), (r"\|\|", " or "), (r"==", "="), (r"\bdiv\b", "/"),
-    (r"([\w.]+)\s*(?:%|\bmod\b)\s*([\w.]+)", r"modulo(\1, \2)"),
-    (r"!(?!=)\s*([\w.]+|\([^()]*\))", r"not(\1)"),
-    (r"^([^?:]+)\?([^?:]+):([^?:]+)$", r"if \1 then \2 else \3"),
-)
-
-
-def _from_juel(text: str) -> str:
-    literals: list[str] = []
-
-    def kept(found: re.Match[str]) -> str:  # what stands between quotes has no operators
-        literals.append(found[1] if found[1] is not None else found[2])
-        return f'"{len(literals) - 1}"'
-
-    text = re.sub(r"""'([^']*)'|"([^"]*)\"""", kept, text.strip())
-    for pattern, feel in _JUEL_OPERATORS:
-        text = re.sub(pattern, feel, text)
-    if re.search(r"\w\.\w+\(|[?]", text):
-        raise ValueError(f"{text!r} calls Java or uses more than one ?:, which FEEL does not have")
-    return re.sub(r'"(\d+)"', lambda found: f'"{literals[int(found[1])]}"', text)
 
 
 class _Reader:
@@ -811,7 +784,8 @@ class _File:
             pairs: list[tuple[specs.Formula | None, str | None]] = []
             for entry in entries:
                 if entry.get("businessKey") is not None:
-                    made.key = self.formula(entry.get("businessKey", ""), entry)
+                    if not OWN_KEY.fullmatch(entry.get("businessKey", "")):  # which it has anyhow
+                        made.key = self.formula(entry.get("businessKey", ""), entry)
                     continue
                 if entry.get("variables") == "all":
                     pairs.append((None, None))

@@ -34,7 +34,7 @@ from engine.bpmn.spiff import (
     Task,
     state_name,
 )
-from engine.feel import codec
+from engine.feel import codec, in_both
 from engine.model import InstanceStatus, NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class UncaughtError(Exception):
     """An error that an element throws and nobody catches."""
 
     def __str__(self) -> str:
-        return f"nobody catches the error {self.args[0]}"
+        return f"错误 {self.args[0]} 没有被捕获 (nobody catches the error {self.args[0]})"
 
 
 class Token(Task):  # type: ignore[misc]
@@ -569,7 +569,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if result.value is None:
             self.emit(log.ExpressionWasNull(
                 process=token.workflow.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id),
-                text=formula.text, reason="; ".join(result.reasons)))
+                text=formula.text, reason=in_both(result.reasons)))
         return result.value
 
     def holds(self, token: Token, formula: Formula, scope: Scope | None = None) -> bool:
@@ -729,7 +729,9 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             return
         self.steps += 1
         if self.steps > STEP_LIMIT:  # nothing was done with the token yet, so it is parked as it stands; so are all that follow
-            self.park(token, RUNNING, ElementFailed(token, RUNNING, "endless", f"more than {STEP_LIMIT:,} elements ran without a pause"))
+            self.park(token, RUNNING, ElementFailed(
+                token, RUNNING, "endless",
+                f"连续执行了 {STEP_LIMIT:,} 多个元素而没有停顿 (more than {STEP_LIMIT:,} elements ran without a pause)"))
             self.close_scopes()
             return
         self.nesting += 1

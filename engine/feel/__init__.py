@@ -5,7 +5,7 @@ JSON of values is in `engine.feel.codec`.
 
 from engine.feel.check import ExpressionProblem, TableProblem, expression_problems, table_problems
 from engine.feel.dmn import Decision, DecisionModel, DecisionResult, load_decisions
-from engine.feel.errors import DecisionError, FeelLimit, FeelSyntaxError, Reason
+from engine.feel.errors import DecisionError, FeelLimit, FeelSyntaxError, Reason, in_both
 from engine.feel.expression import CellTests, Explained, Expression, Result, compile_expression, compile_unary_tests
 from engine.feel.temporal import YearsMonths
 
@@ -27,6 +27,7 @@ __all__ = [
     "compile_expression",
     "compile_unary_tests",
     "expression_problems",
+    "in_both",
     "load_decisions",
     "table_problems",
 ]

@@ -174,10 +174,11 @@ class _Analysis:
         axis = _Axis(column.label)
         cells = [rule.tests[place] if place < len(rule.tests) else None for rule in self.table.rules]
         constants: list[Value] = []
+        skipped: set[int] = set()
         for number, cell in enumerate(cells):
             values = _constants(cell)
             if values is None:
-                axis.skipped.append(number)
+                skipped.add(number)
             else:
                 constants += values
         domain = _domain(column)
@@ -188,27 +189,33 @@ class _Analysis:
         if samples == [] and any(cell is not None for cell in cells):  # cells that ask for null alone
             samples = _ONE_OF_TYPE.get(_base(column))
         if samples is None:
-            axis.skipped = [number for number, cell in enumerate(cells) if cell is not None]
+            skipped = {number for number, cell in enumerate(cells) if cell is not None}
             samples = []
+        axis.skipped = sorted(skipped)
         if samples and domain is not None:
             samples = [value for value in samples if domain[0](value)]
         odd = [None, *([] if column.type else [True if bool not in kinds else Decimal(1)])] if samples else []
+        perhaps = sum(1 << number for number in skipped)
+        always, alike = 0, dict[CompiledTests, int]()  # cells of one text are compiled once, and so asked once
+        for number, cell in enumerate(cells):
+            if cell is None:
+                always |= 1 << number
+            elif number not in skipped:
+                alike[cell] = alike.get(cell, 0) | 1 << number
         for value in [*samples, *odd]:
             scope: Scope = {None: self.run, "?": value}
-            surely = perhaps = 0
-            for number, cell in enumerate(cells):
-                if number in axis.skipped:
-                    perhaps |= 1 << number
-                elif cell is None or cell.closure(scope) is True:
-                    surely |= 1 << number
+            surely = always
+            for cell, rows in alike.items():
+                if cell.closure(scope) is True:
+                    surely |= rows
             axis.samples.append(value)
             axis.odd.append(len(axis.samples) > len(samples))
             axis.surely.append(surely)
             axis.perhaps.append(surely | perhaps)
         if not axis.samples:  # nothing is said of it, or nothing can be
-            skipped = sum(1 << number for number in axis.skipped)
+            left_out = sum(1 << number for number in skipped)
             axis.samples, axis.odd = [_ANYTHING], [False]
-            axis.surely, axis.perhaps = [self.everyone & ~skipped], [self.everyone]
+            axis.surely, axis.perhaps = [self.everyone & ~left_out], [self.everyone]
         return axis
 
     # -------------------------------------------------------------------------------------------------------- findings
@@ -236,8 +243,12 @@ class _Analysis:
         pieces = [[_column_of(axis, number) for axis in self.axes] for number in range(len(rules))]
         for second in range(len(rules)):
             for first in range(second):
-                shared = [a & b for a, b in zip(pieces[first], pieces[second], strict=True)]
-                if not all(shared) or (self.table.policy == "ANY" and _same_outputs(rules[first], rules[second])):
+                shared = []
+                for a, b in zip(pieces[first], pieces[second], strict=True):
+                    if not a & b:
+                        break
+                    shared.append(a & b)
+                if len(shared) < len(self.axes) or (self.table.policy == "ANY" and _same_outputs(rules[first], rules[second])):
                     continue
                 example = {
                     axis.label: axis.samples[(bits & -bits).bit_length() - 1]
@@ -260,20 +271,46 @@ class _Analysis:
         return found
 
     def _masked(self) -> list[TableProblem]:
-        found = []
+        found: list[TableProblem] = []
         masks = [axis.surely for axis in self.axes]
+        skipped = {number for axis in self.axes for number in axis.skipped}
+        budget = [_MOST_CELLS]  # of all rows together
         for number, rule in enumerate(self.table.rules):
-            if any(number in axis.skipped for axis in self.axes) or number == 0:
+            if number in skipped or number == 0:
                 continue
             earlier = (1 << number) - 1
-            if next(iter(self._unmatched(earlier, masks, number)), None) is None:
-                found.append(self._problem("masked", (rule.number,), {}, f"row {rule.number} never decides, earlier ones do",
-                                           f"第 {rule.number} 行永远不会生效:前面的行已覆盖其全部情况"))  # fmt: skip
-        return found[:_MOST]
+            if next(iter(self._unmatched(earlier, masks, number, budget)), None) is not None:
+                continue
+            example, deciding = self._decided_earlier(number)
+            if example is None:
+                shown = (": nothing fits it", ":没有符合它的取值")
+            else:
+                facts = _shown(example)
+                shown = (f": row {deciding} decides{facts[0]}", f":{facts[1].lstrip(',')}由第 {deciding} 行决定")
+            found.append(self._problem("masked", (rule.number,), example or {}, f"row {rule.number} never decides{shown[0]}",
+                                       f"第 {rule.number} 行永远不会生效{shown[1]}"))  # fmt: skip
+            if len(found) == _MOST:
+                break
+        return found
 
-    def _unmatched(self, rows: int, masks: list[list[int]], within: int | None) -> Iterable[dict[str, Value]]:
+    def _decided_earlier(self, number: int) -> tuple[dict[str, Value] | None, int]:
+        """Return an input that the row matches and the number of the earlier row that decides it; None when it matches nothing."""
+        example: dict[str, Value] = {}
+        matching = self.everyone
+        for axis in self.axes:
+            places = [place for place, mask in enumerate(axis.surely) if mask >> number & 1]
+            if not places:
+                return None, 0
+            place = next((place for place in places if not axis.odd[place]), places[0])
+            example[axis.label] = axis.samples[place]
+            matching &= axis.surely[place]
+        return example, (matching & -matching).bit_length()
+
+    def _unmatched(
+        self, rows: int, masks: list[list[int]], within: int | None, budget: list[int] | None = None
+    ) -> Iterable[dict[str, Value]]:
         """Yield examples that none of `rows` (bits) matches, among those that the row `within` matches (None: all)."""
-        budget = [_MOST_CELLS]
+        budget = [_MOST_CELLS] if budget is None else budget
         dead: set[tuple[int, int]] = set()
 
         def search(depth: int, left: int, example: dict[str, Value]) -> Iterable[dict[str, Value]]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from engine.feel.arithmetic import OPERATORS, negate, property_of
 from engine.feel.builtins import BUILTINS, Builtin
 from engine.feel.errors import FeelLimit, FeelSyntaxError
-from engine.feel.parser import parse_expression, parse_unary_tests
+from engine.feel.parser import composed, parse_expression, parse_unary_tests
 from engine.feel.run import Closure, Run, Scope, Trace, Value
 from engine.feel.syntax import (
     Arithmetic,
@@ -765,11 +765,12 @@ def _too_deep() -> FeelSyntaxError:
 def compile_text(
     text: str, names: frozenset[str] = frozenset(), members: frozenset[str] = frozenset(), is_tracing: bool = False
 ) -> Compiled:
-    """Parse and compile an expression, once.
+    """Parse and compile an expression, once; its text is composed first (Unicode's NFC), names and literals with it.
 
     Raises:
         FeelSyntaxError: with line and column.
     """
+    text = composed(text)
     try:
         tree = parse_expression(text, names, members)
         return Compiled(text, _Compiler(text, is_tracing=is_tracing).compile(tree), tree, free_names(tree))
@@ -777,7 +778,7 @@ def compile_text(
         raise _too_deep() from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledTests:
     """Unary tests, ready to run; the value under test is ``scope['?']``."""
 
@@ -788,11 +789,12 @@ class CompiledTests:
 
 @lru_cache(8192)
 def compile_tests(text: str, names: frozenset[str] = frozenset(), members: frozenset[str] = frozenset()) -> CompiledTests:
-    """Parse and compile the unary tests of a decision table's cell, once.
+    """Parse and compile the unary tests of a decision table's cell, once; composed like an expression.
 
     Raises:
         FeelSyntaxError: with line and column.
     """
+    text = composed(text)
     try:
         tree = parse_unary_tests(text, names, members)
         return CompiledTests(text, _tests_closure(text, tree), tree)

@@ -20,7 +20,7 @@ from engine.feel.expression import Explained, explained, finish
 from engine.feel.infer import declared
 from engine.feel.parser import normal_name
 from engine.feel.run import HOUSE_ZONE, ExternalFunctions, Run, Scope, Trace, Value
-from engine.feel.tables import Table, TableHit, checked
+from engine.feel.tables import Table, TableHit, checked, gathers
 from engine.feel.types import ItemType, is_function
 from engine.feel.values import Function, to_feel, to_native
 
@@ -67,6 +67,8 @@ class DecisionResult:
         inputs: ``{name: value}``, the variables that were read, by this decision and those it requires.
         reasons: why a part was null; empty when nothing was.
         tables: every table evaluated on the way, in order.
+        gathers: is the value a list of results, one for each rule that matched, as the table's hit policy says? None when the
+            decision's logic is no table.
     """
 
     value: Any
@@ -74,6 +76,7 @@ class DecisionResult:
     inputs: Mapping[str, Any]
     reasons: tuple[Reason, ...]
     tables: tuple[TableResult, ...]
+    gathers: bool | None = None
 
 
 class DecisionModel:
@@ -142,7 +145,8 @@ class DecisionModel:
             for hit in hits
         )
         return DecisionResult(
-            value=result.value, rules=own[-1] if own else (), inputs=inputs.read, reasons=tuple(run.reasons), tables=tables
+            value=result.value, rules=own[-1] if own else (), inputs=inputs.read, reasons=tuple(run.reasons), tables=tables,
+            gathers=_gathers(element),
         )
 
     def explain(
@@ -347,6 +351,11 @@ def _entries_of(element: Element) -> frozenset[str] | None:
         return None
     names = frozenset(normal_name(output.get("name")) for output in parts(table, "output"))
     return names if len(names) > 1 else frozenset()
+
+
+def _gathers(element: Element) -> bool | None:
+    table = part(element.node, "decisionTable")
+    return None if table is None else gathers(table.get("hitPolicy", "UNIQUE"), table.get("aggregation") or "")
 
 
 def _entry_types(element: Element) -> dict[str, Any]:

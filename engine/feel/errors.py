@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class FeelSyntaxError(ValueError):
     """The text is no FEEL.
@@ -66,3 +68,9 @@ class Reason(str):
         reason = super().__new__(cls, en)
         reason.zh = zh
         return reason
+
+
+def in_both(reasons: Iterable[Reason]) -> str:
+    """Return reasons for people, Chinese first: ``缺少变量“a” (there is no variable `a`)``; empty without any."""
+    given = tuple(reasons)
+    return f"{'；'.join(r.zh for r in given)} ({'; '.join(given)})" if given else ""

@@ -13,7 +13,7 @@ from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import Compiled, CompiledTests, Traced, compile_tests, compile_text
 from engine.feel.errors import FeelLimit, Reason
 from engine.feel.infer import Mistake, Type, infer
-from engine.feel.parser import is_plain
+from engine.feel.parser import composed, is_plain
 from engine.feel.run import HOUSE_ZONE, Run, Scope, Trace, Value, weigh
 from engine.feel.syntax import FreeNames, UnaryTests, entry_names, free_names
 from engine.feel.values import feel_text, to_feel, to_native
@@ -70,12 +70,13 @@ class Expression:
         entries: those of the context it gives; None when they cannot be told before it runs, or it gives no context.
     """
 
-    __slots__ = ("_closure", "_lookups", "_special", "called_names", "certain_names", "entries", "names", "text")
+    __slots__ = ("_closure", "_is_composed", "_lookups", "_special", "called_names", "certain_names", "entries", "names", "text")
 
     def __init__(self, text: str, compiled: Compiled, special: frozenset[str]) -> None:
         free = compiled.free
         self.text = text
         self._closure = compiled.closure
+        self._is_composed = composed(text) == text
         self._special = special
         self.certain_names = frozenset(free.certain) | frozenset(n for n in free.called if n not in BUILTINS)
         self.names = self.certain_names | frozenset(free.members)
@@ -98,6 +99,8 @@ class Expression:
         """
         run = Run(now, steps, zone)
         scope: Scope = {None: run}
+        if not self._is_composed:
+            variables = _composed(variables)
         try:
             for name in self._lookups:
                 if name in variables:
@@ -114,6 +117,8 @@ class Expression:
         """Return the parts of the expression with their values, as `evaluate` computes them; literals are left out."""
         run = Run(now, steps, zone)
         run.trace = trace = Trace()
+        if not self._is_composed:
+            variables = _composed(variables)
         try:
             scope: Scope = {None: run, **{name: to_feel(variables[name]) for name in self._lookups if name in variables}}
             compiled = compile_text(self.text, self._special, frozenset(), True)
@@ -135,11 +140,12 @@ class Expression:
 class CellTests:
     """Compiled unary tests, as a cell of a decision table has them: ``< 10``, ``"A", "B"``, ``not(> 5)``, ``-``."""
 
-    __slots__ = ("_closure", "_lookups", "names", "text")
+    __slots__ = ("_closure", "_is_composed", "_lookups", "names", "text")
 
     def __init__(self, text: str, compiled: CompiledTests) -> None:
         free = free_names_of_tests(compiled.tree)
         self.text = text
+        self._is_composed = composed(text) == text
         self._closure = compiled.closure
         self.names = frozenset(free.certain) | frozenset(free.members) | frozenset(n for n in free.called if n not in BUILTINS)
         self._lookups = tuple(self.names | frozenset(free.called))
@@ -155,6 +161,8 @@ class CellTests:
         run = Run(now, steps, zone)
         try:
             scope: Scope = {None: run, "?": to_feel(value)}
+            if not self._is_composed:
+                variables = _composed(variables)
             for name in self._lookups:
                 if name in variables:
                     scope[name] = to_feel(variables[name])
@@ -192,7 +200,12 @@ def explained(traced: Traced, run: Run) -> Explained:
 
 def _special(names: frozenset[str]) -> frozenset[str]:
     # Only names that are no plain word change the parse, so they alone belong in the cache's key.
-    return frozenset(name for name in names if not is_plain(name))
+    return frozenset(composed(name) for name in names if not is_plain(name))
+
+
+def _composed(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the variables by their names composed: a text that was not may name variables that are not either."""
+    return {composed(name): value for name, value in variables.items()}
 
 
 @lru_cache(8192)

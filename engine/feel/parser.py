@@ -7,6 +7,7 @@ a name ends: the longest known name wins, else a plain identifier. There is ther
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
@@ -79,9 +80,14 @@ def is_plain(name: str) -> bool:
     return _IDENTIFIER.fullmatch(name) is not None
 
 
+def composed(text: str) -> str:
+    """Return the text in Unicode's normal form C, in which what looks the same is the same."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def normal_name(name: str | None) -> str:
-    """Return the name with single blanks."""
-    return " ".join((name or "").split())
+    """Return the name with single blanks, composed."""
+    return composed(" ".join((name or "").split()))
 
 
 @lru_cache(4096)

@@ -12,12 +12,17 @@ from engine.feel.errors import FeelSyntaxError
 from engine.feel.expression import free_names_of_tests
 from engine.feel.parser import normal_name
 from engine.feel.run import Closure, Run, Scope, Value
-from engine.feel.types import ItemType, Type, coerce, describe
+from engine.feel.types import ItemType, Type, coerce, conforms, describe
 from engine.feel.values import equal, matches_test, short_text, type_words
 
 _LISTS = frozenset(["RULE ORDER", "OUTPUT ORDER"])
 _AGGREGATIONS = {"SUM": "sum", "MIN": "min", "MAX": "max"}
 _POLICIES = frozenset(["UNIQUE", "FIRST", "ANY", "PRIORITY", "COLLECT", "RULE ORDER", "OUTPUT ORDER"])
+
+
+def gathers(policy: str, aggregation: str) -> bool:
+    """Return whether the value is a list, with a result for each rule that matched."""
+    return policy in _LISTS or (policy == "COLLECT" and not aggregation)
 
 
 _MOST_TOLD = 200  # rules of a table in a trace, besides those that match
@@ -136,7 +141,7 @@ class Table:
         return told
 
     def _no_hit(self, scope: Scope, run: Run, shown: dict[str, Value]) -> Value:
-        is_list = self.policy in _LISTS or (self.policy == "COLLECT" and not self.aggregation)
+        is_list = gathers(self.policy, self.aggregation)
         if any(column.default for column in self.outputs):
             value = self._shape([column.default(scope) if column.default else None for column in self.outputs])
             return [value] if is_list else value
@@ -204,7 +209,11 @@ def checked(value: Value, type_: Type, run: Run, what: str) -> Value:
     if value is None or type_ is None:
         return value
     converted = coerce(value, type_, run)
-    if converted is None:
+    if converted is None and isinstance(type_, ItemType) and conforms(value, type_, run, allowed_values=False):
+        limits = f" ({type_.allowed_tests.text})" if type_.allowed_tests is not None else ""
+        run.note(f"{what} = {short_text(value)} is not allowed by {type_.name}{limits}",
+                 f"{what} = {short_text(value)} 不在 {type_.name} 允许的取值内{limits}")  # fmt: skip
+    elif converted is None:
         run.note(f"{what} must be {describe(type_)}, not {short_text(value)} ({type_words(value)[0]})",
                  f"{what} 应为 {describe(type_)},而不是 {short_text(value)}({type_words(value)[1]})")  # fmt: skip
     return converted

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import apprise
 
 from engine import events as e
+from engine.clock import with_local_times
 from engine.events import Event
 from engine.feel import codec
 from engine.handler import Person
@@ -70,6 +71,7 @@ class Errands:
 
     def notice(self, person: Person, subject: str, body: str, link: str = "") -> None:
         """Put a notice into the person's list; once per job, person and subject."""
+        subject, body = self._in_house_time(subject), self._in_house_time(body)
         new = NewNotice(
             id=self._runtime.database.new_id(),
             user_id=person.id,
@@ -89,6 +91,7 @@ class Errands:
         Raises:
             NotSent: the mail server refused or did not answer.
         """
+        subject, body = self._in_house_time(subject), self._in_house_time(body)
         told = tuple(people)
         addresses = {p.id: p.mail for p in told if p.mail}
         unreachable = tuple(p.id for p in told if not p.mail)
@@ -107,6 +110,7 @@ class Errands:
         Raises:
             NotSent: a robot refused.
         """
+        subject, body = self._in_house_time(subject), self._in_house_time(body)
         if not self._runtime.settings.robots:
             self._facts.append(("robot", (), subject, "没有配置群机器人 (no chat robot is configured): PSMFLOW_ROBOTS"))
             return
@@ -118,6 +122,10 @@ class Errands:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    def _in_house_time(self, text: str) -> str:
+        """An expression writes an instant as ``2026-11-24T09:00:00Z``; people read what the house's clocks show."""
+        return with_local_times(text, self._runtime.settings.time_zone)
 
     def link(self, path: str = "") -> str:
         """Return the address of a page, by default of the job's process instance."""

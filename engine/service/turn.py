@@ -421,7 +421,10 @@ class Turn:
             if apply is not None:
                 apply(self, tx, event, actor)
         if row.timers_mark != self.row.timers_mark or self._touched_timers:
-            timers = [(t.token, t.process, t.element, micros(t.due_at)) for t in self._timers or ()]
+            soonest: dict[int, tuple[int, str, str, int]] = {}  # an event may wait for several times: the others come when that has fired
+            for t in sorted(self._timers or (), key=lambda t: t.due_at):
+                soonest.setdefault(t.token, (t.token, t.process, t.element, micros(t.due_at)))
+            timers = list(soonest.values())
             new_id = self._runtime.database.new_id
             jobs.replace_timers(tx, row.id, timers, held=suspended, ids=[new_id() for _ in timers])
             if self._touched_timers:

@@ -152,6 +152,41 @@ def test_a_decision_gives_its_result_in_the_shape_asked_for(shape: str | None, v
     assert len(evaluated.sha256) == 64
 
 
+def decision(logic: str) -> bytes:
+    return (
+        '<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="d" name="m" namespace="urn:m">'
+        f'<decision id="level" name="level"><variable name="level"/>{logic}</decision></definitions>').encode()
+
+
+def cells(policy: str, *outputs: str) -> bytes:
+    rules = "".join(f"<rule><outputEntry><text>{text}</text></outputEntry></rule>" for text in outputs)
+    return decision(f'<decisionTable hitPolicy="{policy}"><output name="r"/>{rules}</decisionTable>')
+
+
+@pytest.mark.parametrize(("shape", "dmn", "value"), [
+    ("singleEntry", cells("UNIQUE", "[1, 2]"), [1, 2]),
+    ("singleResult", cells("FIRST", "[1, 2]", "3"), [1, 2]),
+    ("singleEntry", cells("UNIQUE", "[1]"), [1]),
+    ("singleEntry", cells("COLLECT", "[1, 2]"), [1, 2]),
+    ("singleEntry", cells("RULE ORDER", "1"), 1),
+    ("collectEntries", cells("UNIQUE", "[1, 2]"), [[1, 2]]),
+    ("resultList", cells("COLLECT", "[1, 2]", "3"), [[1, 2], 3]),
+    ("singleEntry", decision("<literalExpression><text>[1, 2]</text></literalExpression>"), [1, 2]),
+    ("collectEntries", decision("<literalExpression><text>[1, 2]</text></literalExpression>"), [1, 2]),
+])  # fmt: skip
+def test_the_hit_policy_tells_a_result_that_is_a_list_from_a_list_of_results(shape: str, dmn: bytes, value: object) -> None:
+    p = Play(diagram(process(start(), rule_task(shape), user("z"), "s>r", "r>z")), "p", {}, decisions={"level.dmn": dmn})
+
+    p.check("z", level=value)
+
+
+def test_several_results_where_one_is_wanted_are_an_incident() -> None:
+    xml = diagram(process(start(), rule_task("singleEntry"), user("z"), "s>r", "r>z"))
+    p = Play(xml, "p", {}, decisions={"level.dmn": cells("COLLECT", "1", "2")})
+
+    assert [element for element, _ in p.incidents] == ["r"]
+
+
 def test_a_decision_without_a_match_is_recorded_as_null() -> None:
     p = Play(diagram(process(start(), rule_task(), user("z"), "s>r", "r>z")), "p", {}, decisions={"level.dmn": DMN})
 

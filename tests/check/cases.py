@@ -636,6 +636,8 @@ CASES: dict[str, tuple[Case, Case]] = {
     "EXPR-TYPE": (fork(a=': "a" < 1'), fork(a=': "a" < "b"')),
     "EXPR-JUEL": (fork(a=": ${bean.call(1)}"), fork(a=": x = 1")),
     "NAME-RESERVED": (line(script("x", "1", camunda_resultVariable="then")), line(script("x", "1", camunda_resultVariable="a"))),
+    "NAME-SHADOWED": (
+        line(script("x", "1", camunda_resultVariable="item")), line(script("x", "1", camunda_resultVariable="piece"))),
     "NAME-FORM": (line(script("x", "1", camunda_resultVariable="a-b")), line(script("x", "1", camunda_resultVariable="a_b"))),
     "NAME-UNKNOWN": (
         closed(line(script("x", "a + 1", camunda_resultVariable="b"))),

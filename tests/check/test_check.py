@@ -18,6 +18,8 @@ from engine.bpmn.check.token_game import WORK
 from engine.bpmn.xml import BPMN, read_diagram
 from engine.model import Finding, Severity, Source
 from tests.bpmn.build import (
+    COMPENSATE,
+    boundary,
     catch,
     collaboration,
     diagram,
@@ -105,6 +107,25 @@ def test_camunda_expression_is_translated_where_feel_has_a_meaning():
 
     assert (mild.severity, hard.severity) == (Severity.WARNING, Severity.DRAFT)
     assert "= a = 1" in mild.mend_en
+
+
+def test_the_order_of_the_parts_of_a_scope_changes_nothing():
+    handler = user("u", isForCompensation="true", camunda_candidateGroups="g")
+    link = '<association id="l" sourceRef="b" targetRef="u" associationDirection="One"/>'
+    undone = (boundary("b", "x", COMPENSATE), link, handler)
+
+    found = findings(start(), task("x"), *undone, end(), "s>x", "x>e")
+
+    assert not blocked(found)
+    assert [each.element for each in found if each.rule == "XML-SCHEMA"] == ["p"]
+
+
+def test_what_breaks_the_schema_is_told_whatever_the_order():
+    link = '<textAnnotation id="l"><text>a</text></textAnnotation>'
+
+    found = [each for each in findings(start(), link, task("x", "<nonsense/>"), end(), "s>x", "x>e") if each.rule == "XML-SCHEMA"]
+
+    assert {(each.element, each.severity is Severity.WARNING) for each in found} >= {("p", True), ("x", False)}
 
 
 @pytest.mark.parametrize("text", ["PT24H", "= submission_deadline", "R/P7D", "R3/PT1H", "0 0 9 ? * 1-5"])

@@ -107,6 +107,9 @@ class CoreAdapter(Adapter):  # type: ignore[misc]
     def _send(self, instance: Instance, command: Command) -> Step:
         step = advance(instance.definition, instance.state or None, command, self.now)
         instance.state, instance.status, instance.step = step.state, step.status, step
+        for job in step.jobs:  # one of them may be cancelled in the same step
+            seconds = int(job.type[5:]) if job.type.startswith("wait.") else 0
+            instance.jobs[job.token] = self.now + timedelta(seconds=seconds), job
         for event in step.events:
             self._trace.see(instance.number, event)
             match event:
@@ -116,9 +119,6 @@ class CoreAdapter(Adapter):  # type: ignore[misc]
                     instance.incidents.pop(event.token, None)
                 case log.JobCancelled():
                     instance.jobs.pop(event.token, None)
-        for job in step.jobs:
-            seconds = int(job.type[5:]) if job.type.startswith("wait.") else 0
-            instance.jobs[job.token] = self.now + timedelta(seconds=seconds), job
         for thrown in step.thrown:
             self._route(thrown.kind, thrown.name, dict(thrown.payload), besides=instance)
         return step

@@ -1,9 +1,10 @@
 """Diagrams of others, made ready for this engine, and what their runners want to know of a run.
 
 Only the texts of foreign implementations are translated (what they do, never the structure): a script that waits or raises becomes
-a job of that work, a service task without a job type one that is done at once, for plain FEEL can do none of these; a message event
-that program code sends for sends a message to nobody; listeners and forms of other houses are left out; roles become one of ours.
-A file that does not say of any process whether it is executable means that all are.
+a job of that work, a service task without a job type one that is done at once, for plain FEEL can do none of these; what names
+program code (classes, delegates, listeners, scripts in other languages) is left out, for that code is not there; a message that
+code would send goes to nobody; roles of other houses become one of ours. A file that does not say of any process whether it is
+executable means that all are.
 """
 
 from __future__ import annotations
@@ -36,9 +37,13 @@ ROLE = "presale_engineer"
 
 MODEL = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
-#: What a task or an event names program code by.
-_CODE = ("class", "delegateExpression", "expression", "type", "resultVariable", "resultVariableName")
-_LISTENERS = ("executionListener", "taskListener")
+#: Where program code is named, as attributes and as extension elements.
+_CODE = ("class", "expression", "delegateExpression", "resource")
+_HOOKS = frozenset(CAMUNDA + name for name in ("executionListener", "taskListener", "field", "connector", "validation"))
+#: Script languages that are read as they are, after the runners' translation.
+_READ = frozenset({None, "", "feel", "FEEL"})
+#: Script languages in which conditions are written as in JUEL.
+_SCRIPTS = frozenset({"groovy", "javascript", "ecmascript"})
 _RELATED = ("{http://activiti.org/bpmn}", "{http://flowable.org/bpmn}", "{http://www.omg.org/spec/BPMN/20100524/CAMUNDA}")
 
 
@@ -64,17 +69,26 @@ def prepared(xml: bytes) -> Prepared:
     for node in list(tree.iter()):
         if not isinstance(node.tag, str):
             continue
-        for attribute in [a for a in node.attrib if a.startswith(_RELATED)]:  # the vocabularies that Camunda's grew out of
+        if node.tag.startswith(_RELATED):  # the vocabularies that Camunda's grew out of
+            node.tag = CAMUNDA + node.tag.split("}")[1]
+        for attribute in [a for a in node.attrib if a.startswith(_RELATED)]:
             node.set(CAMUNDA + attribute.split("}")[1], node.attrib.pop(attribute))
-        if node.tag.startswith((CAMUNDA, *_RELATED)) and node.tag.split("}")[1] in _LISTENERS:
-            node.getparent().remove(node)
-            continue
         name = node.tag.removeprefix(MODEL)
+        parent = node.getparent()
+        if node.tag in _HOOKS and parent is not None:
+            parent.remove(node)
+            continue
+        is_code = [node.attrib.pop(CAMUNDA + each, None) for each in _CODE]
+        if any(is_code) and name == "messageEventDefinition" and not node.get("messageRef"):
+            node.set("messageRef", f"_sent{len(tree)}")
+            tree.insert(0, etree.Element(MODEL + "message", id=node.get("messageRef"), name=node.get("messageRef")))
+        node.attrib.pop(CAMUNDA + "formKey", None)  # a form that is not there
+        if name in ("conditionExpression", "condition") and node.attrib.pop("language", "").lower() in _SCRIPTS:
+            node.text = "${" + (node.text or "").strip() + "}"  # their operators are Java's, as those of JUEL are
         if name == "process":
             node.set(CAMUNDA + "candidateStarterGroups", ROLE)
         elif name == "userTask":
             node.set(CAMUNDA + "candidateGroups", ROLE)
-            node.attrib.pop(CAMUNDA + "formKey", None)
         elif name == "scriptTask":
             scripts.add(node.get("id"))
             if any(str(child.tag).endswith("LoopCharacteristics") for child in node):
@@ -83,7 +97,7 @@ def prepared(xml: bytes) -> Prepared:
             text = ("" if found is None else found.text or "").strip()
             raised = re.fullmatch(r'raise_bpmn_error\("(.*)"\)', text)
             waited = re.fullmatch(r"wait_seconds\((\d+)\)", text)
-            if raised or waited or not text:
+            if raised or waited or not text or node.get("scriptFormat") not in _READ:
                 node.tag = MODEL + "serviceTask"
                 topic = f"error.{raised[1]}" if raised else f"wait.{waited[1]}" if waited else "auto"
                 node.set(CAMUNDA + "topic", topic)
@@ -98,17 +112,12 @@ def prepared(xml: bytes) -> Prepared:
         elif (name == "sendTask" and not node.get("messageRef") and not node.get(CAMUNDA + "topic")
               and not any(str(child.tag).endswith("EventDefinition") for child in node)):
             _do_at_once(node)
-        elif name == "messageEventDefinition":
-            is_code = [node.attrib.pop(CAMUNDA + each, None) for each in _CODE]
-            if any(is_code) and not node.get("messageRef"):
-                node.set("messageRef", f"_sent{len(tree)}")
-                tree.insert(0, etree.Element(MODEL + "message", id=node.get("messageRef"), name=node.get("messageRef")))
     topics = frozenset(topic for node in tree.iter() if isinstance(node.tag, str) and (topic := node.get(CAMUNDA + "topic")))
     return Prepared(etree.tostring(tree), frozenset(scripts), frozenset(loops), topics)
 
 
 def _do_at_once(node: Any) -> None:
-    for each in _CODE:
+    for each in ("type", "resultVariable", "resultVariableName"):
         node.attrib.pop(CAMUNDA + each, None)
     node.set(CAMUNDA + "topic", "auto")
 

@@ -108,7 +108,7 @@ def test_rows_that_agree_may_meet_under_any() -> None:
 def test_a_masked_row_is_found_under_first() -> None:
     rules = [["< 10", "-", "1"], [">= 10", "true", "2"], ["[3..5]", "-", "3"], ["> 20", "-", "4"], ["-", "-", "5"]]
 
-    assert said(problems({"a": "number", "b": "boolean"}, rules, policy="FIRST")) == [("masked", (3,), {})]
+    assert said(problems({"a": "number", "b": "boolean"}, rules, policy="FIRST")) == [("masked", (3,), {"a": 3, "b": True})]
 
 
 def test_a_last_row_for_everything_else_is_not_masked_for_it_takes_nulls() -> None:
@@ -171,3 +171,12 @@ def test_what_is_said_of_a_table_is_what_it_does(cells: list[tuple[str, str]], p
     assert ("gap" in rules_found) is any(not row for row in everything)
     if policy == "UNIQUE":
         assert ("overlap" in rules_found) is any(len(row) > 1 for row in everything)
+
+
+@pytest.mark.parametrize("policy", ["UNIQUE", "FIRST", "ANY"])
+def test_a_thousand_rows_are_looked_through_with_a_bounded_number_of_steps(policy: str) -> None:
+    rules = [[f"[{row}..{row + 500}]", f"> {row * 7 % 1000}", f'"k{row % 50}"', str(row)] for row in range(1000)]
+    found = problems({"a": "number", "b": "number", "c": "string"}, rules, policy=policy)
+
+    for kind in {problem.rule for problem in found}:
+        assert 1 <= sum(problem.rule == kind for problem in found) <= 20

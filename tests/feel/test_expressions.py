@@ -400,3 +400,25 @@ def test_an_explanation_has_the_expressions_value(text: str) -> None:
     expression: Expression = compile_expression(text, frozenset(variables))
 
     assert expression.explain(variables, NOW).value == expression.evaluate(variables, NOW).value
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(("written", "named"), [(COMPOSED, COMPOSED), (DECOMPOSED, COMPOSED), (DECOMPOSED, DECOMPOSED)])
+def test_a_name_is_read_however_its_accents_are_written_in_the_text(written: str, named: str) -> None:
+    assert compile_expression(f"{written} + 1").evaluate({named: 1}, NOW).value == 2
+    assert compile_expression(f"{written} + 1").explain({named: 1}, NOW).value == 2
+    assert compile_unary_tests(f"> {written}").evaluate(2, {named: 1}, NOW).value is True
+
+
+def test_texts_that_look_the_same_are_equal_when_written_in_an_expression() -> None:
+    assert compile_expression(f'"{COMPOSED}" = "{DECOMPOSED}"').evaluate({}, NOW).value is True
+    assert compile_expression(f'string length("{DECOMPOSED}")').evaluate({}, NOW).value == 4
+    assert compile_expression('string length("cafe\\u0301")').evaluate({}, NOW).value == 5
+
+
+def test_a_name_of_several_words_is_known_however_it_is_written() -> None:
+    expression = compile_expression(f"le {DECOMPOSED} + 1", frozenset([f"le {DECOMPOSED}"]))
+
+    assert expression.evaluate({f"le {DECOMPOSED}": 1}, NOW).value == 2

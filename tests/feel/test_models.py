@@ -293,3 +293,109 @@ def test_a_model_answers_as_the_standard_says(name: str) -> None:
     expected = compile_text(wanted).closure({None: Run(NOW)})
     assert BUILTINS["is"].call([answer, expected], None, Run(NOW)) is True, f"{answer!r} instead of {expected!r}"
     assert not model.problems
+
+
+def file(namespace: str, *elements: str, imports: str = "") -> bytes:
+    """`imports`: ``name=namespace`` parted by blanks; the name may be empty."""
+    head = HEAD.replace('namespace="urn:m"', f'namespace="{namespace}"')
+    dmn = "https://www.omg.org/spec/DMN/20191111/MODEL/"
+    named = (part.split("=") for part in imports.split())
+    return (head + "".join(f'<import name="{name}" namespace="{ns}" importType="{dmn}"/>' for name, ns in named)
+            + "".join(elements) + "</definitions>").encode()  # fmt: skip
+
+
+def of(namespace: str, element: str) -> str:
+    """The element, with its requirements in another file."""
+    return element.replace('href="#', f'href="{namespace}#')
+
+
+LIBRARY = file(
+    "urn:lib", item("tPositive", "number", allowed="> 0"), given("x", "tPositive"), decision("x * 2", "x", name="twice"),
+    knowledge("half", "n", "n / 2"), decision("x", "x", name="own"), service("times", "twice", data="x"))  # fmt: skip
+
+IMPORTS: dict[str, tuple[bytes, dict[str, bytes], dict[str, Any], str]] = {
+    "imported knowledge": (
+        file("urn:m", of("urn:lib", decision("lib.half(4)", "+half")), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "2"),
+    "an imported decision": (
+        file("urn:m", of("urn:lib", decision("lib.twice + 1", "-twice")), imports="lib=urn:lib"), {"lib": LIBRARY}, {"x": 2}, "5"),
+    "imported input data, given by its import's name": (
+        file("urn:m", of("urn:lib", decision("lib.x", "x")), imports="lib=urn:lib"), {"lib": LIBRARY}, {"lib.x": 2}, "2"),
+    "imported input data, given as a context": (
+        file("urn:m", of("urn:lib", decision("lib.x", "x")), imports="lib=urn:lib"), {"lib": LIBRARY}, {"lib": {"x": 2}}, "2"),
+    "an imported service": (
+        file("urn:m", of("urn:lib", decision("lib.times(3)", "+times")), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "6"),
+    "an imported service by the name of its argument": (
+        file("urn:m", of("urn:lib", decision("lib.times(x: 3)", "+times")), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "6"),
+    "an imported service in a boxed invocation": (
+        file("urn:m", of("urn:lib", decision(call("lib.times", x="3"), "+times")), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "6"),
+    "an imported type": (
+        file("urn:m", decision("-1", type_="lib.tPositive"), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "null"),
+    "an instance of an imported type": (
+        file("urn:m", decision("1 instance of lib.tPositive"), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "true"),
+    "a component of an imported type": (
+        file("urn:m", item("t", "", component("n", "lib.tPositive")), decision("{n: -1}", type_="t"), imports="lib=urn:lib"),
+        {"lib": LIBRARY}, {}, "null"),
+    "a parameter of an imported type": (
+        file("urn:m", knowledge("f", "a: lib.tPositive", "a"), decision("f(-1)", "+f"), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "null"),
+    "an import's name of several parts": (
+        file("urn:m", of("urn:lib", decision("a.b.half(4)", "+half")), imports="a.b=urn:lib"), {"lib": LIBRARY}, {}, "2"),
+    "an import without a name": (
+        file("urn:m", of("urn:lib", decision("half(4)", "+half")), imports="=urn:lib"), {"lib": LIBRARY}, {}, "2"),
+    "a type of an import without a name": (
+        file("urn:m", decision("-1", type_="tPositive"), imports="=urn:lib"), {"lib": LIBRARY}, {}, "null"),
+    "two imports without names": (
+        file("urn:m", of("urn:lib", decision("half(4) + 1", "+half", name="a")),
+             of("urn:two", decision("third(9)", "+third", name="b")), decision("a + b", "-a", "-b"), imports="=urn:lib =urn:two"),
+        {"lib": LIBRARY, "two": file("urn:two", knowledge("third", "n", "n / 3"))}, {}, "6"),
+    "two imports with elements of one id": (
+        file("urn:m", of("urn:lib", decision("one.half(4)", "+half", name="a")),
+             of("urn:two", decision("two.half(9)", "+half", name="b")), decision("a + b", "-a", "-b"), imports="one=urn:lib two=urn:two"),
+        {"lib": LIBRARY, "two": file("urn:two", knowledge("half", "n", "n / 3"))}, {}, "5"),
+    "an import of an import": (
+        file("urn:m", of("urn:mid", decision("mid.four + 1", "-four")), imports="mid=urn:mid"),
+        {"mid": file("urn:mid", of("urn:lib", decision("lib.half(8)", "+half", name="four")), imports="lib=urn:lib"), "lib": LIBRARY},
+        {}, "5"),
+    "names with blanks in an import": (
+        file("urn:m", of("urn:two", decision("two.the rate(9)", "+the rate")), imports="two=urn:two"),
+        {"two": file("urn:two", knowledge("the rate", "n", "n / 3"))}, {}, "3"),
+    "a name with an operator in an import": (
+        file("urn:m", of("urn:two", decision("two.a-b(9) - 1", "+a-b")), imports="two=urn:two"),
+        {"two": file("urn:two", knowledge("a-b", "n", "n / 3"))}, {}, "2"),
+    "a service over imported decisions": (
+        file("urn:m", of("urn:lib", service("s", "twice", data="x")), decision("s(5)", "+s"), imports="lib=urn:lib"),
+        {"lib": LIBRARY}, {}, "10"),
+    "an input decision of a service that is imported": (
+        file("urn:m", of("urn:lib", decision("lib.own + 1", "-own", name="z")),
+             service("s", "z").replace("</decisionService>", '<inputDecision href="urn:lib#own"/></decisionService>'),
+             decision("s(own: 5)", "+s"), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "6"),
+    "imported knowledge handed on as a value": (
+        file("urn:m", of("urn:lib", decision("for f in [lib.half] return f(4)", "+half")), imports="lib=urn:lib"), {"lib": LIBRARY}, {}, "[2]"),
+}
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_a_model_with_imports_answers_as_the_standard_says(name: str) -> None:
+    main, others, inputs, wanted = IMPORTS[name]
+    model = load_decisions(main, others, strict=False)
+
+    answer = model.decide_in_feel("answer", {key: to_feel(value) for key, value in inputs.items()}, NOW)
+
+    expected = compile_text(wanted).closure({None: Run(NOW)})
+    assert BUILTINS["is"].call([answer, expected], None, Run(NOW)) is True, f"{answer!r} instead of {expected!r}"
+    assert not model.problems
+
+
+@pytest.mark.parametrize(("elements", "inputs", "reason"), [
+    ([GRADE, given("g", "tGrade"), decision("g", "g")], {"g": "C"}, 'g = "C" is not allowed by tGrade ("A", "B")'),
+    ([GRADE, decision('"C"', type_="tGrade")], {}, 'answer = "C" is not allowed by tGrade ("A", "B")'),
+    ([GRADE, given("g", "tGrade"), decision("g", "g")], {"g": 1}, "g must be tGrade, not 1 (number)"),
+    ([PERSON, given("p", "tPerson"), decision("p", "p")], {"p": {"name": "a"}}, 'p must be tPerson, not {name: "a"} (context)'),
+    ([X, decision("x", "x")], {"x": "a"}, 'x must be number, not "a" (string)'),
+    ([X, decision(table("x ! 1, 2", "r", "-; 2"), "x")], {"x": 3}, "x = 3 is not among the input values of `answer`"),
+    ([decision(table("", "r: number", '"a"'))], {}, 'r must be number, not "a" (string)'),
+])  # fmt: skip
+def test_a_value_that_is_not_of_its_type_says_so(elements: list[str], inputs: dict[str, Any], reason: str) -> None:
+    result = load_decisions((HEAD + "".join(elements) + "</definitions>").encode()).decide("answer", inputs, NOW)
+
+    assert result.value is None
+    assert reason in result.reasons

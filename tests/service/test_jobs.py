@@ -288,6 +288,22 @@ def test_a_timer_that_is_due_at_once_can_be_left_for_later(house: House) -> None
     assert set(house.open_tasks(id)) == {"after"}
 
 
+def test_an_event_that_waits_for_two_times_fires_at_each_of_them(house: House) -> None:
+    both = timer("timeDuration", "PT2H") + timer("timeDuration", "PT1H")
+    house.deploy(diagram(process(
+        start(), user("a"), boundary("late", "a", both, cancelActivity="false"), user("chase"), "s>a", "late>chase")))
+    started = house.start()
+    for hours in (1, 2):
+        (waiting,) = house.engine.instances.timers(SYSTEM, started.id)
+        assert waiting.due_at == MONDAY + timedelta(hours=hours)
+        house.moved.advance(minutes=61)
+        house.engine.jobs.run_due()
+        assert house.engine.audit.cross_check(started.id) == ()
+
+    assert house.engine.instances.timers(SYSTEM, started.id) == ()
+    assert [t.element for t in house.engine.tasks.of_instance(SYSTEM, started.id)] == ["a", "chase", "chase"]
+
+
 def test_a_completed_task_takes_its_timer_with_it(house: House) -> None:
     house.deploy(LATE)
     started = house.start()

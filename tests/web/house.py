@@ -114,6 +114,12 @@ def handlers() -> HandlerRegistry:
         if job.values.get("remark") == "boom":
             raise ConnectionError("SMTP refused the mail")
 
+    @handler("house.tell", retries=0, registry=registry)
+    def tell(job: Job) -> None:
+        """Give the process owners a notice."""
+        for person in job.outside.people(groups=["process_owner"]):
+            job.outside.notice(person, job.properties["subject"], job.properties["body"])
+
     return registry
 
 

@@ -12,6 +12,7 @@ from engine.bpmn import timers
 from engine.bpmn.check.document import Document, Element
 from engine.bpmn.check.rule import DRAFT, WARNING, Hit, Hits, hit, label, rule
 from engine.bpmn.items import item_names
+from engine.bpmn.juel import OWN_KEY
 from engine.bpmn.reader import HOUSE_ZONE, translated
 from engine.bpmn.xml import CAMUNDA
 from engine.feel import Expression, FeelSyntaxError, compile_expression
@@ -116,7 +117,7 @@ def _of_extension(node: Element, entry: Element) -> Iterator[Written]:
                 yield Written(parameter, raw.strip(), Reading.FEEL, raw[: len(raw) - len(raw.lstrip())].count("\n"))
     elif entry.tag in (f"{CAMUNDA}in", f"{CAMUNDA}out"):
         for name in ("source", "sourceExpression", "businessKey"):
-            if (entry.get(name) or "").strip():
+            if (entry.get(name) or "").strip() and not (name == "businessKey" and OWN_KEY.fullmatch(entry.get(name) or "")):
                 yield Written(entry, entry.get(name) or "", Reading.FEEL)
     elif entry.tag == f"{CAMUNDA}properties":
         for one in entry.iterfind(f"{CAMUNDA}property"):
@@ -257,8 +258,7 @@ def naive_time(document: Document) -> Hits:
 #: Names that FEEL's grammar keeps for itself, and those the engine counts loops with.
 _RESERVED = frozenset({
     "if", "then", "else", "for", "in", "return", "some", "every", "satisfies", "and", "or", "not", "between", "instance", "of",
-    "true", "false", "null", "function", "external", "item",
-    "partial", "loopCounter", "nrOfInstances", "nrOfCompletedInstances",
+    "true", "false", "null", "function", "external", "loopCounter", "nrOfInstances", "nrOfCompletedInstances",
     "nrOfActiveInstances", "nrOfTerminatedInstances",
 })
 
@@ -272,6 +272,22 @@ def reserved(document: Document) -> Hits:
     for element, variable in _written_variables(document):
         if variable in _RESERVED:
             yield hit(element, variable=variable, name=_owner(document, element))
+
+
+#: Names that FEEL gives a meaning of its own in filters and in the body of a for; elsewhere they are names as any other.
+_SHADOWED = {"item": "[…]", "partial": "for … return"}
+
+
+@rule(
+    "NAME-SHADOWED", WARNING,
+    zh="在 FEEL 的 {where} 中，“{variable}”指的不是“{name}”的变量",
+    en='Within {where} of FEEL, "{variable}" is not the variable of "{name}"',
+    mend_zh="如要在其中读取，请换一个变量名", mend_en="Give the variable another name if it is read there",
+)
+def shadowed(document: Document) -> Hits:
+    for element, variable in _written_variables(document):
+        if variable in _SHADOWED:
+            yield hit(element, variable=variable, name=_owner(document, element), where=_SHADOWED[variable])
 
 
 @rule(

@@ -180,5 +180,7 @@ def event_start(document: Document) -> Hits:
         if any(source is not None and (document.kind(source) != "startEvent" or document.events(source)) for source in sources):
             yield hit(gateway, why="incoming flow", why_zh="有流入线")
         waits = {kind for flow in document.outgoing[gateway] for kind in document.events(document.target[flow])}
-        if waits & {"timer", "conditional"} or (parallel and waits - {"message"}):
+        if waits & {"timer", "conditional"}:
             yield hit(gateway, why="timer or condition", why_zh="接了定时或条件")
+        elif parallel and waits - {"message"}:
+            yield hit(gateway, why="parallel, and not for messages only", why_zh="并行类型接的不只是消息")

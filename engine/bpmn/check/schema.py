@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from copy import deepcopy
 from importlib.resources import files
 from importlib.util import find_spec
 from itertools import islice
@@ -61,18 +62,46 @@ SCHEMA = _Schema()
     mend_zh="请按提示更正该元素，或用建模器重新保存", mend_en="Correct the element, or save it again with a modeller",
 )
 def schema(document: Document) -> Hits:
-    messages = SCHEMA.messages(document.root)
+    root = document.root
+    messages = SCHEMA.messages(root)
     if not messages:
         return
-    prefixes = {
-        prefix: uri for element in document.root.iter("*") for prefix, uri in element.nsmap.items() if prefix is not None
-    }
+    if mixed := [scope for scope in document.all if document.kind(scope) in _SCOPES and _sorted(scope) != list(scope)]:
+        for scope in mixed:  # other tools write them so, and it changes nothing
+            yield hit(scope, WARNING, why="the schema has the parts of a process or sub-process in another order")
+        root = deepcopy(root)
+        for scope in [each for each in root.iter("*") if str(each.tag).removeprefix(BPMN) in _SCOPES]:
+            scope[:] = _sorted(scope)
+        messages = SCHEMA.messages(root)
+    prefixes = {prefix: uri for element in root.iter("*") for prefix, uri in element.nsmap.items() if prefix is not None}
     for path, kind, message in messages:
         if "IDC" in kind or "type 'xs:ID'" in message:  # BPMN-ID tells it better
             continue
-        element = _at(document.root, path, prefixes)
+        element = _at(root, path, prefixes)
         why = message.replace(BPMN, "").replace("{http://www.omg.org/spec/BPMN/20100524/DI}", "")[:200]
         yield hit(element, _schema_severity(kind, message), why=why)
+
+
+_SCOPES = SUB_PROCESSES | {"process"}
+#: Where the schema has the parts of a scope; everything else is a node or a flow and stands in the middle.
+_RANKS = {
+    name: rank
+    for rank, names in enumerate((
+        "documentation", "extensionElements", "auditing", "monitoring", "incoming", "outgoing", "ioSpecification", "ioBinding",
+        "property", "dataInputAssociation", "dataOutputAssociation", "loop", "laneSet", "sequenceFlow",
+        "association textAnnotation group", "completionCondition", "correlationSubscription", "supports",
+    ))
+    for name in names.split()
+}
+
+
+def _sorted(scope: Element) -> list[Element]:
+    """Return the parts of a process or sub-process as the schema orders them: artifacts behind nodes and flows, and so on."""
+    def rank(part: Element) -> int:
+        name = str(part.tag).removeprefix(BPMN)
+        return _RANKS.get("loop" if name.endswith("LoopCharacteristics") else name, _RANKS["sequenceFlow"])
+
+    return sorted(scope, key=rank)
 
 
 def _at(root: Element, path: str, prefixes: dict[str, str]) -> Element:

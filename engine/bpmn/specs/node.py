@@ -20,7 +20,7 @@ from engine.bpmn.workflow import (
     Token,
     failed,
 )
-from engine.feel import codec
+from engine.feel import codec, in_both
 from engine.model import TokenId, Values
 
 if TYPE_CHECKING:
@@ -279,8 +279,8 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             else:
                 result = flow.condition.evaluate(token.data, top)
                 if result.value is None:
-                    reason = "; ".join(result.reasons)
-                    nulls.append(f"{flow.id}: {flow.condition.text} is null" + (f" ({reason})" if reason else ""))
+                    reason = in_both(result.reasons)
+                    nulls.append(f"{flow.id}: {flow.condition.text} = null" + (f"，{reason}" if reason else ""))
                     top.emit(log.ExpressionWasNull(
                         process=self.process, element=self.bpmn_id, token=TokenId(token.id), text=flow.condition.text,
                         reason=reason))
@@ -292,10 +292,10 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         if not conditional:
             default = [flow for flow in self.flows if flow.default]
             if default and nulls:
-                raise ElementFailed(token, LEAVING, "null_condition", "; ".join(nulls))
+                raise ElementFailed(token, LEAVING, "null_condition", "；".join(nulls))
             taken += default
         if not taken and self.flows:
-            raise ElementFailed(token, LEAVING, "no_flow", "; ".join(nulls) or "no condition of an outgoing flow holds")
+            raise ElementFailed(token, LEAVING, "no_flow", "；".join(nulls) or "没有一条出口的条件成立 (no condition of an outgoing flow holds)")
         return taken
 
 

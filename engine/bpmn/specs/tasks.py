@@ -25,8 +25,8 @@ from engine.bpmn.spiff import READY, UserTaskMixin
 from engine.bpmn.workflow import (
     Token,
 )
-from engine.feel import YearsMonths
-from engine.feel.dmn import DecisionModel
+from engine.feel import YearsMonths, in_both
+from engine.feel.dmn import DecisionModel, DecisionResult
 from engine.model import NewJob, TokenId, Value, Values
 
 if TYPE_CHECKING:
@@ -231,21 +231,29 @@ class BusinessRuleTask(Activity):
     def _run_hook(self, my_task: Token) -> bool | None:
         top = my_task.workflow.top_workflow
         answer = self.model.decide(self.decision, my_task.data.visible(), top.at, zone=top.zone)
-        value = self.shaped(answer.value)
+        value = self.shaped(answer)
         top.emit(log.DecisionEvaluated(
             process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), decision=self.decision, sha256=self.sha256,
             rules=tuple(answer.rules), inputs=dict(answer.inputs), result=value))
         if value is None:
             top.emit(log.ExpressionWasNull(
                 process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), text=self.decision,
-                reason="; ".join(answer.reasons)))
+                reason=in_both(answer.reasons)))
         self.give_out(my_task, as_variables(value, self.variable, f"decision {self.decision}"))
         return True
 
-    def shaped(self, value: Value) -> Value:
+    def shaped(self, answer: DecisionResult) -> Value:
+        """Return the value in the shape asked for.
+
+        The hit policy says whether a list is one result or a list of results. Logic that is no table gives one result; where
+        the shape wants several, a list that it gives is taken for them.
+        """
+        value = answer.value
         if self.shape is None:
             return value
-        rows = value if isinstance(value, list) else [] if value is None else [value]
+        wants_one = self.shape in ("singleEntry", "singleResult")
+        is_many = answer.gathers if answer.gathers is not None else isinstance(value, list) and not wants_one
+        rows = [] if value is None else value if is_many else [value]
         if self.shape == "resultList":
             return rows
         if self.shape == "collectEntries":
