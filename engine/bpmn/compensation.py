@@ -174,8 +174,11 @@ def _begin(owner: Token, place: int, unit: int | None, handler: str) -> None:
 def forget(handler: Token) -> None:
     """The handler is through, or was interrupted: what holds nothing more to undo goes."""
     scope, top = handler.workflow, handler.workflow.top_workflow
-    if handler.task_spec.is_event_subprocess:
-        scope.kept.clear()  # undone as a whole
+    if handler.task_spec.is_event_subprocess:  # undone as a whole, with the sub-processes inside it
+        for number in scope.kept:
+            if number in top.subprocesses:
+                top.discard(top.subprocesses[number])
+        scope.kept.clear()
     while scope is not top and scope.completed and not scope.kept and not scope.tasks:
         host: Token = scope.host
         if host.id not in host.workflow.kept or (_own_handler(scope) is not None and "undone" not in host.internal_data

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.bpmn import DiagramCannotRun, describe, keys_carried, starters
+from engine.bpmn import DiagramCannotRun, describe, fits, keys_carried, starters
 from engine.errors import WrongConversation
 from engine.model import CorrelateMessage
 from tests.bpmn.build import (
+    boundary,
     call,
     catch,
     collaboration,
@@ -18,10 +19,12 @@ from tests.bpmn.build import (
     end,
     event,
     many,
+    parallel,
     pool,
     process,
     properties,
     receive,
+    script,
     start,
     sub,
     throw,
@@ -86,6 +89,68 @@ def test_a_called_process_has_conversations_of_its_own() -> None:
     p.message("mA", no=1)
     assert p.message("mC", no=2).open == "r2"
     assert p.message("mC", no=1).open == "after"
+
+
+def test_a_conversation_that_began_in_a_sub_process_goes_on_after_it() -> None:
+    asks = process(start(), sub("inside", start("is"), receive("r1", "mA"), end("ie"), "is>r1", "r1>ie"), receive("r2", "mC"),
+                   user("after"), "s>inside", "inside>r2", "r2>after")
+    p = Play(diagram(PROPERTY, asks, collaboration(pool("a", "p"), KEY))).message("mA", no=1)
+
+    assert p.message("mC", no=2).open == "r2"
+    assert p.message("mC", no=1).open == "after"
+
+
+def test_a_thrown_message_goes_to_the_instance_whose_conversation_it_belongs_to() -> None:
+    asks = process(
+        start(), parallel("f"), user("go"), throw("t", saying("{ref: {no: 2}}", "mB")), end(),
+        sub("each", start("is"), throw("ask", saying("{no: bidder}", "mA")), receive("answer", "mB"), script("note", "{heard: bidder}"),
+            user("got"), "is>ask", "ask>answer", "answer>note", "note>got", inner=many(collection="[1, 2, 3]", item="bidder")),
+        "s>f", "f>go", "go>t", "t>e", "f>each")
+    p = Play(diagram(PROPERTY, asks, collaboration(pool("a", "p"), KEY)), variables={"heard": None}).do("go")
+
+    p.check("answer answer got", heard=2)
+
+
+def test_a_message_that_starts_an_instance_begins_its_conversation() -> None:
+    asked = process(start("asked", event("message", "mA")), receive("r", "mC"), user("after"), "asked>r", "r>after")
+    p = Play(diagram(PROPERTY, asked, collaboration(pool("a", "p"), KEY)), start=None).message("mA", no=1)
+
+    assert p.message("mC", no=2).open == "r"
+    assert p.message("mC", no=1).open == "after"
+
+
+def test_a_message_with_another_key_than_its_conversation_is_not_thrown_but_an_incident() -> None:
+    asked = process(start(), receive("r", "mA"), throw("t", saying("{no: 2}", "mC")), user("after"), "s>r", "r>t", "t>after")
+    p = Play(diagram(PROPERTY, asked, collaboration(pool("a", "p"), KEY))).message("mA", no=1)
+
+    assert p.incidents == [("t", "expression")]
+
+
+def test_a_correlation_subscription_follows_its_variables() -> None:
+    waits = process(start(), receive("r", "mA"), user("after"), "s>r", "r>after", correlation_subscription("tender", tender_no="n"))
+    p = Play(diagram(PROPERTY, waits, collaboration(pool("a", "p"), KEY)), variables={"n": 7})
+
+    assert p.message("mA", no=8).open == "r"
+    assert p.set(n=8).message("mA", no=7).open == "r"
+    assert p.message("mA", no=8).open == "after"
+
+
+def test_a_message_fits_when_it_has_one_key_of_a_wait_and_no_other_value_for_the_rest() -> None:
+    waits = {"p/tender=[1]", "p/lot=[1]"}
+
+    assert fits(waits, {"p/tender=[1]"})
+    assert fits(waits, {"p/tender=[1]", "p/lot=[1]"})
+    assert not fits(waits, {"p/tender=[1]", "p/lot=[2]"})
+    assert not fits(waits, {"p/tender=[2]"})
+
+
+def test_a_thrown_message_passes_by_one_who_does_not_know_its_key_yet() -> None:
+    p = Play(diagram(process(
+        start(), user("a"), boundary("b", "a", properties(correlationKey="k") + event("message", "mA")), user("go"),
+        throw("t", properties(correlationKey='"x"') + event("message", "mA")), user("z"), end(),
+        "s>a", "s>go", "go>t", "t>z", "b>e")), variables={"k": None})
+
+    assert p.do("go").open == "a z"
 
 
 def test_a_message_flow_to_another_pool_passes_by_those_who_wait_in_its_own() -> None:

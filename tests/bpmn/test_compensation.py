@@ -91,6 +91,49 @@ def test_what_the_sub_process_did_not_write_its_handler_sees_as_it_is_now() -> N
     p.check("z", seen=2)
 
 
+def test_what_a_sub_process_inside_had_written_is_seen_by_the_handler_of_the_one_around_it() -> None:
+    inside = sub("inner", start("s2"), script("a", "{paid: 100}"), "s2>a", own_undo("q2", script("u2"), "s_q2>u2"))
+    p = play(
+        process(
+            start(), sub("sp", start("s1"), inside, "s1>inner", own_undo("q", script("u", "{seen: paid}"), "s_q>u")),
+            script("later", "{paid: 777}"), throw("t", COMPENSATE), user("z"), "s>sp", "sp>later", "later>t", "t>z"),
+        paid=0)
+
+    p.check("z", seen=100)
+
+
+def test_what_a_compensation_event_sub_process_writes_after_a_wait_goes_to_the_live_variables() -> None:
+    p = play(
+        process(
+            start(),
+            sub("sp", start("s1"), script("a", "{paid: 100}"), "s1>a",
+                own_undo("q", user("u"), script("w", "{paid: paid - 100}"), "s_q>u", "u>w")),
+            script("later", "{paid: 777}"), throw("t", COMPENSATE), user("z"), "s>sp", "sp>later", "later>t", "t>z"),
+        paid=0)
+
+    p.do("u").check("z", paid=0)
+
+
+def test_what_a_sub_process_had_written_before_a_wait_is_seen_by_its_handler() -> None:
+    p = play(
+        process(
+            start(),
+            sub("sp", start("s1"), script("a", "{paid: 100}"), user("w"), "s1>a", "a>w", own_undo("q", script("u", "{seen: paid}"), "s_q>u")),
+            script("later", "{paid: 777}"), throw("t", COMPENSATE), user("z"), "s>sp", "sp>later", "later>t", "t>z"),
+        paid=0)
+
+    p.do("w").check("z", seen=100)
+
+
+def test_each_activity_keeps_its_own_handler_however_often_the_instance_is_stored_before_it_is_undone() -> None:
+    p = play(process(
+        start(), script("a"), undone_by("a", "ua"), script("ua", "{log: append(log, \"a\")}", **UNDO), script("b"), undone_by("b", "ub"),
+        script("ub", "{log: append(log, \"b\")}", **UNDO), user("w"), user("x"), throw("t", COMPENSATE), user("z"),
+        "s>a", "a>b", "b>w", "w>x", "x>t", "t>z"), log=[])
+
+    p.do("w", "x").check("z", log=["b", "a"])
+
+
 def test_the_handler_of_a_task_sees_the_inputs_the_task_had_and_the_process_as_it_is() -> None:
     p = play(
         process(
@@ -164,6 +207,25 @@ def test_undone_things_leave_the_state() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------- errors
+def test_a_sub_process_whose_parts_were_undone_over_several_commands_leaves_the_state() -> None:
+    p = play(process(
+        start(), sub("booked", start("s1"), script("a"), undone_by("a", "ua"), user("ua", **UNDO), "s1>a"), user("w"), throw("t", COMPENSATE),
+        user("z"), "s>booked", "booked>w", "w>t", "t>z"))
+
+    assert b"booked" in (p.do("w").first.state or b"")
+    assert b"booked" not in (p.do("ua").check("z").first.state or b"")
+
+
+def test_the_handler_of_a_sub_process_undoes_it_as_a_whole_also_after_a_wait() -> None:
+    p = play(process(
+        start(), sub("booked", start("s1"), script("a"), undone_by("a", "ua"), script("ua", "{log: append(log, \"ua\")}", **UNDO), "s1>a"),
+        undone_by("booked", "whole"), script("whole", "{log: append(log, \"whole\")}", **UNDO), user("w"), throw("t", COMPENSATE), user("z"),
+        "s>booked", "booked>w", "w>t", "t>z"), log=[])
+
+    p.do("w").check("z", log=["whole"])
+    assert b"ua" not in (p.first.state or b"")
+
+
 def test_an_error_of_a_handler_goes_out_of_the_scope_of_who_threw_the_compensation() -> None:
     p = play(process(
         start(),

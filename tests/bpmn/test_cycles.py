@@ -144,6 +144,8 @@ def test_a_cycle_whose_start_is_moved_comes_at_the_new_time(where: str) -> None:
     ("0 0 0 LW * ?", ["Fri 01-30 00:00", "Fri 02-27 00:00", "Tue 03-31 00:00"]),
     ("0 0 0 15W * ?", ["Thu 01-15 00:00", "Mon 02-16 00:00", "Mon 03-16 00:00"]),
     ("0 0 0 1W * ?", ["Mon 02-02 00:00", "Mon 03-02 00:00", "Wed 04-01 00:00"]),
+    ("*/30 0 9 * * *", ["Mon 01-05 09:00", "Mon 01-05 09:00", "Tue 01-06 09:00"]),
+    ("0 0 0 1W 8 ?", ["Mon 08-03 00:00", "Mon 08-02 00:00"]), ("0 0 0 31W 5 ?", ["Fri 05-29 00:00", "Mon 05-31 00:00"]),
     ("0 0 0 31W * ?", ["Fri 01-30 00:00", "Tue 03-31 00:00"]),
     ("0 0 12 ? * FRIL", ["Fri 01-30 12:00", "Fri 02-27 12:00"]),
     ("0 0 12 ? * 5L", ["Fri 01-30 12:00", "Fri 02-27 12:00"]),
@@ -183,6 +185,8 @@ def test_a_local_time_that_clocks_leave_out_comes_later_and_one_that_comes_twice
 
     assert turns("0 30 2 * * *", 2, spring, BERLIN) == ["03-29 03:30", "03-30 02:30"]
     assert turns("0 30 2 * * *", 2, autumn, BERLIN) == ["10-25 02:30", "10-26 02:30"]
+    between = datetime(2026, 10, 25, 1, 0, tzinfo=UTC)  # 02:00 for the second time
+    assert turns("0 30 2 * * *", 1, between, BERLIN) == ["10-26 02:30"]
 
 
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)), st.sampled_from(["0 0 * * * *", "0 30 2 * * *", "*/7 * * * * *"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine import events as log
+from engine.bpmn.data import Scope
 from engine.model import CompleteJob, SetVariables, TokenId
 from tests.bpmn.build import (
     boundary,
@@ -245,3 +246,27 @@ def test_a_handlers_values_become_variables_without_a_mapping() -> None:
     p.send(p.first, CompleteJob(token=job.token, values={"number": "T-1"}))
 
     p.check("z", number="T-1")
+
+
+def stored(scope: Scope) -> Scope:
+    """The same variables, saved and loaded."""
+    loaded = Scope(scope.id, None, keeps_new=True)
+    loaded.load(*scope.dump())
+    return loaded
+
+
+def test_a_list_of_single_items_that_is_written_as_a_whole_is_stored_as_it_was_written() -> None:
+    scope = Scope(0, None, keeps_new=True)
+    scope.put_items("results", [None, None, None])
+    scope.put({"results": ["x", "y"]})
+
+    assert stored(scope)["results"] == ["x", "y"]
+
+
+def test_an_item_that_is_set_is_seen_at_once_and_after_a_reload() -> None:
+    scope = Scope(0, None, keeps_new=True)
+    scope.put_items("results", [None, None])
+    assert scope["results"] == [None, None]
+    scope.put_item("results", 1, "y")
+
+    assert scope["results"] == stored(scope)["results"] == [None, "y"]
