@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from engine.feel import (
     Expression,
@@ -172,9 +172,19 @@ def test_a_year_that_python_cannot_say_is_null_with_a_reason() -> None:
     assert reasons('date("9999-12-31") + duration("P1D")') == ("10000-01-01 lies outside the years 1 to 9999",)
 
 
+def instants(value: Any) -> Any:
+    """The value with offsets in place of zones: Python calls an hour that comes twice unequal to itself in another zone."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None, fold=0), value.utcoffset()
+    if isinstance(value, list):
+        return [instants(part) for part in value]
+    return {name: instants(part) for name, part in value.items()} if isinstance(value, dict) else value
+
+
 @given(values())
+@example(datetime(1988, 9, 11, 1, 0, fold=1, tzinfo=ZoneInfo("Asia/Shanghai")))
 def test_every_value_comes_back_as_it_went_in(value: Any) -> None:
-    assert evaluate("x", {"x": value}) == value
+    assert instants(evaluate("x", {"x": value})) == instants(value)
 
 
 @given(values())
