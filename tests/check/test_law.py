@@ -20,6 +20,7 @@ from tests.bpmn.build import (
     inclusive,
     parallel,
     process,
+    properties,
     start,
     sub,
     timer,
@@ -52,6 +53,15 @@ def test_choosing_again_after_a_failed_tender_or_a_broken_negotiation_is_lawful(
     assert not broken(
         BID, TALK, exclusive("how"), exclusive("g"), exclusive("n"), "s>how", 'how>bid: method = "tender"', "how>talk!", "bid>g", WON,
         'g>how: outcome = "failed_tender"', "g>e!", "talk>n", "n>how: again", "n>e!")
+
+
+@pytest.mark.parametrize(("choices", "is_lawful"), [
+    ("", False), ("psm070_visit, psm060_negotiation", False), ("psm070_visit", True),
+])
+def test_a_call_that_an_expression_names_may_be_the_negotiation_unless_its_choices_keep_it_from_that(choices, is_lawful):
+    named = call("any", "= next", properties(choices=choices))
+
+    assert bool(broken(BID, named, "s>bid", "bid>any", "any>e")) is not is_lawful
 
 
 def test_a_process_that_only_negotiates_is_not_judged():

@@ -17,7 +17,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from engine.bpmn.check.document import SUB_PROCESSES, Document, Element
+from engine.bpmn.check.extensions import words
 from engine.bpmn.check.rule import DRAFT, Hits, hit, rule
+from engine.bpmn.reader import is_expression
 
 BIDDING = "psm050_bidding"
 NEGOTIATION = "psm060_negotiation"
@@ -112,8 +114,16 @@ def _calls(document: Document, process: Element, key: str) -> list[Element]:
     return [
         activity
         for activity in document.each("callActivity")
-        if document.process(activity) is process and (activity.get("calledElement") or "").strip().split(":")[-1] == key
+        if document.process(activity) is process and key in _callees(document, activity)
     ]
+
+
+def _callees(document: Document, activity: Element) -> set[str]:
+    """Return the keys that a call activity may call. Where an expression names it, what it is not kept from counts as negotiation."""
+    called = (activity.get("calledElement") or "").strip()
+    if is_expression(called):
+        return set(words(document.property(activity, "choices"))) or {NEGOTIATION}
+    return {called.split(":")[-1]}
 
 
 def asks_for_won(condition: str) -> bool:
@@ -210,8 +220,7 @@ def _within_bidding(document: Document) -> set[str]:
         for activity in other.each("callActivity"):
             process = other.process(activity)
             if process is not None:
-                called = (activity.get("calledElement") or "").strip().split(":")[-1]
-                calls.setdefault(process.get("id") or "", set()).add(called)
+                calls.setdefault(process.get("id") or "", set()).update(_callees(document, activity))
     within: set[str] = set()
     todo = [BIDDING]
     while todo:
