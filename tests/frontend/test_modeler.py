@@ -321,6 +321,17 @@ def test_a_message_of_that_name_is_used_again(page: Page, desk: Desk) -> None:
     assert '<camunda:property name="correlationKey" value="tender_no" />' in text
 
 
+def test_what_is_being_typed_stays_when_the_panel_is_refreshed(page: Page, desk: Desk) -> None:
+    open_modeler(page, desk)
+    select(page, "write")
+
+    page.fill("#p-name", "编写技术标")
+    js(page, "G('eventBus').fire('commandStack.changed', {});")  # as when the answer of a check comes
+    page.keyboard.press("Tab")
+
+    assert 'name="编写技术标"' in xml(page)
+
+
 def test_a_default_flow_needs_no_condition(page: Page, desk: Desk) -> None:
     open_modeler(page, desk)
 

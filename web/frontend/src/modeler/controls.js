@@ -29,18 +29,26 @@ export function textControl({ id, commit, area = false, mono = false, suggest = 
     }
   };
   let shown = '';
+  let typing = false; // what a person types is theirs until the diagram has it, whatever is refreshed meanwhile
   input.addEventListener('change', () => {
     const value = input.value.trim();
-    if (value === shown) return;
-    if (!commit(value)) shown = value;
+    if (value === shown) typing = false;
+    else if (!commit(value)) {
+      shown = value;
+      typing = false;
+    }
   });
-  input.addEventListener('input', grow);
+  input.addEventListener('input', () => {
+    typing = true;
+    grow();
+  });
   return {
     node: list ? h('div', {}, input, list) : input,
     input,
     show(value) {
-      if (value === shown && input.value.trim() === value) return;
+      if (value === shown && (typing || input.value.trim() === value)) return;
       shown = value;
+      typing = false;
       input.value = value;
       requestAnimationFrame(grow);
     },
