@@ -75,14 +75,6 @@ def expression_problems(
     ]
 
 
-def expression_type(text: str, types: Mapping[str, Type], names: Iterable[str] = ()) -> Type:
-    """Return the type of an expression's value (see `engine.feel.infer`), None when it is not known or the text is no FEEL."""
-    try:
-        return infer(compile_text(text, frozenset(name for name in names if not is_plain(name))).tree, types)[0]
-    except (FeelSyntaxError, RecursionError):
-        return None
-
-
 # ----------------------------------------------------------------------------------------------------------------- tables
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableProblem:
