@@ -3,9 +3,9 @@
 
     python3 verify_export.py instance.jsonl [...]      exit status 0: intact, 1: something was changed, 2: not an export
 
-Every event's text is chained to the one before it by SHA-256; form data and other payload stand behind a salted commitment in
-that text. A payload that was erased lawfully, or is kept from whoever asked for the export (null), is counted and does not
-break the chain. Whoever could write the whole
+What a command added is one entry; its text is chained to the one before it by SHA-256. Form data and other payload stand behind a
+salted commitment in that text. A payload that was erased lawfully, or is kept from whoever asked for the export, is counted and
+does not break the chain. Whoever could write the whole
 database could also have written a new chain: compare the head printed here with one that was kept elsewhere at the time.
 """
 
@@ -18,7 +18,7 @@ def verify(path):
     """Return (instance, events, erased payloads, head, problems) of one export."""
     with open(path, encoding="utf-8") as lines:
         first = json.loads(next(lines, "null"))
-        if not isinstance(first, dict) or first.get("psmflow_history") != 1:
+        if not isinstance(first, dict) or first.get("psmflow_history") != 2:
             raise ValueError("the first line is not that of a psmflow history")
         instance = int(first["instance"])
         chain = hashlib.sha256(b"psmflow process instance %d" % instance).digest()
@@ -30,30 +30,44 @@ def verify(path):
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 problems.append(f"line {number}: cannot be read")
                 continue
-            seq += 1
-            if at != seq:
-                problems.append(f"line {number}: event {seq} is missing or doubled")
-                seq = at if isinstance(at, int) else seq
             if hashlib.sha256(chain + body).digest() != was:
-                problems.append(f"line {number}: event {seq} was changed")
+                problems.append(f"line {number}: what stands there was changed")
             chain = was
             try:
-                commitment = json.loads(body).get("commitment")
-                payload, salt = line["payload"], line["salt"]
-                if payload is None:
-                    erased += commitment is not None
-                elif not is_committed(commitment, bytes.fromhex(salt or ""), payload.encode()):
-                    problems.append(f"line {number}: the payload of event {seq} was changed")
+                entry = json.loads(body)
+                events = entry["events"]
+                if at != seq + len(events):
+                    problems.append(f"line {number}: event {seq + 1} is missing or doubled")
+                promised = sum("payload" in event for event in events)
+                there = line["payloads"]
+                if there is None:
+                    erased += promised
+                elif len(there) != promised or entry.get("commitment") != commitment(there):
+                    problems.append(f"line {number}: a payload was changed")
+                else:
+                    erased += sum("digest" in payload for payload in there)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                problems.append(f"line {number}: the text of event {seq} cannot be read")
+                problems.append(f"line {number}: the text cannot be read")
+            seq = at if isinstance(at, int) else seq
     if (seq, chain.hex()) != (first["seq"], first["head"]):
         problems.append(f"the end does not fit: {first['seq']} events and head {first['head'][:16]}… were promised")
     return instance, seq, erased, chain.hex(), problems
 
 
-def is_committed(commitment, salt, payload):
+def commitment(payloads):
     """A salt has 16 bytes: a longer one could have swallowed the beginning of the payload."""
-    return len(salt) == 16 and hashlib.sha256(salt + payload).hexdigest() == commitment
+    digests = []
+    for payload in payloads:
+        if "digest" in payload:
+            digests.append(bytes.fromhex(payload["digest"]))
+        else:
+            salt = bytes.fromhex(payload["salt"])
+            if len(salt) != 16:
+                return None
+            digests.append(hashlib.sha256(salt + payload["text"].encode()).digest())
+        if len(digests[-1]) != 32:
+            return None
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def main(paths):

@@ -1,12 +1,14 @@
-"""History: events as canonical bytes, chained by SHA-256 within their process instance; verified, exported, folded into views.
+"""History: what a command adds, as canonical text, chained by SHA-256 within its process instance; verified, exported, folded.
 
-What an event's class lists in `payload` is kept apart: the chained body holds SHA-256(salt ‖ payload) alone, so that salt and
-payload may be erased while the chain still verifies, and nobody can guess what stood there.
+One command adds one `Entry`. What an event's class lists in `payload` is kept apart: the entry's text holds a commitment alone,
+so that salts and payloads may be erased, each by itself, while the chain still verifies, and nobody can guess what stood there.
 
-    body  = canonical JSON: at, actor, acting_for, type, version (unless 1), commitment, event (the open fields)
-    hash  = SHA-256(hash of the event before ‖ body)          before the first: SHA-256("psmflow process instance <id>")
+    body   = JSON: at, actor, acting_for, process, commitment, events    (what is the same for all of them is said once)
+    hash   = SHA-256(hash of the entry before ‖ body)          before the first: SHA-256("psmflow process instance <id>")
+    digest = SHA-256(salt ‖ payload), of each payload          commitment = SHA-256(first digest ‖ second ‖ …)
 
-So the hash also says of which instance an event is, and the how-manieth.
+So the hash also says of which instance an entry is, and the how-manieth. An event names its type and what differs from the
+defaults of its class; ``payload`` is the place of its payload among those of the entry, from 0.
 
 Whoever can write the whole database can also compute a whole new chain: only heads kept elsewhere (`export`) show that.
 """
@@ -14,18 +16,20 @@ Whoever can write the whole database can also compute a whole new chain: only he
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, get_origin, get_type_hints
+
+import orjson
 
 from engine import clock
 from engine import events as e
 from engine.errors import EngineError
 from engine.events import EVENT_TYPES, Event, Recorded
 from engine.feel import codec
-from engine.model import Break, InstanceId, InstanceStatus, TokenId
+from engine.model import Actor, Break, InstanceId, InstanceStatus, TokenId
 
 
 class UnreadableEvent(EngineError):
@@ -38,17 +42,26 @@ class UnreadableEvent(EngineError):
 
 
 _SALT = 16  #: bytes
+_GONE = b"-"  #: begins the line of a payload that is not there, before its digest in hex
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
-    """An event as it is stored. `payload` and `salt` are None when it has none, or when it was erased."""
+class Entry:
+    """What one command added to a history.
+
+    Attributes:
+        seq: number of its last event.
+        body: the text that `hash` covers together with the hash before it.
+        salt: 16 bytes of which the payloads' salts are made, or, once one was erased, those of all payloads one after the
+            other; None when there are no payloads, or none any more.
+        payloads: a line for each; that of an erased one is ``-`` and its digest.
+    """
 
     seq: int
     body: bytes
     hash: bytes
     salt: bytes | None
-    payload: bytes | None
+    payloads: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +71,11 @@ class _Shape:
     type: str
     version: int
     open: tuple[str, ...]
+    write: Callable[[Event, str | None], dict[str, Any]]  #: given an event and the entry's process: the line of the event
     payload: tuple[str, ...]
+    contents: Callable[[Event], dict[str, Any]]
     tuples: frozenset[str]
+    instants: tuple[str, ...]
     empty: Mapping[str, Any]
 
 
@@ -75,7 +91,7 @@ _shapes: dict[type[Event], _Shape] = {}
 
 def _find_shape(cls: type[Event]) -> _Shape:
     hints = get_type_hints(cls)
-    names = tuple(f.name for f in fields(cls))
+    names = tuple(f.name for f in fields(cls) if f.name not in cls.payload)
     empty: dict[str, Any] = {}
     for name in cls.payload:
         origin = get_origin(hints[name]) or hints[name]
@@ -83,11 +99,44 @@ def _find_shape(cls: type[Event]) -> _Shape:
     return _Shape(
         type=cls.__name__,
         version=cls.version,
-        open=tuple(n for n in names if n not in cls.payload),
+        open=names,
+        write=_writer(cls, names, hints),
         payload=cls.payload,
-        tuples=frozenset(n for n in names if get_origin(hints[n]) is tuple),
+        contents=_reader(cls.payload),
+        tuples=frozenset(name for name in hints if get_origin(hints[name]) is tuple),
+        instants=tuple(name for name in names if "datetime" in str(hints[name])),
         empty=empty,
     )
+
+
+def _writer(cls: type[Event], names: tuple[str, ...], hints: Mapping[str, Any]) -> Callable[[Event, str | None], dict[str, Any]]:
+    """Return the function that makes the line of an event, as text that is compiled once: some twenty events a command pass here."""
+    defaults = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+    always, sometimes, places = [f'"type": {cls.__name__!r}'], list[str](), dict[str, Any]({"to_json": codec.to_json})
+    if cls.version != 1:
+        always.append(f'"version": {cls.version}')
+    for name in names:
+        value = f"event.{name}"
+        if "Mapping" in str(hints[name]):  # data of FEEL
+            value = f"to_json({value})"
+        if name == "process":
+            sometimes.append(f'if {value} != process: line["process"] = {value}')
+        elif name in defaults:
+            places[f"default_{name}"] = defaults[name]
+            sometimes.append(f'if {value} != default_{name}: line["{name}"] = {value}')
+        else:
+            always.append(f'"{name}": {value}')
+    text = "\n    ".join(["def write(event, process):", f"line = {{{', '.join(always)}}}", *sometimes, "return line"])
+    exec(text, places)  # noqa: S102  made of the names of our own classes alone, as dataclasses do
+    found: Callable[[Event, str | None], dict[str, Any]] = places["write"]
+    return found
+
+
+def _reader(names: tuple[str, ...]) -> Callable[[Event], dict[str, Any]]:
+    if len(names) == 1:
+        name = names[0]
+        return lambda event: {name: getattr(event, name)}
+    return lambda event: {name: getattr(event, name) for name in names}
 
 
 #: ``{(type, version): function}`` that turns the fields of an older version into those of the next one.
@@ -95,167 +144,247 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
 
 
 def genesis(instance_id: int) -> bytes:
-    """Return what the first event of an instance is chained to."""
+    """Return what the first entry of an instance is chained to."""
     return sha256(b"psmflow process instance %d" % instance_id).digest()
 
 
-def seal(
-    event: Event,
-    *,
-    seq: int,
-    at: datetime,
-    actor: str,
-    acting_for: str | None,
-    head: bytes,
-    salt: bytes | None = None,
-) -> Sealed:
-    """Return `event` as it is stored after the event whose hash is `head`.
+def seal(events: Sequence[tuple[Event, Actor]], *, seq: int, at: datetime, head: bytes, salt: bytes | None = None) -> Entry:
+    """Return what a command added, as it is stored after the entry whose hash is `head` and whose last event is `seq`.
 
     Args:
+        events: at least one, each with whose deed it is.
         salt: 16 random bytes; made here unless given.
     """
-    shape = _shape(type(event))
-    payload = commitment = None
-    if shape.payload:
-        payload = codec.dump({name: getattr(event, name) for name in shape.payload})
+    chief = events[0][1]
+    process: str | None = None
+    written: list[dict[str, Any]] = []
+    payloads: list[bytes] = []
+    for event, actor in events:
+        shape = _shapes.get(type(event)) or _shape(type(event))
+        line = shape.write(event, process)
+        if process is None and "process" in line:
+            process = line.pop("process")
+        if actor is not chief and (actor.id, actor.acting_for) != (chief.id, chief.acting_for):
+            line["actor"], line["acting_for"] = actor.id, actor.acting_for
+        if shape.payload:
+            contents = shape.contents(event)
+            if contents != shape.empty:
+                line["payload"] = len(payloads)
+                payloads.append(codec.dump(contents))
+        written.append(line)
+    body: dict[str, Any] = {"at": at.isoformat(), "actor": chief.id}
+    if chief.acting_for is not None:
+        body["acting_for"] = chief.acting_for
+    if process is not None:
+        body["process"] = process
+    if payloads:
         salt = salt or clock.salt()
-        commitment = sha256(salt + payload).hexdigest()
+        body["commitment"] = sha256(b"".join(map(_digest, _salts(salt, len(payloads)), payloads))).hexdigest()
     else:
         salt = None
-    envelope: dict[str, Any] = {
-        "at": at.isoformat(),
-        "actor": actor,
-        "type": shape.type,
-        "event": {name: _plain(getattr(event, name)) for name in shape.open},
-    }
-    if acting_for is not None:
-        envelope["acting_for"] = acting_for
-    if commitment is not None:
-        envelope["commitment"] = commitment
-    if shape.version != 1:
-        envelope["version"] = shape.version
-    body = codec.dump(envelope)
-    return Sealed(seq, body, sha256(head + body).digest(), salt, payload)
+    body["events"] = written
+    text = orjson.dumps(body, default=_plain)
+    return Entry(seq + len(written), text, sha256(head + text).digest(), salt, b"\n".join(payloads) if payloads else None)
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, (tuple, frozenset)) else value
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"an event holds a {type(value).__name__}")
 
 
-def unseal(instance_id: int, sealed: Sealed) -> Recorded:
-    """Return the event that `seal` stored; an erased payload leaves its fields empty.
+def _salts(salt: bytes, count: int) -> list[bytes]:
+    """Return the salt of each payload: made of the entry's own, or, once a payload was erased, those that are left."""
+    if len(salt) == _SALT:
+        return [sha256(salt + b"%d" % n).digest()[:_SALT] for n in range(count)]
+    return [salt[n * _SALT : (n + 1) * _SALT] for n in range(count)]
+
+
+def _digest(salt: bytes, payload: bytes) -> bytes:
+    return sha256(salt + payload).digest()
+
+
+def unseal(instance_id: int, entry: Entry) -> list[Recorded]:
+    """Return the events that `seal` stored; an erased payload leaves its fields empty.
 
     Raises:
         UnreadableEvent: written by a later release.
     """
-    body: dict[str, Any] = codec.load(sealed.body)
-    cls = EVENT_TYPES.get(body["type"])
-    version: int = body.get("version", 1)
-    if cls is None or version > cls.version:
-        raise UnreadableEvent(type=body["type"], version=version)
-    shape = _shape(cls)
-    values: dict[str, Any] = dict(body["event"])
-    erased = "commitment" in body and sealed.payload is None
-    if sealed.payload is not None:
-        values.update(codec.load(sealed.payload))
-    while version < cls.version:
-        values = UPGRADES[body["type"], version](values)
-        version += 1
-    if erased:
-        values.update(shape.empty)
-    known = {
-        name: tuple(values[name]) if name in shape.tuples else values[name]
-        for name in shape.open + shape.payload
-        if name in values
-    }
-    return Recorded(
-        instance_id=InstanceId(instance_id),
-        seq=sealed.seq,
-        at=datetime.fromisoformat(body["at"]),
-        actor=body["actor"],
-        acting_for=body.get("acting_for"),
-        event=cls(**known),
-        erased=erased,
-    )
+    body: dict[str, Any] = orjson.loads(entry.body)
+    has_tags = b'{"#":' in entry.body or b'{"@":' in entry.body or b'{"=":' in entry.body
+    payloads = [] if entry.payloads is None else entry.payloads.split(b"\n")
+    at, seq = datetime.fromisoformat(body["at"]), entry.seq - len(body["events"])
+    found = []
+    for line in body["events"]:
+        seq += 1
+        type_name, version = line.pop("type"), line.pop("version", 1)
+        cls = EVENT_TYPES.get(type_name)
+        if cls is None or version > cls.version:
+            raise UnreadableEvent(type=type_name, version=version)
+        shape = _shapes.get(cls) or _shape(cls)
+        actor, acting_for = line.pop("actor", body["actor"]), line.pop("acting_for", body.get("acting_for"))
+        place = line.pop("payload", None)
+        values = codec.from_json(line) if has_tags else line
+        if "process" in shape.open:
+            values.setdefault("process", body.get("process"))
+        text = b"" if place is None else payloads[place] if payloads else _GONE
+        erased = text.startswith(_GONE)
+        if text and not erased:
+            values.update(codec.load(text))
+        for name in shape.instants:
+            if values.get(name) is not None:
+                values[name] = datetime.fromisoformat(values[name])
+        while version < cls.version:
+            values = UPGRADES[type_name, version](values)
+            version += 1
+        if not text or erased:
+            values.update(shape.empty)
+        known = {
+            name: tuple(values[name]) if name in shape.tuples else values[name]
+            for name in shape.open + shape.payload
+            if name in values
+        }
+        found.append(Recorded(
+            instance_id=InstanceId(instance_id), seq=seq, at=at, actor=actor, acting_for=acting_for, event=cls(**known), erased=erased,
+        ))  # fmt: skip
+    return found
+
+
+def payloads(entry: Entry) -> dict[int, bytes]:
+    """Return ``{number of the event: its payload}`` of those payloads of an entry that are there."""
+    if entry.payloads is None:
+        return {}
+    lines = entry.payloads.split(b"\n")
+    return {seq: lines[n] for seq, n in _places(entry.seq, json.loads(entry.body)).items() if not lines[n].startswith(_GONE)}
+
+
+def _places(seq: int, body: Mapping[str, Any]) -> dict[int, int]:
+    """Return ``{number of the event: place of its payload}``."""
+    first = seq - len(body["events"]) + 1
+    return {first + n: line["payload"] for n, line in enumerate(body["events"]) if "payload" in line}
+
+
+def without(entry: Entry, seqs: Collection[int]) -> Entry:
+    """Return an entry without the payloads of these events: their salts and texts are gone, their digests stay."""
+    gone = payloads(entry).keys() & set(seqs)
+    if not gone or entry.payloads is None or entry.salt is None:
+        return entry
+    lines = entry.payloads.split(b"\n")
+    salts = _salts(entry.salt, len(lines))
+    for seq, n in _places(entry.seq, json.loads(entry.body)).items():
+        if seq in gone:
+            lines[n] = _GONE + _digest(salts[n], lines[n]).hex().encode()
+            salts[n] = bytes(_SALT)
+    if all(line.startswith(_GONE) for line in lines):
+        return replace(entry, salt=None, payloads=None)
+    # a single payload that is left had a salt made of the entry's: with others gone, each salt stands by itself
+    return replace(entry, salt=b"".join(salts), payloads=b"\n".join(lines))
 
 
 # ---------------------------------------------------------------------------------------------------------------- verifying
-def verify(instance_id: int, chain: Iterable[Sealed], seq: int, head: bytes) -> tuple[Break, ...]:
+def verify(instance_id: int, chain: Iterable[Entry], seq: int, head: bytes) -> tuple[Break, ...]:
     """Return every place where a chain is not what was written; empty when it is intact.
 
     Args:
-        chain: the stored events by `seq`.
-        seq, head: number and hash of the last event, as the instance remembers them.
+        chain: the stored entries by `seq`.
+        seq, head: number of the last event and hash of the last entry, as the instance remembers them.
     """
     breaks: list[Break] = []
 
     def found(at: int, kind: str, zh: str, en: str) -> None:
         breaks.append(Break(instance_id=InstanceId(instance_id), seq=at, kind=kind, zh=zh, en=en))
 
-    last, expected = genesis(instance_id), 1
+    last, before = genesis(instance_id), 0
     missing, erased = list[int](), set[int]()
-    for sealed in chain:
-        if sealed.seq != expected:
-            found(expected, "gap", f"第 {expected} 条记录缺失或重复。", f"Event {expected} is missing or doubled.")
-            number: object = sealed.seq  # a database that was tampered with may hold anything
-            if not isinstance(number, int):
-                continue
-            expected = sealed.seq
-        if sha256(last + sealed.body).digest() != sealed.hash:
-            found(sealed.seq, "event", f"第 {sealed.seq} 条记录被改动。", f"Event {sealed.seq} was changed.")
-        last = sealed.hash
-        expected += 1
+    for entry in chain:
+        number: object = entry.seq  # a database that was tampered with may hold anything
+        if not isinstance(number, int):
+            found(before + 1, "gap", f"第 {before + 1} 条记录缺失或重复。", f"Event {before + 1} is missing or doubled.")
+            continue
+        is_whole = sha256(last + entry.body).digest() == entry.hash
+        last = entry.hash
         try:
-            body = json.loads(sealed.body)
-            commitment = body.get("commitment")
-            if body.get("type") == e.PayloadsErased.__name__:
-                erased.update(body["event"]["seqs"])
+            body = json.loads(entry.body)
+            count, places, commitment = len(body["events"]), _places(number, body), body.get("commitment")
+            for line in body["events"]:
+                if line["type"] == e.PayloadsErased.__name__:
+                    erased.update(line["seqs"])
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-            continue  # the hash has told already
-        if sealed.payload is None:
-            if commitment is not None:
-                missing.append(sealed.seq)
-        elif commitment is None or not is_committed(commitment, sealed.salt, sealed.payload):
-            found(
-                sealed.seq,
-                "payload",
-                f"第 {sealed.seq} 条记录的内容被改动。",
-                f"The payload of event {sealed.seq} was changed.",
-            )
+            count, places, commitment = number - before, {}, None
+            is_whole = False
+        first = number - count + 1
+        if first != before + 1:
+            found(before + 1, "gap", f"第 {before + 1} 条记录缺失或重复。", f"Event {before + 1} is missing or doubled.")
+        before = number
+        if not is_whole:
+            found(first, "event", f"第 {_span(first, number)} 条记录被改动。", f"Event {_span(first, number)} was changed.")
+        if entry.payloads is None:
+            missing += places
+        elif commitment is None or not is_committed(commitment, entry.salt, entry.payloads, len(places)):
+            if is_whole or commitment is not None:
+                found(
+                    min(places, default=first),
+                    "payload",
+                    f"第 {_span(first, number)} 条记录的内容被改动。",
+                    f"The payload of event {_span(first, number)} was changed.",
+                )
+        else:
+            lines = entry.payloads.split(b"\n")
+            missing += [at for at, n in places.items() if lines[n].startswith(_GONE)]
     for gone in missing:
         if gone not in erased:
             found(gone, "payload", f"第 {gone} 条记录的内容被移除。", f"The payload of event {gone} was taken away.")
-    if expected - 1 != seq or last != head:
+    if before != seq or last != head:
         found(
             0,
             "tail",
-            f"链尾不符：应有 {seq} 条，实有 {expected - 1} 条。",
-            f"The end does not fit: {seq} expected, {expected - 1} there.",
+            f"链尾不符：应有 {seq} 条，实有 {before} 条。",
+            f"The end does not fit: {seq} expected, {before} there.",
         )
     return tuple(breaks)
 
 
-def is_committed(commitment: object, salt: bytes | None, payload: bytes) -> bool:
-    """True if a payload is the one that was committed to. The salt's length counts: it could swallow the payload's beginning."""
-    return salt is not None and len(salt) == _SALT and sha256(salt + payload).hexdigest() == commitment
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}–{last}"
 
 
-def export(instance_id: int, chain: Iterable[Sealed], seq: int, head: bytes) -> Iterator[bytes]:
+def is_committed(commitment: object, salt: bytes | None, payloads: bytes, count: int) -> bool:
+    """True if payloads are those that were committed to. The salts' length counts: they could swallow a payload's beginning."""
+    lines = payloads.split(b"\n")
+    if salt is None or len(lines) != count or len(salt) not in (_SALT, count * _SALT):
+        return False
+    try:
+        digests = [
+            bytes.fromhex(line[1:].decode()) if line.startswith(_GONE) else _digest(own, line)
+            for own, line in zip(_salts(salt, count), lines, strict=True)
+        ]
+    except ValueError:
+        return False
+    # what was erased leaves nothing of its salt
+    return sha256(b"".join(digests)).hexdigest() == commitment and all(len(digest) == 32 for digest in digests)
+
+
+def export(instance_id: int, chain: Iterable[Entry], seq: int, head: bytes) -> Iterator[bytes]:
     """Give an instance's history as JSON lines, which `docs/verify_export.py` checks with Python's standard library alone.
 
-    The first line names the instance and its head; each further line is an event: ``seq``, ``body`` (the very text that the
-    hash covers), ``hash``, ``salt`` and ``payload`` (null when erased).
+    The first line names the instance and its head; each further line is an entry: ``seq``, ``body`` (the very text that the
+    hash covers), ``hash`` and ``payloads``, each ``{"salt", "text"}`` or, when it was erased or is kept back, ``{"digest"}``;
+    null when none is there.
     """
-    first = {"psmflow_history": 1, "instance": str(instance_id), "seq": seq, "head": head.hex()}
+    first = {"psmflow_history": 2, "instance": str(instance_id), "seq": seq, "head": head.hex()}
     yield json.dumps(first, ensure_ascii=False).encode() + b"\n"
-    for sealed in chain:
+    for entry in chain:
         line = {
-            "seq": sealed.seq,
-            "hash": sealed.hash.hex(),
-            "body": sealed.body.decode(),
-            "salt": sealed.salt.hex() if sealed.salt is not None else None,
-            "payload": sealed.payload.decode() if sealed.payload is not None else None,
-        }
+            "seq": entry.seq,
+            "hash": entry.hash.hex(),
+            "body": entry.body.decode(),
+            "payloads": None if entry.payloads is None else [
+                {"digest": text[1:].decode()} if text.startswith(_GONE) else {"salt": salt.hex(), "text": text.decode()}
+                for salt, text in zip(
+                    _salts(entry.salt or b"", entry.payloads.count(b"\n") + 1), entry.payloads.split(b"\n"), strict=True
+                )
+            ],
+        }  # fmt: skip
         yield json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.bpmn import open_elements, visible_variables
-from engine.history import InstanceView, Sealed, fold, unseal
+from engine.history import Entry, InstanceView, fold, unseal
 from engine.model import Break, InstanceId, InstanceStatus
 from engine.service.runtime import Runtime
 from engine.service.turn import mark_of
@@ -19,7 +19,7 @@ def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple
     row = instances.load(session, instance_id)
     if row is None:
         return ()
-    view = fold(unseal(instance_id, Sealed(*r)) for r in chain.read(session, instance_id))
+    view = fold(recorded for r in chain.read(session, instance_id) for recorded in unseal(instance_id, Entry(*r)))
     definition = runtime.definitions.compiled(session, row.bundle_id).definition
     live = {} if row.state is None else {int(e.token): e for e in open_elements(definition, row.state)}
     ended = row.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)

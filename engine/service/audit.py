@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from engine import access, history
@@ -48,7 +49,7 @@ class Audit:
             if instance_id is not None and not heads:
                 raise NotFound(what="流程实例 (process instance)", id=instance_id)
             for instance, seq, head in heads:
-                breaks += history.verify(instance, (history.Sealed(*row) for row in chain.read(session, instance)), seq, head)
+                breaks += history.verify(instance, (history.Entry(*row) for row in chain.read(session, instance)), seq, head)
                 instance_count, event_count = instance_count + 1, event_count + seq
             if instance_id is None:
                 breaks += [
@@ -78,9 +79,13 @@ class Audit:
 
         def do(turn: Turn) -> int:
             require_status(turn, (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED), "清除内容", "erased")
-            seqs = tuple(chain.payloads(turn.session, instance_id))
+            entries = [history.Entry(*row) for row in chain.read(turn.session, instance_id)]
+            seqs = tuple(seq for entry in entries for seq in history.payloads(entry))
             turn.record(PayloadsErased(seqs=seqs, reason=given_reason(reason)))
-            turn.also(lambda tx: chain.erase(tx, instance_id, seqs))
+            for entry in entries:
+                left = history.without(entry, seqs)
+                if left is not entry:
+                    turn.also(partial(chain.rewrite_payloads, instance_id=instance_id, seq=left.seq, salt=left.salt, payloads=left.payloads))
             return len(seqs)
 
         return self._runtime.command(actor, instance_id, do)

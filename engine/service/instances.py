@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain as joined
+from itertools import islice
 from typing import Any
 
 from engine import access, history
@@ -405,8 +407,8 @@ class Instances:
         def lines() -> Iterator[bytes]:
             with self._database.snapshot() as session:
                 for instance, seq, head in chain.heads(session, id):
-                    sealed = (history.Sealed(*row) for row in chain.read(session, instance))
-                    yield from history.export(instance, self._runtime.prices.seal_off(session, actor, sealed), seq, head)
+                    entries = (history.Entry(*row) for row in chain.read(session, instance))
+                    yield from history.export(instance, self._runtime.prices.seal_off(session, actor, entries), seq, head)
 
         return lines()
 
@@ -484,8 +486,8 @@ def require_status(turn: Turn, allowed: tuple[InstanceStatus, ...], zh: str, en:
 
 
 def _read(session: Session, id: int, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
-    for row in chain.read(session, id, after=after, limit=limit):
-        yield history.unseal(id, history.Sealed(*row))
+    recorded = joined.from_iterable(history.unseal(id, history.Entry(*row)) for row in chain.read(session, id, after=after))
+    return islice((r for r in recorded if r.seq > after), limit)
 
 
 def _without_data(event: Event) -> Event:

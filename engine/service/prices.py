@@ -79,17 +79,13 @@ class Prices:
         reads = any(name in text for name in (*names, *(variables.keys() - safe.keys())))
         return _explained(explained, names, safe, reads)
 
-    def seal_off(self, session: Session, actor: Actor, chain: Iterable[history.Sealed]) -> Iterator[history.Sealed]:
+    def seal_off(self, session: Session, actor: Actor, chain: Iterable[history.Entry]) -> Iterator[history.Entry]:
         """Give a chain without the payloads that hold amounts; it verifies as if these were erased."""
         names = None if access.may_read_price(actor) else self.names(session)
-        for sealed in chain:
-            if names is None or sealed.payload is None:
-                yield sealed
-                continue
-            payload = codec.load(sealed.payload)
-            # what quotes values (a failure, a decision's result) or names a file may hold one as well
-            hides = payload != access.without_amounts(payload, names) or _QUOTING.intersection(payload)
-            yield history.Sealed(sealed.seq, sealed.body, sealed.hash, None, None) if hides else sealed
+        for entry in chain:
+            yield entry if names is None else history.without(entry, {
+                seq for seq, payload in history.payloads(entry).items() if _shows_amount(codec.load(payload), names)
+            })  # fmt: skip
 
     def readable(self, session: Session, actor: Actor, documents: Iterable[Document]) -> list[Document]:
         """Return the files that are not those of a price field, unless the actor may read amounts or brought them."""
@@ -98,6 +94,11 @@ class Prices:
             return found
         names = self.names(session)
         return [d for d in found if d.uploaded_by == actor.id or not names.intersection(d.field.split("."))]
+
+
+def _shows_amount(payload: Values, names: frozenset[str]) -> bool:
+    # what quotes values (a failure, a decision's result) or names a file may hold one as well
+    return payload != access.without_amounts(payload, names) or bool(_QUOTING.intersection(payload))
 
 
 def hide_in_incidents(actor: Actor, incidents: Iterable[Incident]) -> tuple[Incident, ...]:

@@ -42,7 +42,7 @@ from engine.service import reminders
 from engine.service.outside import Errands
 from engine.service.retries import Retries, retries_of
 from engine.store import chain, instances, jobs, messages, tasks
-from engine.store.database import Session, instant_or_none, micros, micros_or_none
+from engine.store.database import Row, Session, instant_or_none, micros, micros_or_none
 from engine.store.instances import InstanceRow
 from engine.store.jobs import JobRow, NewIncident
 from engine.store.messages import KeptMessage
@@ -97,7 +97,7 @@ class Turn:
         self._touched_timers = False
         self._incident_jobs: dict[int, int] = {}
         self._task_ids: dict[int, int] = {}
-        self._sealed: list[history.Sealed] = []
+        self._entry: Row | None = None
         self._after = row
 
     # -- what a command does
@@ -362,11 +362,10 @@ class Turn:
         """Seal the events and compute the new row, before the transaction begins."""
         row = self.row
         seq, head = row.seq, row.head
-        for event, actor in self._events:
-            seq += 1
-            sealed = history.seal(event, seq=seq, at=self.at, actor=actor.id, acting_for=actor.acting_for, head=head)
-            head = sealed.hash
-            self._sealed.append(sealed)
+        if self._events:
+            entry = history.seal(self._events, seq=seq, at=self.at, head=head)
+            seq, head = entry.seq, entry.hash
+            self._entry = chain.prepared(row.id, seq, entry.body, head, entry.salt, entry.payloads)
         ended = self._status in _ENDED
         timers_mark = subscriptions_mark = None
         if not ended:
@@ -406,12 +405,8 @@ class Turn:
         for check in self._checks:
             if not check(tx):
                 raise Faster
-        if self._sealed:
-            chain.append(
-                tx,
-                [(row.id, s.seq, s.body, s.hash) for s in self._sealed],
-                [(row.id, s.seq, s.salt, s.payload) for s in self._sealed if s.payload is not None],
-            )
+        if self._entry is not None:
+            chain.append(tx, self._entry)
         suspended = self._status is InstanceStatus.SUSPENDED
         jobs.insert(tx, self._jobs, held=suspended)
         for failed, message in self._failed_jobs:

@@ -96,7 +96,17 @@ class Session:
         self._connection.executemany(sql, rows)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        return self._connection.execute(sql, values).fetchall()
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "Could not decode" not in str(error):
+                raise
+        # somebody has made a text of bytes by hand: `verify` has to see what stands there
+        self._connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        finally:
+            self._connection.text_factory = str
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         return cast("Row | None", self._connection.execute(sql, values).fetchone())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def test_a_database_that_takes_nothing_is_told_clearly_and_loses_nothing(tmp_pat
     house.deploy(DIAGRAM)
     id = house.start(variables={"n": 1}).id
     task = house.task(id, "a")
-    big = {"text": "x" * 200_000}  # more than the free pages take
+    big = {"text": random.Random(1).randbytes(100_000).hex()}  # more than the free pages take, and not to be packed to less
 
     with suffering(house, pragma):
         for _ in range(3):

@@ -17,7 +17,9 @@ from click.testing import CliRunner
 
 from engine.cli import main
 from engine.errors import AccessDenied, WrongState
+from engine.history import Entry
 from engine.model import SYSTEM
+from engine.store.chain import pack, unpack
 from tests.bpmn.build import boundary, catch, diagram, end, event, parallel, process, start, timer, user
 from tests.service.house import ANN, FOR_ENGINEERS, OWNER, House
 
@@ -27,11 +29,13 @@ DIAGRAM = diagram(process(start(), user("a"), user("b"), end(), "s>a", "a>b", "b
 
 @pytest.fixture
 def tampered(tmp_path: Path) -> Iterator[tuple[House, sqlite3.Connection]]:
-    """Two instances that wait at b, and a connection of somebody else."""
+    """Two instances that wait at b, three entries in the history of each, and a connection of somebody else."""
     house = House(tmp_path / "data")
     house.deploy(DIAGRAM)
     for n in (1, 2):
-        house.complete(house.start(variables={"n": n}).id, "a", amount=12345, note="通过")
+        id = house.start(variables={"n": n}).id
+        house.complete(id, "a", amount=12345, note="通过")
+        house.engine.instances.set_variables(OWNER, id, {"n": 7}, "mended")
     other = sqlite3.connect(house.settings.database, isolation_level=None)
     yield house, other
     other.close()
@@ -64,7 +68,13 @@ def run(*statements: str) -> Callable[[sqlite3.Connection], None]:
 
 FIRST = "(select min(id) from instance)"
 LAST = "(select max(id) from instance)"
-COMPLETED = f"instance_id = {FIRST} and seq = (select seq from event where instance_id = {FIRST} and cast(body as text) like '%\"UserTaskCompleted\"%')"
+def entry(n: int) -> str:
+    """Where the n-th entry of the first instance stands; -1: the last."""
+    order, offset = ("seq", n) if n >= 0 else ("seq desc", -1 - n)
+    return f"instance_id = {FIRST} and seq = (select seq from event where instance_id = {FIRST} order by {order} limit 1 offset {offset})"
+
+
+COMPLETED = entry(1)
 
 
 def another_value(db: sqlite3.Connection) -> None:
@@ -72,34 +82,43 @@ def another_value(db: sqlite3.Connection) -> None:
     (instance, seq, body, salt, payload) = db.execute(
         f"select e.instance_id, e.seq, e.body, p.salt, p.body from event e join event_payload p using (instance_id, seq) where {COMPLETED}"
     ).fetchone()
-    (head,) = db.execute("select hash from event where instance_id = ? and seq = ?", (instance, seq - 1)).fetchone()
-    changed = payload.replace(b"12345", b"99999")
-    assert changed != payload
-    body = body.replace(sha256(salt + payload).hexdigest().encode(), sha256(salt + changed).hexdigest().encode())
-    db.execute("update event_payload set body = ? where instance_id = ? and seq = ?", (changed, instance, seq))
-    db.execute("update event set body = ?, hash = ? where instance_id = ? and seq = ?", (body, sha256(head + body).digest(), instance, seq))
+    before = Entry(seq, unpack(body), b"", salt, unpack(payload))
+    changed = before.payloads.replace(b"12345", b"99999")
+    assert changed != before.payloads
+    salts = [sha256(salt + b"%d" % n).digest()[:16] for n in range(changed.count(b"\n") + 1)]
+    digests = b"".join(sha256(own + text).digest() for own, text in zip(salts, changed.split(b"\n"), strict=True))
+    text = json.loads(before.body)
+    body = before.body.replace(text["commitment"].encode(), sha256(digests).hexdigest().encode())
+    (head,) = db.execute(f"select hash from event where {entry(0)}").fetchone()
+    db.execute("update event_payload set body = ? where instance_id = ? and seq = ?", (pack(changed), instance, seq))
+    db.execute("update event set body = ?, hash = ? where instance_id = ? and seq = ?", (pack(body), sha256(head + body).digest(), instance, seq))
 
 
 def salt_eats_payload(db: sqlite3.Connection) -> None:
-    """Move the border between salt and payload: their concatenation, and so its hash, stays."""
+    """Move the border between salt and payload."""
     db.execute(f"update event_payload set salt = cast(salt || body as blob), body = x'' where {COMPLETED}")
 
 
 def another_last_value(db: sqlite3.Connection) -> None:
-    """The same with the last event of the chain, whose hash no further event holds."""
-    (seq,) = db.execute(f"select max(seq) from event where instance_id = {FIRST}").fetchone()
-    (head,) = db.execute(f"select hash from event where instance_id = {FIRST} and seq = ?", (seq - 1,)).fetchone()
-    (body,) = db.execute(f"select body from event where instance_id = {FIRST} and seq = ?", (seq,)).fetchone()
-    body = body.replace(b'"priority":50', b'"priority":99')
-    db.execute(f"update event set body = ?, hash = ? where instance_id = {FIRST} and seq = ?", (body, sha256(head + body).digest(), seq))
+    """Change the last entry of the chain, whose hash no further one holds."""
+    (head,) = db.execute(f"select hash from event where {entry(-2)}").fetchone()
+    (stored,) = db.execute(f"select body from event where {entry(-1)}").fetchone()
+    body = unpack(stored).replace(b'"names":["n"]', b'"names":["m"]')
+    assert body != unpack(stored)
+    db.execute(f"update event set body = ?, hash = ? where {entry(-1)}", (pack(body), sha256(head + body).digest()))
 
 
 CHANGES: dict[str, Callable[[sqlite3.Connection], None]] = {
     **{f"flip {c}": flip(c) for c in ("event.body", "event.hash", "event_payload.body", "event_payload.salt", "instance.head")},
-    "removed": run(f"delete from event where instance_id = {FIRST} and seq = 4"),
-    "cut": run(f"delete from event where instance_id = {FIRST} and seq > 6"),
+    "removed": run(f"delete from event where {entry(1)}"),
+    "cut": run(f"delete from event where {entry(-1)}"),
     "payload removed": run(f"delete from event_payload where {COMPLETED}"),
-    "reordered": run(*(f"update event set seq = {to} where instance_id = {FIRST} and seq = {of}" for of, to in ((3, 99), (4, 3), (99, 4)))),
+    "reordered": run(
+        f"create temp table t as select seq, body, hash from event where instance_id = {FIRST} order by seq limit 2",
+        "update event set (body, hash) = (select body, hash from t where t.seq != event.seq) where seq in (select seq from t)"
+        f" and instance_id = {FIRST}",
+    ),
+    "moved": run(f"update event set seq = 99 where {entry(1)}"),
     "payloads swapped": run(
         "create temp table t as select seq, body, salt from event_payload where instance_id = " + FIRST,
         f"update event_payload set (body, salt) = (select body, salt from t where t.seq != event_payload.seq limit 1) where instance_id = {FIRST}",
@@ -112,10 +131,10 @@ CHANGES: dict[str, Callable[[sqlite3.Connection], None]] = {
         "pragma foreign_keys = off", f"delete from user_task_candidate where task_id in (select id from user_task where instance_id = {FIRST})",
         f"delete from instance where id = {FIRST}",
     ),
-    "number instead": run(f"update event set body = 5 where instance_id = {FIRST} and seq = 2"),
-    "text instead": run(f"update event set seq = 'x' where instance_id = {FIRST} and seq = 2"),
-    "list instead": run(f"update event set body = '[1]' where instance_id = {FIRST} and seq = 2"),
-    "deep instead": run(f"update event set body = '{'[' * 50000}' where instance_id = {FIRST} and seq = 2"),
+    "number instead": run(f"update event set body = 5 where {entry(1)}"),
+    "text instead": run(f"update event set seq = 'x' where {entry(1)}"),
+    "list instead": run(f"update event set body = '[1]' where {entry(1)}"),
+    "deep instead": run(f"update event set body = '{'[' * 50000}' where {entry(1)}"),
     "another value": another_value,
     "another last value": another_last_value,
     "salt eats payload": salt_eats_payload,
@@ -137,19 +156,28 @@ def test_a_change_behind_the_engines_back_is_found(tampered: tuple[House, sqlite
 def changed_lines(lines: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Give exports with one change each."""
     chance = random.Random(5)
-    place = next(n for n, line in enumerate(lines) if n and line["payload"] and "12345" in line["payload"])
-    for part in ("body", "payload"):
-        text = lines[place][part]
-        for _ in range(20):
-            at = chance.randrange(len(text))
-            yield f"{part} {at}", [*lines[:place], {**lines[place], part: text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]}, *lines[place + 1 :]]
-    for part in ("hash", "salt"):
-        yield part, [*lines[:place], {**lines[place], part: "00" + lines[place][part][2:]}, *lines[place + 1 :]]
+    place = next(n for n, line in enumerate(lines) if n and "12345" in str(line["payloads"]))
+    first, *others = lines[place]["payloads"]
+
+    def with_payload(**changes: str) -> list[dict[str, Any]]:
+        return [*lines[:place], {**lines[place], "payloads": [{**first, **changes}, *others]}, *lines[place + 1 :]]
+
+    for _ in range(20):
+        text = lines[place]["body"]
+        at = chance.randrange(len(text))
+        yield f"body {at}", [*lines[:place], {**lines[place], "body": text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]}, *lines[place + 1 :]]
+        text = first["text"]
+        at = chance.randrange(len(text))
+        yield f"payload {at}", with_payload(text=text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :])
+    yield "hash", [*lines[:place], {**lines[place], "hash": "00" + lines[place]["hash"][2:]}, *lines[place + 1 :]]
+    yield "salt", with_payload(salt="00" + first["salt"][2:])
+    yield "digest", with_payload(digest="00" * 32)
+    yield "payload removed", [*lines[:place], {**lines[place], "payloads": others}, *lines[place + 1 :]]
     yield "removed", [*lines[:place], *lines[place + 1 :]]
     yield "cut", lines[:-1]
     yield "doubled", [*lines[: place + 1], *lines[place:]]
     yield "reordered", [*lines[:2], lines[3], lines[2], *lines[4:]]
-    yield "salt eats payload", [*lines[:place], {**lines[place], "salt": lines[place]["salt"] + lines[place]["payload"].encode().hex(), "payload": ""}, *lines[place + 1 :]]
+    yield "salt eats payload", with_payload(salt=first["salt"] + first["text"].encode().hex(), text="")
     yield "list", [*lines[:place], {**lines[place], "body": "[1]"}, *lines[place + 1 :]]
     yield "seq", [*lines[:place], {**lines[place], "seq": "x"}, *lines[place + 1 :]]
     yield "instance", [{**lines[0], "instance": "5"}, *lines[1:]]

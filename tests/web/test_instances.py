@@ -208,7 +208,7 @@ def test_the_report_names_the_chain_head_and_every_deed(house: House) -> None:
 def test_a_tampered_history_is_told_on_report_and_replay(house: House) -> None:
     id = finish(house)
     with house.engine._database.writing() as tx:
-        tx.run("update event set hash = zeroblob(32) where instance_id = ? and seq = 3", (id,))
+        tx.run("update event set hash = zeroblob(32) where instance_id = ?", (id,))
     browser = house.browser("owner")
 
     assert "链校验未通过" in browser.get(f"/instance/{id}/report").text
