@@ -88,6 +88,7 @@ class Turn:
         self._outcome = row.outcome
         self._events: list[tuple[Event, Actor]] = []
         self._jobs: list[JobRow] = []
+        self._gone: set[int] = set()  #: tokens of jobs that were cancelled
         self._failed_jobs: list[tuple[JobRow, str]] = []
         self._waiting: set[tuple[int, str, str]] | None = None
         self._checks: list[Callable[[Session], bool]] = []
@@ -187,8 +188,10 @@ class Turn:
                 }
             )  # fmt: skip
             self.outbox(JobKind.EVENT, thrown.name, body)
+        self._gone.update(event.token for event in step.events if isinstance(event, e.JobCancelled))
         for new in step.jobs:
-            self._new_job(new)
+            if new.token not in self._gone:
+                self._new_job(new)
         return step
 
     def _new_job(self, new: NewJob) -> None:
