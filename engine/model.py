@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, NewType, TypeVar
+from typing import Any, Generic, NewType, Protocol, TypeVar
 
 #: A variable's value: None, bool, int, Decimal, str, date, time, datetime (aware), timedelta, a list or a dict of these.
 #: Whole numbers are `int`, others `Decimal`, never `float`. `Any`, for this is JSON's edge; the codec refuses what is not listed.
@@ -403,29 +403,55 @@ class ThrownEvent:
     leaves: bool = False
 
 
+class Standing(Protocol):
+    """Where an instance stands after a step, worked out when somebody asks. After the next command of the same run it is too late.
+
+    Attributes:
+        state: compact bytes without the specification; opaque outside `engine.bpmn`.
+        timers: every timer that is open, soonest first.
+        subscriptions: every wait for a message or a signal, oldest first.
+    """
+
+    @property
+    def state(self) -> bytes: ...
+    @property
+    def timers(self) -> tuple[Timer, ...]: ...
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What follows from a command: everything the service writes in its one transaction.
 
     Attributes:
-        state: the new state, compact bytes without the specification; opaque outside `engine.bpmn`.
         events: `engine.events`, in the order in which they happened.
-        timers: every timer now open (the whole list); likewise `subscriptions`.
         suspended: tokens of the user tasks that an event sub-process suspends now (the whole list), in order.
         refused: the command's target was gone once overdue timers had fired; the rest of the step is valid and is written,
             then the service raises it.
+        standing: the rest; `state`, `timers` and `subscriptions` are read from it.
     """
 
-    state: bytes
     events: Sequence[object]
     jobs: Sequence[NewJob]
-    timers: Sequence[Timer]
-    subscriptions: Sequence[Subscription]
     thrown: Sequence[ThrownEvent]
     status: InstanceStatus
     outcome: str | None
     suspended: Sequence[TokenId] = ()
     refused: Exception | None = None
+    standing: Standing
+
+    @property
+    def state(self) -> bytes:
+        return self.standing.state
+
+    @property
+    def timers(self) -> tuple[Timer, ...]:
+        return self.standing.timers
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        return self.standing.subscriptions
 
 
 # ------------------------------------------------------------------------------------------------- what the façade hands out

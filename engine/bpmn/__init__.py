@@ -1,19 +1,20 @@
 """BPMN: what a diagram may say, and how it runs.
 
-`compile_definition` reads the diagrams of a process once; `advance` takes an instance one command further. Both are pure: no
-clock, no database, no threads. SpiffWorkflow executes, behind these names and nowhere else.
+`compile_definition` reads the diagrams of a process once; `advance` takes an instance one command further, `Run` several
+commands. All are pure: no clock, no database, no threads. SpiffWorkflow executes, behind these names and nowhere else.
 """
 
 from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
 from engine.bpmn.explain import explain
 from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, start_timers, starters
-from engine.bpmn.step import advance, form_of_start, open_elements, visible_variables
+from engine.bpmn.step import Run, advance, form_of_start, open_elements, visible_variables
 
 __all__ = [
     "KEYED",
     "Definition",
     "DiagramCannotRun",
+    "Run",
     "advance",
     "compile_definition",
     "describe",

@@ -21,6 +21,12 @@ LOOP_NAMES = frozenset(
     }
 )
 
+#: Values that are read from their bytes just as they were written.
+_PLAIN = frozenset({type(None), bool, int, str})
+
+#: Variables by scope and name.
+Written = list[tuple["Scope", str]]
+
 #: Between the stored variables of a scope, and before each item of one that is stored in items: JSON holds neither of them.
 _NEXT, _ITEM = b"\x1e", b"\x1f"
 
@@ -34,18 +40,23 @@ class Scope(Mapping[str, Value]):
         id: token of the sub-process, call activity, loop instance or task; 0 for the process instance.
         parent: the enclosing scope, None for the process instance and for a called process (nothing leaks in or out).
         keeps_new: a name that no scope knows yet is created here (process, called process, loop instance), not further out.
+        written: what was written in all scopes of the instance since `store_written`; of a scope for one expression a list of its own.
         is_past: values as they were once, for who undoes what was done with them: read here, written where they live now.
     """
 
-    __slots__ = ("_items", "_raw", "_values", "id", "is_past", "keeps_new", "parent")
+    __slots__ = ("_items", "_raw", "_values", "id", "is_past", "keeps_new", "parent", "written")
 
     def __init__(
-        self, id: int, parent: Scope | None, *, keeps_new: bool, is_past: bool = False, values: Values | None = None
+        self, id: int, parent: Scope | None, *, keeps_new: bool, is_past: bool = False, values: Values | None = None,
+        written: Written | None = None,
     ) -> None:
         self.id, self.parent, self.keeps_new, self.is_past = id, parent, keeps_new, is_past
+        self.written: Written = written if written is not None else parent.written if parent is not None else []
         self._raw: dict[str, bytes] = {}  #: stored, and still the same
-        self._values: dict[str, Value] = dict(values or {})
+        self._values: dict[str, Value] = {}
         self._items: dict[str, list[bytes]] = {}  #: lists that are stored item by item
+        if values:
+            self._set(values)
 
     # ------------------------------------------------------------------------------------------------------------ reading
     def __getitem__(self, name: str) -> Value:
@@ -127,8 +138,19 @@ class Scope(Mapping[str, Value]):
         for name in news:
             self._raw.pop(name, None)
             self._items.pop(name, None)
-        self._values.update(news)
+        self._set(news)
         return news
+
+    def _set(self, values: Values) -> None:
+        self._values.update(values)
+        for name, value in values.items():
+            if type(value) not in _PLAIN:
+                self.written.append((self, name))
+
+    def _store(self, name: str) -> None:
+        """Turn a value into its bytes: it is read from them again."""
+        if name in self._values and name not in self._raw and name not in self._items:
+            self._raw[name] = codec.dump(self._values.pop(name))
 
     # --------------------------------------------------------------------------------------- lists that grow item by item
     def put_items(self, name: str, values: list[Value]) -> None:
@@ -169,6 +191,22 @@ class Scope(Mapping[str, Value]):
                 self._items[name] = part[1:].split(_ITEM)
             else:
                 self._raw[name] = part
+
+
+def store_written(written: Written) -> None:
+    """At the end of a command: a variable is what its bytes say, and nobody else holds an object in it."""
+    for scope, name in written:
+        scope._store(name)
+    written.clear()
+
+
+def own_copy(value: Value) -> Value:
+    """Return a value that may be changed without changing a variable."""
+    if isinstance(value, dict):
+        return {key: own_copy(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [own_copy(part) for part in value]
+    return value
 
 
 def same(a: Value, b: Value) -> bool:

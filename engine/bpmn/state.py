@@ -13,7 +13,7 @@ activities. The line of a scope or token is a JSON list, then, behind ``\\x1e``,
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate, takewhile
@@ -23,7 +23,7 @@ import orjson
 
 from engine.bpmn.data import Scope
 from engine.bpmn.definition import Definition
-from engine.bpmn.workflow import AnyWorkflow, ElementFailed, SubWorkflow, Token, Workflow
+from engine.bpmn.workflow import AnyWorkflow, SubWorkflow, Token, Workflow
 from engine.feel import codec
 from engine.model import InstanceStatus
 
@@ -106,7 +106,7 @@ class StoredState:
         host = self._hosts.get(id) or (around.tasks[id] if id in around.tasks else around.kept[id])
         line, _, variables = self.scopes[place].partition(b"\x1e")
         name, key, keeps_new, isolated, names, *more = orjson.loads(line)
-        data = Scope(id, None if isolated else host.data, keeps_new=keeps_new)
+        data = Scope(id, None if isolated else host.data, keeps_new=keeps_new, written=workflow.scope.written)
         scope = SubWorkflow(workflow.definition.specs[name], host, workflow, data, key)
         self.fill(scope, place, names, variables, more[0] if more else {})
         return scope
@@ -162,12 +162,10 @@ class StoredState:
         return token
 
 
-def load(
-    definition: Definition, state: bytes | None, at: datetime, parked: Mapping[tuple[int, str], ElementFailed]
-) -> Workflow:
+def load(definition: Definition, state: bytes | None, at: datetime) -> Workflow:
     """Return the running instance that `dump` stored; None: one that begins."""
     stored = StoredState()
-    stored.workflow = workflow = Workflow(definition, at, parked, stored)
+    stored.workflow = workflow = Workflow(definition, at, stored)
     if state is None:
         return workflow
     lines = state.split(b"\n")

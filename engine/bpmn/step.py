@@ -6,15 +6,14 @@ token at the same place; the rest of the command stands.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
-from typing import TypeVar, overload
+from functools import cached_property
 
 from engine import events as log
 from engine.bpmn import state as states
-from engine.bpmn.data import Scope
+from engine.bpmn.data import Scope, store_written
 from engine.bpmn.definition import Definition
 from engine.bpmn.event_definitions import Message
 from engine.bpmn.specs import JobTask, UserTask
@@ -54,8 +53,6 @@ from engine.model import (
     Values,
 )
 
-Item = TypeVar("Item")
-
 #: Elements of one command that may fail before the command itself is given up.
 _FAILURE_LIMIT = 200
 
@@ -75,57 +72,96 @@ def advance(definition: Definition, state: bytes | None, command: Command, at: d
     Raises:
         TaskNotOpen, TaskSuspended, NotFound, WrongState: the command does not fit the instance; nothing is to be stored.
     """
-    at = at.astimezone(UTC)
-    parked: dict[tuple[int, str], ElementFailed] = {}
-    while True:
-        try:
-            return _attempt(definition, state, command, at, parked)
-        except ElementFailed as failure:
-            key = failure.token.id, failure.phase
-            if key in parked or len(parked) >= _FAILURE_LIMIT:
-                raise RuntimeError(f"{definition.key}: {failure.token.task_spec.name} failed while parked: {failure}") from failure
-            # Only what an incident says is kept of the failed attempt.
-            parked[key] = ElementFailed(failure.token, failure.phase, failure.kind, failure.message)
+    return Run(definition, state, at).do(command)
 
 
-def _attempt(
-    definition: Definition, state: bytes | None, command: Command, at: datetime,
-    parked: Mapping[tuple[int, str], ElementFailed],
-) -> Step:
-    if state is None and not isinstance(command, StartInstance):
-        raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
-    return run(states.load(definition, state, at, parked), command)
+class Run:
+    """An instance that stays awake for several commands at one instant: loaded once, stored once.
+
+    Each command gives the very step that `advance` would give with the state of the one before. One that does not fit leaves the
+    instance as it was.
+    """
+
+    def __init__(self, definition: Definition, state: bytes | None, at: datetime) -> None:
+        self._definition, self._base, self._at = definition, state, at.astimezone(UTC)
+        self._done: list[Command] = []  #: since `_base`
+        self._awake: Workflow | None = None  #: as these commands left it
+        self.count = 0  #: commands that were carried out
+
+    def do(self, command: Command) -> Step:
+        """Carry out a command; see `advance`."""
+        if self._base is None and not self._done and not isinstance(command, StartInstance):
+            raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
+        parked: dict[tuple[int, str], ElementFailed] = {}
+        while True:
+            workflow, self._awake = self.awake(), None  # what raises leaves it half done
+            workflow.next_command(parked)
+            try:
+                refused = _carry_through(workflow, command)
+                break
+            except ElementFailed as failure:
+                key = failure.token.id, failure.phase
+                if key in parked or len(parked) >= _FAILURE_LIMIT:
+                    raise RuntimeError(
+                        f"{self._definition.key}: {failure.token.task_spec.name} failed while parked: {failure}") from failure
+                # Only what an incident says is kept of the failed attempt.
+                parked[key] = ElementFailed(failure.token, failure.phase, failure.kind, failure.message)
+        if parked:  # the next command starts from the bytes: it must not do without the failure, nor find what that left
+            self._base, self._done = states.dump(workflow), []
+        else:
+            self._done.append(command)
+            self._awake = workflow
+        self.count += 1
+        return Step(
+            events=tuple(workflow.events), jobs=tuple(workflow.jobs), thrown=tuple(workflow.thrown), status=workflow.status,
+            outcome=workflow.outcome() if _has_ended(workflow) else None, suspended=_suspended(workflow), refused=refused,
+            standing=_Standing(self))
+
+    def awake(self) -> Workflow:
+        """The instance as the commands so far left it."""
+        if self._awake is None:
+            self._awake = states.load(self._definition, self._base, self._at)
+            for command in self._done:
+                self._awake.next_command({})
+                _carry_through(self._awake, command)
+        return self._awake
 
 
-def run(workflow: Workflow, command: Command) -> Step:
-    """Carry out a command on an instance that is loaded, or that is new."""
+def _carry_through(workflow: Workflow, command: Command) -> EngineError | None:
+    """Carry out a command and all that follows; return why it was refused, if it was."""
+    refused: EngineError | None = None
     if isinstance(command, StartInstance):
         if workflow.last_token:
             raise WrongState(what="流程实例", id="", state=workflow.status, action="再次启动", action_en="started again")
         _start(workflow, command)
         workflow.settle()
         workflow.meet_deadlines()
-        workflow.look_for_stuck_joins()
-        return _step(workflow)
+    else:
+        refused = _go_on(workflow, command)
+        if not _has_ended(workflow):
+            workflow.meet_deadlines()
+    workflow.look_for_stuck_joins()
+    workflow.refresh()
+    store_written(workflow.scope.written)
+    return refused
+
+
+def _go_on(workflow: Workflow, command: Command) -> EngineError | None:
     target = _Target.of(command, workflow)
-    refused: EngineError | None = None
     if _has_ended(workflow):
         target.require_open()
         raise WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
     workflow.fire_due(on_time=isinstance(command, FireTimers))
     if target.token is not None and not target.still_open():
         target.require_open_at_first()
-        refused = TaskTooLate(name=target.name, state="已到期")
-    elif _has_ended(workflow):  # an overdue timer ended it
-        if not isinstance(command, FireTimers):
-            refused = WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
-    else:
-        _carry_out(workflow, command, target)
-        workflow.settle()
-    if not _has_ended(workflow):
-        workflow.meet_deadlines()
-    workflow.look_for_stuck_joins()
-    return _step(workflow, refused)
+        return TaskTooLate(name=target.name, state="已到期")
+    if _has_ended(workflow):  # an overdue timer ended it
+        if isinstance(command, FireTimers):
+            return None
+        return WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
+    _carry_out(workflow, command, target)
+    workflow.settle()
+    return None
 
 
 def _has_ended(workflow: Workflow) -> bool:
@@ -306,34 +342,34 @@ def _scope(workflow: Workflow, number: int) -> Scope:
     return token.data
 
 
-class _Listed(Sequence[Item]):
-    """A list that is made when somebody looks at it."""
+class _Standing:
+    """See `engine.model.Standing`."""
 
-    def __init__(self, make: Callable[[], Iterable[Item]]) -> None:
-        self._make = make
+    def __init__(self, run: Run) -> None:
+        self._run, self._count = run, run.count
+
+    def _look(self) -> Workflow:
+        if self._run.count != self._count:
+            raise RuntimeError("the instance has gone on")
+        return self._run.awake()
 
     @cached_property
-    def _items(self) -> tuple[Item, ...]:
-        return tuple(self._make())
+    def state(self) -> bytes:
+        return states.dump(self._look())
 
-    @overload
-    def __getitem__(self, n: int) -> Item: ...
-    @overload
-    def __getitem__(self, n: slice) -> tuple[Item, ...]: ...
-    def __getitem__(self, n: int | slice) -> Item | tuple[Item, ...]:
-        return self._items[n]
+    @cached_property
+    def timers(self) -> tuple[Timer, ...]:
+        return tuple(_timers(self._look()))
 
-    def __len__(self) -> int:
-        return len(self._items)
+    @cached_property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        return tuple(_subscriptions(self._look()))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self._items == tuple(other)
+        return isinstance(other, _Standing) and (self.state, self.timers, self.subscriptions) == (
+            other.state, other.timers, other.subscriptions)
 
-    def __hash__(self) -> int:
-        return hash(self._items)
-
-    def __repr__(self) -> str:
-        return repr(self._items)
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _timers(workflow: Workflow) -> Iterator[Timer]:
@@ -365,13 +401,6 @@ def _subscriptions(workflow: Workflow) -> Iterator[Subscription]:
                 process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups)
 
 
-def _step(workflow: Workflow, refused: EngineError | None = None) -> Step:
-    return Step(
-        state=states.dump(workflow), events=tuple(workflow.events), jobs=tuple(workflow.jobs), timers=_Listed(partial(_timers, workflow)),
-        subscriptions=_Listed(partial(_subscriptions, workflow)), thrown=tuple(workflow.thrown), status=workflow.status,
-        outcome=workflow.outcome() if _has_ended(workflow) else None, suspended=_suspended(workflow), refused=refused)
-
-
 def _suspended(workflow: Workflow) -> tuple[TokenId, ...]:
     if not workflow.definition.suspends or not any(scope.suspenders for scope in workflow.scopes()):
         return ()
@@ -390,7 +419,7 @@ def visible_variables(definition: Definition, state: bytes, scope: TokenId | Non
     Raises:
         NotFound: nothing of that number is live.
     """
-    workflow = states.load(definition, state, _EPOCH, {})
+    workflow = states.load(definition, state, _EPOCH)
     return dict((workflow.scope if scope is None else _scope(workflow, scope)).visible())
 
 
@@ -402,7 +431,7 @@ def form_of_start(definition: Definition, start_event: str, message: str) -> str
 
 def open_elements(definition: Definition, state: bytes) -> tuple[OpenElement, ...]:
     """Return every live token, oldest first; subscriptions of boundary events and event sub-processes are marked as such."""
-    workflow = states.load(definition, state, _EPOCH, {})
+    workflow = states.load(definition, state, _EPOCH)
     found = []
     for token in sorted(workflow.tokens(), key=lambda t: t.id):
         spec, data = token.task_spec, token.internal_data

@@ -429,10 +429,11 @@ class Stored(Protocol):
 
 
 class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
-    """One process instance during one command. Gathers what follows: events, jobs, thrown events.
+    """One process instance while it is awake. Gathers what follows from a command: events, jobs, thrown events.
 
     Attributes:
-        at: the instant of the command; there is no other clock.
+        at: the instant of its commands; there is no other clock.
+        commands: how many were begun.
         parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
         stored: the state it was loaded from.
@@ -447,10 +448,9 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     top_workflow: Any = None  # the library computes it each time
 
-    def __init__(
-        self, definition: Definition, at: datetime, parked: Mapping[tuple[int, str], ElementFailed], stored: Stored
-    ) -> None:
-        self.definition, self.at, self.parked, self.stored = definition, at, parked, stored
+    def __init__(self, definition: Definition, at: datetime, stored: Stored) -> None:
+        self.definition, self.at, self.stored = definition, at, stored
+        self.parked: Mapping[tuple[int, str], ElementFailed] = {}
         self.zone = definition.zone.key
         self.agenda: deque[Token] = deque()
         self.touched: dict[int, AnyWorkflow] = {}
@@ -460,7 +460,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.status = InstanceStatus.ACTIVE
         self.suspended_since: str | None = None
         self.last_end: str | None = None
-        self.last_token = self.sequence = self.nesting = self.steps = 0
+        self.last_token = self.sequence = self.nesting = self.steps = self.commands = 0
         self.changed: set[str] = set()
         self.fresh: dict[int, SubWorkflow] = {}
         self.located: dict[int, AnyWorkflow] = {}
@@ -474,6 +474,14 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         super().__init__(definition.root, definition.specs, script_engine=NO_SCRIPTS, deserializing=True)
         self.subprocesses: Lazy[SubWorkflow] = Lazy(stored.scope)
         self._open(Scope(0, None, keeps_new=True), "")
+
+    def next_command(self, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
+        """Begin a command: what the one before it led to is forgotten, the instance stays as it is."""
+        self.commands += 1
+        self.parked = parked
+        self.events, self.jobs, self.thrown, self.steps = [], [], [], 0
+        for gathered in (self.recent, self.moved, self.restless):
+            gathered.clear()
 
     def refresh(self) -> None:
         """Bring the indexes up to date."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as e
 from engine import history
-from engine.bpmn import KEYED, advance, fits
+from engine.bpmn import KEYED, Run, fits
 from engine.errors import BpmnError
 from engine.events import Event
 from engine.feel import codec
@@ -82,15 +82,14 @@ class Turn:
         self.made_work = False
         self._runtime = runtime
         self._new = row.version == 0
-        self._state = row.state
+        self._run = Run(compiled.definition, row.state, at)
+        self._step: Step | None = None
         self._status = InstanceStatus(row.status)
         self._outcome = row.outcome
         self._events: list[tuple[Event, Actor]] = []
         self._jobs: list[JobRow] = []
+        self._gone: set[int] = set()  #: tokens of jobs that were cancelled
         self._failed_jobs: list[tuple[JobRow, str]] = []
-        self._timers: tuple[Timer, ...] | None = None
-        self._subscriptions: tuple[Subscription, ...] | None = None
-        self._suspended: frozenset[int] = frozenset()
         self._waiting: set[tuple[int, str, str]] | None = None
         self._checks: list[Callable[[Session], bool]] = []
         self._writes: list[Callable[[Session], object]] = []
@@ -108,12 +107,26 @@ class Turn:
     @property
     def state(self) -> bytes | None:
         """The core's state as of now; None before the start and after the end."""
-        return self._state
+        if self._step is None:
+            return self.row.state
+        return None if self._step.status in _ENDED else self._step.state
+
+    @property
+    def _timers(self) -> tuple[Timer, ...] | None:
+        return None if self._step is None else self._step.timers
+
+    @property
+    def _subscriptions(self) -> tuple[Subscription, ...] | None:
+        return None if self._step is None else self._step.subscriptions
+
+    @property
+    def _suspended(self) -> frozenset[int]:
+        return frozenset() if self._step is None else frozenset(self._step.suspended)
 
     @property
     def is_empty(self) -> bool:
         """True when nothing would be written."""
-        return not (self._events or self._writes or self._checks or self._state is not self.row.state)
+        return not (self._events or self._writes or self._checks or self.state is not self.row.state)
 
     def record(self, event: Event, actor: Actor | None = None) -> None:
         """Add a fact of the service's own."""
@@ -153,7 +166,7 @@ class Turn:
 
     # -- the core
     def _advance(self, command: Command) -> Step:
-        step = advance(self.compiled.definition, self._state, command, self.at)
+        step = self._step = self._run.do(command)
         actor = SYSTEM if step.refused is not None else self.actor
         self._events += [(event, actor) for event in step.events if isinstance(event, Event)]
         for gone in {g.token: g for g in step.events if isinstance(g, e.JobCancelled | e.TimerCancelled | e.TimerFired)}.values():
@@ -166,9 +179,6 @@ class Turn:
                 )
         reason = next((event.reason for event in step.events if isinstance(event, e.InstanceCancelled)), None)
         self._status, self._outcome = step.status, step.outcome if reason is None else reason
-        self._state = None if step.status in _ENDED else step.state
-        self._timers, self._subscriptions = tuple(step.timers), tuple(step.subscriptions)
-        self._suspended = frozenset(step.suspended)
         self.refused = self.refused or step.refused
         for thrown in step.thrown:
             body = codec.dump(
@@ -178,8 +188,10 @@ class Turn:
                 }
             )  # fmt: skip
             self.outbox(JobKind.EVENT, thrown.name, body)
+        self._gone.update(event.token for event in step.events if isinstance(event, e.JobCancelled))
         for new in step.jobs:
-            self._new_job(new)
+            if new.token not in self._gone:
+                self._new_job(new)
         return step
 
     def _new_job(self, new: NewJob) -> None:
@@ -385,7 +397,7 @@ class Turn:
             subscriptions_mark=subscriptions_mark,
             ended_at=micros(self.at) if ended and row.ended_at is None else row.ended_at,
             outcome=self._outcome if ended else None,
-            state=self._state,
+            state=self.state,
         )
 
     def write(self, tx: Session) -> None:
@@ -400,8 +412,8 @@ class Turn:
         else:
             if not instances.update(tx, row, was=self.row.version):
                 raise Faster
-            if self._state is not self.row.state:
-                instances.update_state(tx, row.id, self._state)
+            if row.state is not self.row.state:
+                instances.update_state(tx, row.id, row.state)
         for check in self._checks:
             if not check(tx):
                 raise Faster

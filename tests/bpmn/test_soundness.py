@@ -219,7 +219,7 @@ def stuck_runs(xml: bytes, choices: dict[str, list[str]], limit: int = 120) -> t
             continue
         assert step.state is not None
         there = open_elements(definition, step.state)
-        tokens = states.load(definition, step.state, MONDAY, {}).tokens()
+        tokens = states.load(definition, step.state, MONDAY).tokens()
         arrived = {token.id: token.internal_data["flow"] for token in tokens if "flow" in token.internal_data}
         marking = tuple(sorted((each.element, arrived.get(each.token, "")) for each in there))
         if marking in seen:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from engine import events as log
-from engine.bpmn import Definition, open_elements
+from engine.bpmn import Definition, Run, open_elements
 from engine.bpmn import state as states
 from engine.bpmn.data import Scope
 from engine.bpmn.index import ScopeIndex, facts
 from engine.bpmn.spiff import WAITING
-from engine.bpmn.step import run
-from engine.bpmn.workflow import ElementFailed, Workflow
+from engine.bpmn.workflow import Workflow
 from engine.errors import EngineError
 from engine.model import Command, InstanceStatus, Step
 from tests.bpmn.folds import Folded, check_against
@@ -27,17 +28,22 @@ class Watched(Instance):
         self.folded = Folded()
         self.made: set[int] = set()
         self.ended: list[int] = []
-        self._kept: Workflow | None = None  #: stays in memory from command to command
+        self._run: tuple[datetime, Run] | None = None  #: stays awake from command to command while the clock stands
 
     def advance(self, command: Command, at: datetime) -> Step:
-        warm = self._in_memory(command, at)
+        warm, refused = self._in_the_run(command, at)
+        if refused is not None:
+            with pytest.raises(type(refused)) as found:
+                super().advance(command, at)
+            assert str(found.value) == str(refused)
+            raise found.value
         step = super().advance(command, at)
-        if warm is not None:
-            self._same(warm, step)
         assert self.state is not None
-        for workflow in (self._kept, states.load(self.definition, self.state, at.astimezone(UTC), {})):
-            if workflow is not None:
-                check_indexes(workflow)
+        assert self._run is not None
+        assert warm is not None
+        self._same(warm, step)
+        for workflow in (self._run[1].awake(), states.load(self.definition, self.state, at.astimezone(UTC))):
+            check_indexes(workflow)
         for event in step.events:
             assert isinstance(event, log.Event)
             self.folded.apply(event)
@@ -45,22 +51,14 @@ class Watched(Instance):
             self._log_is_live()
         return step
 
-    def _in_memory(self, command: Command, at: datetime) -> Step | None:
-        """Run the command on the workflow that stayed in memory; after a failure it is loaded anew."""
-        if self._kept is None:
-            self._kept = states.load(self.definition, self.state, at.astimezone(UTC), {})
-        workflow = self._kept
-        workflow.at = at.astimezone(UTC)
-        workflow.events, workflow.jobs, workflow.thrown, workflow.steps = [], [], [], 0
-        for gathered in (workflow.recent, workflow.moved, workflow.restless):
-            gathered.clear()
+    def _in_the_run(self, command: Command, at: datetime) -> tuple[Step | None, EngineError | None]:
+        """Give the command to the run that the commands before it went to, or to a new one."""
+        if self._run is None or self._run[0] != at:
+            self._run = at, Run(self.definition, self.state, at)
         try:
-            step = run(workflow, command)
-        except (ElementFailed, EngineError):
-            self._kept = None
-            return None
-        list(step.timers), list(step.subscriptions)
-        return step
+            return self._run[1].do(command), None
+        except EngineError as error:
+            return None, error
 
     @staticmethod
     def _same(warm: Step, cold: Step) -> None:
@@ -88,7 +86,7 @@ class Watched(Instance):
         assert len(self.ended) == len(set(self.ended))
         live = {e.token for e in open_elements(self.definition, self.state) if not e.is_subscription}
         assert self.made - set(self.ended) == live
-        workflow = states.load(self.definition, self.state, datetime(2026, 1, 1, tzinfo=UTC), {})
+        workflow = states.load(self.definition, self.state, datetime(2026, 1, 1, tzinfo=UTC))
         for id, values in self.folded.variables.items():
             scopes = scopes_of(workflow, id)
             for name, value in values.items() if scopes else ():

@@ -12,7 +12,21 @@ from engine.handler import Job
 from engine.model import SYSTEM, Actor, InstanceId
 from engine.service import reminders
 from engine.service.retries import Retries, retries_of
-from tests.bpmn.build import boundary, catch, diagram, end, event, process, properties, script, service, start, timer, user
+from tests.bpmn.build import (
+    boundary,
+    catch,
+    diagram,
+    end,
+    event,
+    parallel,
+    process,
+    properties,
+    script,
+    service,
+    start,
+    timer,
+    user,
+)
 from tests.service.house import ANN, EVE, FOR_ENGINEERS, MONDAY, OWNER, House
 
 WORK = diagram(process(start(), service("w", "work"), user("after"), end(), "s>w", "w>after", "after>e"))
@@ -502,3 +516,22 @@ def test_properties_reach_the_handler(house: House) -> None:
     house.engine.jobs.run_due()
 
     assert seen == [{"subject": "hello", "plain": "text"}]
+
+
+def test_a_job_that_goes_with_its_token_is_not_run_within_the_command(house: House) -> None:
+    ran: list[str] = []
+
+    @house.handler("work", effect="none")
+    def work(job: Job) -> dict[str, Any]:
+        """Work."""
+        ran.append(job.element)
+        return {}
+
+    house.deploy(diagram(process(
+        start(), parallel("f"), service("a"), service("b"), end("over", "<terminateEventDefinition/>"), end(),
+        "s>f", "f>a", "f>b", "a>over", "b>e")))
+    started = house.start()
+
+    assert house.status(started.id) == "completed"
+    assert ran == ["a"]
+    assert [e.element for e in house.events(started.id, "JobCancelled")] == ["b"]

@@ -117,7 +117,7 @@ class ComplexGateway(InclusiveGateway):
         if self.condition is None or state:  # second case: a token of the next turn
             return self.consume(token, [], False)
         count, others = len(workflow.tokens_at(self, token)) + 1, self.together(token)
-        local = Scope(token.id, token.data, keeps_new=False, values={"activationCount": count})
+        local = Scope(token.id, token.data, keeps_new=False, values={"activationCount": count}, written=[])
         go = self.consume(token, others, workflow.top_workflow.holds(token, self.condition, local))
         if go:
             workflow.gateways[self.name] = [t.internal_data["flow"] for t in (token, *others)]

@@ -126,7 +126,7 @@ class MultiInstance(Looping):
         visible = token.data.visible()
         given, _ = moved(fields.inputs, top, visible, visible)
         if fields.collection is not None:
-            value = top.evaluate(token, fields.collection, Scope(token.id, token.data, keeps_new=False, values=dict(given)))
+            value = top.evaluate(token, fields.collection, Scope(token.id, token.data, keeps_new=False, values=dict(given), written=[]))
             if not isinstance(value, list):
                 raise timers.BadTime(f"the collection {fields.collection.text} is {shown_value(value)}, not a list")
             items, total = value, len(value)

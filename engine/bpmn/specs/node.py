@@ -374,7 +374,7 @@ class Activity(Node):
         if not self.mapping.outputs:
             values = rest
         else:
-            local = Scope(token.id, token.data, keeps_new=True, values=dict(values))
+            local = Scope(token.id, token.data, keeps_new=True, values=dict(values), written=[])
             values = {
                 name: text if isinstance(text, str) else top.compute(token, text, local) for name, text in self.mapping.outputs
             }

@@ -102,7 +102,7 @@ class CallActivity(SubProcess):
         if self.key is not None:
             value = top.evaluate(token, self.key)
             key = "" if value is None else str(value)
-        scope = Scope(token.id, None, keeps_new=True)
+        scope = Scope(token.id, None, keeps_new=True, written=top.scope.written)
         top.write(token, self.copied(self.takes, token, token.data), scope=scope, here=True)
         return scope, key
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from engine import events as log
 from engine.bpmn import timers
+from engine.bpmn.data import own_copy
 from engine.bpmn.specs.node import Activity
 from engine.bpmn.specs.values import (
     Formula,
@@ -296,7 +297,8 @@ class JobTask(Activity):
         if names:
             values = {name: values.get(name) for name in names}
         top.jobs.append(NewJob(
-            token=TokenId(token.id), type=type_, process=self.process, element=self.bpmn_id, values=dict(values),
+            token=TokenId(token.id), type=type_, process=self.process, element=self.bpmn_id,
+            values={name: own_copy(value) for name, value in values.items()},
             retries=self.retries, properties={name: plain(text_of(text, token, top)) for name, text in self.properties}))
         top.emit(log.JobCreated(process=self.process, element=self.bpmn_id, token=TokenId(token.id), job_type=type_))
 
