@@ -7,7 +7,7 @@ for Monday to Friday with `assume=True`.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -48,10 +48,16 @@ def add_working_days(at: datetime, days: int, zone: str = "Asia/Shanghai", *, as
         CalendarTooShort: a year without data is met and not `assume`.
     """
     local = at.astimezone(ZoneInfo(zone))
-    day, step = local.date(), 1 if days >= 0 else -1
+    day = _day_after(local.date(), days, assume)
+    return local.replace(year=day.year, month=day.month, day=day.day).astimezone(UTC)
+
+
+@lru_cache(4096)
+def _day_after(day: date, days: int, assume: bool) -> date:
+    step = timedelta(days=1 if days >= 0 else -1)
     left = abs(days)
     while left or not is_working_day(day, assume=assume):
-        day += timedelta(days=step)
+        day += step
         if is_working_day(day, assume=assume) and left:
             left -= 1
-    return local.replace(year=day.year, month=day.month, day=day.day).astimezone(ZoneInfo("UTC"))
+    return day

@@ -42,7 +42,7 @@ from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
 from engine.store import chain, definitions, instances, jobs, tasks
-from engine.store.database import Session, micros
+from engine.store.database import Session, instant, instant_or_none, micros
 from engine.store.instances import InstanceRow
 
 _SEARCH = 200  #: characters; SQLite refuses patterns beyond some size
@@ -117,11 +117,19 @@ class Instances:
             if start_event is not None and start_event not in self._none_starts(session, key, version):
                 access.require(actor, "mend incidents")
         values = self.accepted(actor, definition, variables or {})
-        id = self.begin(
+        begun = self._begin(
             actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
             start_event=start_event,
         )  # fmt: skip
-        return self._get(id)
+        if isinstance(begun, int):
+            return self._get(begun)
+        row, root = begun.after, begun.compiled.root
+        return ProcessInstance(
+            id=InstanceId(row.id), definition_id=root.id, key=key, definition_version=root.version, name=root.name,
+            title=row.title, business_key=row.business_key, status=InstanceStatus(row.status), version=row.version,
+            started_at=instant(row.started_at), started_by=row.started_by, ended_at=instant_or_none(row.ended_at), outcome=row.outcome,
+            open_incident_count=begun.opened_incident_count,
+        )  # fmt: skip
 
     def _none_starts(self, session: Session, key: str, version: int | None) -> list[str]:
         return self._runtime.definitions.current(session, key, version).definition.root.none_starts
@@ -132,6 +140,8 @@ class Instances:
         Raises:
             InvalidValues
         """
+        if definition.info.start_form is None:
+            return storable(raw)
         with self._database.reading() as session:
             form = shown_to(actor, form_of(session, definition.info.start_form, definition.deployment_id))
         if form is None:
@@ -140,7 +150,7 @@ class Instances:
 
     def _startable(self, session: Session, actor: Actor, key: str, version: int | None) -> ProcessDefinition:
         known = version is None or 0 < version < 1 << 31
-        definition = definitions.by_key(session, key, version) if known else None
+        definition = self._runtime.definitions.process(session, key, version) if known else None
         if definition is None:
             raise NotFound(what="流程 (process)", id=key if version is None else f"{key} v{version}")
         access.require_start(actor, definition.name, definition.info.starter_groups)
@@ -158,9 +168,21 @@ class Instances:
             trigger, due_at, skipped: as in `StartInstance`.
             scope: of the idempotency key; by default the actor's starts.
         """
+        begun = self._begin(
+            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
+            start_event=start_event, trigger=trigger, due_at=due_at, skipped=skipped, scope=scope,
+        )  # fmt: skip
+        return begun if isinstance(begun, int) else InstanceId(begun.row.id)
+
+    def _begin(
+        self, actor: Actor, key: str, values: Values, *, business_key: str, title: str, version: int | None,
+        idempotency_key: str | None, start_event: str | None, trigger: str | None = None, due_at: datetime | None = None,
+        skipped: int = 0, scope: str | None = None,
+    ) -> Turn | InstanceId:  # fmt: skip
+        """Return the turn that started the instance, or the id of the one that was started under this key before."""
         scope = scope or f"start:{actor.id}:{key}"
 
-        def make(session: Session) -> tuple[Turn, InstanceId]:
+        def make(session: Session) -> tuple[Turn, Turn | InstanceId]:
             compiled = self._runtime.definitions.current(session, key, version)
             at = self._runtime.clock.now()
             row = self._new_row(compiled, actor, business_key, title, micros(at))
@@ -170,7 +192,7 @@ class Instances:
             turn.step(StartInstance(
                 variables=values, business_key=business_key, start_event=start_event, trigger=trigger, due_at=due_at, skipped=skipped,
             ))  # fmt: skip
-            return turn, InstanceId(row.id)
+            return turn, turn
 
         def made_before() -> InstanceId | None:
             if idempotency_key is None:

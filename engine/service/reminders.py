@@ -5,6 +5,7 @@ A task carries the time of its next reminder; after a standstill only the latest
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,26 +24,25 @@ class Reminder:
     at: datetime
 
 
-def schedule(created_at: datetime, due_at: datetime | None, zone: str) -> tuple[Reminder, ...]:
-    """Return the reminders of a task in their order; none without a due date.
+def schedule(created_at: datetime, due_at: datetime | None, zone: str) -> Iterator[Reminder]:
+    """Give the reminders of a task in their order; none without a due date.
 
     Half-way is left out when it would not come before the four hours, those four hours when the task is younger than that.
     """
     if due_at is None:
-        return ()
+        return
     soon, half = due_at - SOON, created_at + (due_at - created_at) / 2
-    found = [Reminder("overdue", due_at), Reminder("overdue_owner", add_working_days(due_at, 1, zone))]
     if soon > created_at:
-        found.insert(0, Reminder("due_soon", soon))
         if half < soon:
-            found.insert(0, Reminder("half", half))
-    return tuple(found)
+            yield Reminder("half", half)
+        yield Reminder("due_soon", soon)
+    yield Reminder("overdue", due_at)
+    yield Reminder("overdue_owner", add_working_days(due_at, 1, zone))
 
 
 def first(created_at: datetime, due_at: datetime | None, zone: str) -> Reminder | None:
     """Return the first reminder of a new task."""
-    found = schedule(created_at, due_at, zone)
-    return found[0] if found else None
+    return next(iter(schedule(created_at, due_at, zone)), None)
 
 
 def after(now: datetime, created_at: datetime, due_at: datetime | None, zone: str) -> Reminder | None:
@@ -52,4 +52,4 @@ def after(now: datetime, created_at: datetime, due_at: datetime | None, zone: st
 
 def latest(now: datetime, created_at: datetime, due_at: datetime | None, zone: str) -> Reminder | None:
     """Return the last reminder whose time has come: the one to tell."""
-    return next((r for r in reversed(schedule(created_at, due_at, zone)) if r.at <= now), None)
+    return next((r for r in reversed(tuple(schedule(created_at, due_at, zone))) if r.at <= now), None)

@@ -17,10 +17,12 @@ from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
 from engine.service.prices import Prices
 from engine.service.turn import Faster, Turn
 from engine.settings import Settings
-from engine.store import definitions, instances
+from engine.store import definitions, instances, tasks
 from engine.store.database import Database, Session
+from engine.store.instances import InstanceRow
 
 Answer = TypeVar("Answer")
+Target = TypeVar("Target")
 _ATTEMPTS = 40
 _STRIPES = 256
 
@@ -47,6 +49,18 @@ class Definitions:
         self._generation = -1
         self._correlating: tuple[ProcessInfo, ...] | None = None
         self._current: dict[tuple[str, int | None], int] = {}
+        self._processes: dict[tuple[str, int | None], ProcessDefinition] = {}
+
+    def process(self, session: Session, key: str, version: int | None = None) -> ProcessDefinition | None:
+        """Return a version of a process, by default the newest, or None."""
+        generation = self._refresh(session)
+        found = self._processes.get((key, version))
+        if found is None:
+            found = definitions.by_key(session, key, version)
+            with self._lock:
+                if found is not None and generation == self._generation:
+                    self._processes[key, version] = found
+        return found
 
     def current(self, session: Session, key: str, version: int | None = None) -> Compiled:
         """Return what a new instance of `key` runs: the version asked for (default: the newest), calling the newest of each.
@@ -90,6 +104,7 @@ class Definitions:
         with self._lock:
             if generation != self._generation:
                 self._current.clear()
+                self._processes.clear()
                 self._correlating = None
                 self._generation = generation
         return generation
@@ -185,20 +200,54 @@ class Runtime:
             NotFound: no such instance.
             Conflict: somebody was faster again and again.
         """
-        # one thread of this process at a time saves most retries; other processes are kept out by the version alone
-        with self._stripes[(instance_id >> 12 ^ instance_id) % _STRIPES]:
+
+        def find(session: Session) -> tuple[InstanceRow, None]:
+            row = instances.load(session, instance_id)
+            if row is None:
+                raise NotFound(what="流程实例 (process instance)", id=instance_id)
+            return row, None
+
+        return self._carry_out(actor, find, lambda turn, _: do(turn))
+
+    def command_on_task(self, actor: Actor, task_id: int, do: Callable[[Turn, tasks.Found], Answer]) -> Answer:
+        """Do the same on the instance of a user task; `do` gets the task as well.
+
+        Raises:
+            NotFound: no such task.
+            Conflict: somebody was faster again and again.
+        """
+
+        def find(session: Session) -> tuple[InstanceRow, tasks.Found]:
+            found = tasks.with_instance(session, task_id)
+            if found is None:
+                raise NotFound(what="任务 (task)", id=task_id)
+            return found
+
+        return self._carry_out(actor, find, do)
+
+    def _carry_out(
+        self, actor: Actor, find: Callable[[Session], tuple[InstanceRow, Target]], do: Callable[[Turn, Target], Answer]
+    ) -> Answer:
+        stripe: threading.Lock | None = None
+        try:
             for attempt in range(_ATTEMPTS):
                 with self.database.reading() as session:
-                    row = instances.load(session, instance_id)
-                    if row is None:
-                        raise NotFound(what="流程实例 (process instance)", id=instance_id)
+                    row, target = find(session)
+                    if stripe is None:
+                        # one thread of this process at a time saves most retries; other processes are kept out by the version alone
+                        mine = self._stripes[(row.id >> 12 ^ row.id) % _STRIPES]
+                        if not mine.acquire(blocking=False):
+                            mine.acquire()
+                            stripe = mine
+                            row, target = find(session)
+                        stripe = mine
                     compiled = self.definitions.compiled(session, row.bundle_id)
                     turn = Turn(self, session, compiled, row, actor, self.clock.now())
                     try:
-                        answer = do(turn)
+                        answer = do(turn, target)
                     except EngineError:
                         # refused by what is no longer so? then the new state has to refuse it too
-                        if instances.version(session, instance_id) == row.version:
+                        if instances.version(session, row.id) == row.version:
                             raise
                         continue
                     turn.prepare()
@@ -210,6 +259,9 @@ class Runtime:
                 break
             else:
                 raise Conflict()
+        finally:
+            if stripe is not None:
+                stripe.release()
         return self._answer(turn, answer)
 
     def create(self, make: Callable[[Session], tuple[Turn, Answer]], made_before: Callable[[], Answer | None]) -> Answer:

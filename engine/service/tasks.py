@@ -32,7 +32,7 @@ from engine.model import (
 )
 from engine.service.forms import form_of, shown_to, storable
 from engine.service.instances import Instances
-from engine.service.runtime import Runtime
+from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
 from engine.store import instances, people, tasks
 from engine.store.database import Session, micros
@@ -211,13 +211,14 @@ class Tasks:
         names = {c.key or c.source for c in _every(form.components)} | {c.source for c in _every(form.components)}
         return {name: value for name, value in variables.items() if name in names}
 
-    def _form(self, session: Session, task: UserTask) -> Form | None:
+    def _form(self, session: Session, task: UserTask, compiled: Compiled | None = None) -> Form | None:
         if task.form is None:
             return None
-        row = instances.load(session, task.instance_id)
-        assert row is not None
-        process = self._runtime.definitions.compiled(session, row.bundle_id).processes[task.process]
-        form = form_of(session, task.form, process.deployment_id)
+        if compiled is None:
+            row = instances.load(session, task.instance_id)
+            assert row is not None
+            compiled = self._runtime.definitions.compiled(session, row.bundle_id)
+        form = form_of(session, task.form, compiled.processes[task.process].deployment_id)
         if form is None:
             raise NotFound(what="表单 (form)", id=task.form)
         return form
@@ -239,11 +240,12 @@ class Tasks:
             SeparationOfDuties: a two-person rule; the attempt is recorded.
         """
 
-        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+        def do(turn: Turn, found: tasks.Found) -> None:
+            task = found.task
             if task.assignee == actor.id:
                 return
             access.require_work_on(actor, task)
-            if not self._separated(turn, actor, task, properties):
+            if not self._separated(turn, actor, found):
                 turn.record(e.UserTaskClaimed(process=task.process, element=task.element, token=task.token))
 
         self._command(actor, id, do)
@@ -256,7 +258,8 @@ class Tasks:
             AccessDenied: somebody else's, or offered to nobody so that it would be lost.
         """
 
-        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+        def do(turn: Turn, found: tasks.Found) -> None:
+            task = found.task
             access.require_release(actor, task)
             if not task.candidate_groups and not task.candidate_users:
                 raise AccessDenied(action=f"退回任务“{task.name}”", reason="它没有候选人，退回后无人可办；请由主管转派。")
@@ -275,12 +278,13 @@ class Tasks:
             SeparationOfDuties: a two-person rule keeps `user` from it.
         """
 
-        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+        def do(turn: Turn, found: tasks.Found) -> None:
+            task = found.task
             access.require_assign(actor, task)
-            found = people.get(turn.session, user)
-            if found is None or not found.active:
+            person = people.get(turn.session, user)
+            if person is None or not person.active:
                 raise NotFound(what="用户 (user)", id=user)
-            if not self._separated(turn, Actor(id=user, name=found.name, groups=found.groups), task, properties):
+            if not self._separated(turn, Actor(id=user, name=person.name, groups=person.groups), found):
                 turn.record(
                     e.UserTaskAssigned(
                         process=task.process, element=task.element, token=task.token, assignee=user, reason=reason.strip()
@@ -289,8 +293,9 @@ class Tasks:
 
         self._command(actor, id, do)
 
-    def _separated(self, turn: Turn, actor: Actor, task: UserTask, properties: Mapping[str, str]) -> bool:
+    def _separated(self, turn: Turn, actor: Actor, found: tasks.Found) -> bool:
         """True if a two-person rule bars the actor: then the turn records it, and the caller is told once it is written."""
+        task, properties = found.task, found.properties
         words = [w.strip() for w in properties.get("separateFrom", "").split(",") if w.strip()]
         if not words:
             return False
@@ -345,15 +350,16 @@ class Tasks:
         scope = f"complete:{actor.id}:{id}"  # a key used for another task is another key: no completion may pass for done
         given = dict(raw or {})
 
-        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+        def do(turn: Turn, found: tasks.Found) -> None:
+            task = found.task
             if idempotency_key is not None and instances.idempotent_answer(turn.session, scope, idempotency_key) is not None:
                 return
             if version is not None and version != task.version:
                 raise StalePage(what=f"任务“{task.name}”")
             access.require_work_on(actor, task)
-            if self._separated(turn, actor, task, properties):
+            if self._separated(turn, actor, found):
                 return
-            values = self._accepted(turn, actor, task, given)
+            values = self._accepted(turn, actor, found, given)
             if task.assignee is None and not access.is_system(actor):
                 turn.record(e.UserTaskClaimed(process=task.process, element=task.element, token=task.token))
             turn.step(CompleteUserTask(token=task.token, values=values))
@@ -374,9 +380,10 @@ class Tasks:
             if not done_before():
                 raise
 
-    def _accepted(self, turn: Turn, actor: Actor, task: UserTask, raw: Mapping[str, Any]) -> Values:
-        form = shown_to(actor, self._form(turn.session, task))
-        files = tasks.documents(turn.session, instance_id=task.instance_id, task_id=task.id)
+    def _accepted(self, turn: Turn, actor: Actor, found: tasks.Found, raw: Mapping[str, Any]) -> Values:
+        task = found.task
+        form = shown_to(actor, self._form(turn.session, task, turn.compiled))
+        files = tasks.documents(turn.session, instance_id=task.instance_id, task_id=task.id) if found.has_documents else []
         if form is None:
             values = {**storable(raw)}
             for file in files:
@@ -405,7 +412,8 @@ class Tasks:
         size, digest = self._keep(name, BytesIO(stream) if isinstance(stream, bytes) else stream)
         document_id = DocumentId(self._database.new_id())
 
-        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> Document:
+        def do(turn: Turn, found: tasks.Found) -> Document:
+            task = found.task
             access.require_work_on(actor, task)
             document = Document(
                 id=document_id, instance_id=task.instance_id, task_id=task.id, field=field, name=name, media_type=media_type[:200],
@@ -429,7 +437,8 @@ class Tasks:
             NotFound, TaskNotOpen, TaskSuspended, AccessDenied
         """
 
-        def do(turn: Turn, task: UserTask, properties: Mapping[str, str]) -> None:
+        def do(turn: Turn, found: tasks.Found) -> None:
+            task = found.task
             access.require_work_on(actor, task)
             document = tasks.document(turn.session, document_id)
             if document is None or document.task_id != task.id:
@@ -526,20 +535,15 @@ class Tasks:
             Path(temporary).unlink(missing_ok=True)
 
     # -- all of them
-    def _command(self, actor: Actor, id: TaskId, do: Callable[[Turn, UserTask, Mapping[str, str]], Answer]) -> Answer:
+    def _command(self, actor: Actor, id: TaskId, do: Callable[[Turn, tasks.Found], Answer]) -> Answer:
         """Carry out a command on an open task."""
-        with self._database.reading() as session:
-            instance_id = tasks.instance_of(session, id)
-        if instance_id is None:
-            raise NotFound(what="任务 (task)", id=id)
 
-        def within(turn: Turn) -> Answer:
-            task, properties = _found(turn.session, id)
-            _require_open(task)
-            turn.know_task(task.token, id)
-            return do(turn, task, properties)
+        def within(turn: Turn, found: tasks.Found) -> Answer:
+            _require_open(found.task)
+            turn.know_task(found.task.token, id)
+            return do(turn, found)
 
-        return self._runtime.command(actor, instance_id, within)
+        return self._runtime.command_on_task(actor, id, within)
 
 
 def _found(session: Session, id: int) -> tuple[UserTask, Mapping[str, str]]:

@@ -68,6 +68,7 @@ class Turn:
         at: the turn's instant.
         refused: what the caller is told although the turn is written (a deadline was faster).
         made_work: jobs are due at once.
+        after: the instance's row as it will be; the row as it was until `prepare`.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Turn:
         self._incident_jobs: dict[int, int] = {}
         self._task_ids: dict[int, int] = {}
         self._entry: Row | None = None
-        self._after = row
+        self.after = row
 
     # -- what a command does
     @property
@@ -122,6 +123,12 @@ class Turn:
     @property
     def _suspended(self) -> frozenset[int]:
         return frozenset() if self._step is None else frozenset(self._step.suspended)
+
+    @property
+    def opened_incident_count(self) -> int:
+        """How many incidents this turn opens and leaves open."""
+        kinds = [type(event) for event, _ in self._events]
+        return kinds.count(e.IncidentOpened) - kinds.count(e.IncidentResolved)
 
     @property
     def is_empty(self) -> bool:
@@ -387,7 +394,7 @@ class Turn:
                 if self._subscriptions is None
                 else mark_of(self._subscriptions)
             )
-        self._after = replace(
+        self.after = replace(
             row,
             status=self._status.value,
             version=row.version + 1,
@@ -406,7 +413,7 @@ class Turn:
         Raises:
             Faster: the instance, or something that `require` named, has changed.
         """
-        row = self._after
+        row = self.after
         if self._new:
             instances.insert(tx, row)
         else:

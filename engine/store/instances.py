@@ -39,11 +39,11 @@ class InstanceRow:
         return replace(self, **changes)
 
 
-_COLUMNS = (
+COLUMNS = (
     "i.id, i.definition_id, i.bundle_id, i.key, i.title, i.business_key, i.status, i.version, i.seq, i.head,"
     " i.timers_mark, i.subscriptions_mark, i.started_at, i.started_by, i.ended_at, i.outcome"
 )
-_LOAD = f"select {_COLUMNS}, s.body from instance i left join instance_state s on s.instance_id = i.id where i.id = ?"
+_LOAD = f"select {COLUMNS}, s.body from instance i left join instance_state s on s.instance_id = i.id where i.id = ?"
 
 
 def load(tx: Session, instance_id: int) -> InstanceRow | None:
@@ -51,7 +51,7 @@ def load(tx: Session, instance_id: int) -> InstanceRow | None:
     row = tx.row(_LOAD, (instance_id,))
     if row is None:
         return None
-    return _row(row)
+    return row_of(row)
 
 
 def version(tx: Session, instance_id: int) -> int | None:
@@ -59,7 +59,8 @@ def version(tx: Session, instance_id: int) -> int | None:
     return found
 
 
-def _row(row: Sequence[Any]) -> InstanceRow:
+def row_of(row: Sequence[Any]) -> InstanceRow:
+    """Return what `COLUMNS` and the state's body say."""
     (
         id,
         definition_id,

@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 
 from engine.model import Actor, Document, DocumentId, InstanceId, TaskId, TaskState, TokenId, UserTask
+from engine.store import instances
 from engine.store.database import END_OF_TIME, Session, instant, instant_or_none, micros
-from engine.store.instances import like
+from engine.store.instances import InstanceRow, like
 
 _COLUMNS = (
     "t.id, t.instance_id, t.token, t.process, t.process_name, t.element, t.name, i.title, i.business_key, t.form, t.state, t.assignee,"
@@ -76,6 +77,30 @@ def get_with_properties(tx: Session, task_id: int) -> tuple[UserTask, Mapping[st
     """Return a task and the `camunda:properties` of its element, or None."""
     row = tx.row(f"select {_COLUMNS}, t.properties{_FROM} where t.id = ?", (task_id,))
     return None if row is None else (_task(row), orjson.loads(row[21]))
+
+
+_WITH_INSTANCE = (
+    f"select {_COLUMNS}, t.properties, exists (select 1 from document d where d.instance_id = t.instance_id and d.task_id = t.id),"
+    f" {instances.COLUMNS}, s.body{_FROM} left join instance_state s on s.instance_id = i.id where t.id = ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A task as a command on it reads it. `properties`: the `camunda:properties` of its element."""
+
+    task: UserTask
+    properties: Mapping[str, str]
+    has_documents: bool
+
+
+def with_instance(tx: Session, task_id: int) -> tuple[InstanceRow, Found] | None:
+    """Return a task and its instance with its state, by one statement; None: there is no such task."""
+    row = tx.row(_WITH_INSTANCE, (task_id,))
+    if row is None:
+        return None
+    properties = row[21]
+    return instances.row_of(row[23:]), Found(_task(row), {} if properties == "{}" else orjson.loads(properties), bool(row[22]))
 
 
 def of_instance(tx: Session, instance_id: int) -> list[UserTask]:

@@ -485,10 +485,10 @@ def test_a_new_due_date_moves_the_reminders(house: House) -> None:
 
 
 def test_short_tasks_have_no_half_way() -> None:
-    found = reminders.schedule(MONDAY, MONDAY + timedelta(hours=6), "Asia/Shanghai")
+    found = tuple(reminders.schedule(MONDAY, MONDAY + timedelta(hours=6), "Asia/Shanghai"))
 
     assert [r.stage for r in found] == ["due_soon", "overdue", "overdue_owner"]
-    assert reminders.schedule(MONDAY, None, "Asia/Shanghai") == ()
+    assert tuple(reminders.schedule(MONDAY, None, "Asia/Shanghai")) == ()
     assert [r.stage for r in reminders.schedule(MONDAY, MONDAY + timedelta(hours=1), "Asia/Shanghai")] == [
         "overdue",
         "overdue_owner",
