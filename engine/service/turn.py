@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 _ENDED = (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
 _INLINE = ("none", "database")
+#: Facts with which the incident of a job or timer ends.
+_WITH_INCIDENTS = (e.JobCancelled, e.TimerCancelled, e.TimerFired)
 #: A timer that a step did not fire though it was due is looked at again after this.
 _UNFIRED = timedelta(seconds=30)
 
@@ -88,6 +90,7 @@ class Turn:
         self._status = InstanceStatus(row.status)
         self._outcome = row.outcome
         self._events: list[tuple[Event, Actor]] = []
+        self._kinds: set[type[Event]] = set()  #: of the core's events
         self._jobs: list[JobRow] = []
         self._gone: set[int] = set()  #: tokens of jobs that were cancelled
         self._failed_jobs: list[tuple[JobRow, str]] = []
@@ -175,17 +178,23 @@ class Turn:
     def _advance(self, command: Command) -> Step:
         step = self._step = self._run.do(command)
         actor = SYSTEM if step.refused is not None else self.actor
-        self._events += [(event, actor) for event in step.events if isinstance(event, Event)]
-        for gone in {g.token: g for g in step.events if isinstance(g, e.JobCancelled | e.TimerCancelled | e.TimerFired)}.values():
-            # the core does not know of the incident of a job: it goes with its job
-            if jobs.has_incident(self.session, self.row.id, gone.token):
-                place: dict[str, Any] = {"process": gone.process, "element": gone.element, "token": gone.token}
-                kind = "handler" if isinstance(gone, e.JobCancelled) else "timer"
-                self.record(
-                    e.IncidentResolved(**place, kind=kind, reason="" if isinstance(gone, e.TimerFired) else "cancelled"), actor
-                )
-        reason = next((event.reason for event in step.events if isinstance(event, e.InstanceCancelled)), None)
-        self._status, self._outcome = step.status, step.outcome if reason is None else reason
+        events: Sequence[Any] = step.events
+        self._events += [(event, actor) for event in events]
+        self._status, self._outcome = step.status, step.outcome
+        kinds = set(map(type, events))
+        self._kinds |= kinds
+        if not kinds.isdisjoint(_WITH_INCIDENTS):
+            for gone in {g.token: g for g in events if isinstance(g, _WITH_INCIDENTS)}.values():
+                # the core does not know of the incident of a job: it goes with its job
+                if jobs.has_incident(self.session, self.row.id, gone.token):
+                    place: dict[str, Any] = {"process": gone.process, "element": gone.element, "token": gone.token}
+                    kind = "handler" if isinstance(gone, e.JobCancelled) else "timer"
+                    self.record(
+                        e.IncidentResolved(**place, kind=kind, reason="" if isinstance(gone, e.TimerFired) else "cancelled"), actor
+                    )
+            self._gone.update(event.token for event in events if isinstance(event, e.JobCancelled))
+        if e.InstanceCancelled in kinds:
+            self._outcome = next(event.reason for event in events if isinstance(event, e.InstanceCancelled))
         self.refused = self.refused or step.refused
         for thrown in step.thrown:
             body = codec.dump(
@@ -195,7 +204,6 @@ class Turn:
                 }
             )  # fmt: skip
             self.outbox(JobKind.EVENT, thrown.name, body)
-        self._gone.update(event.token for event in step.events if isinstance(event, e.JobCancelled))
         for new in step.jobs:
             if new.token not in self._gone:
                 self._new_job(new)
@@ -398,8 +406,7 @@ class Turn:
                 if self._subscriptions is None
                 else mark_of(self._subscriptions)
             )
-        self.after = replace(
-            row,
+        self.after = row._replace(
             status=self._status.value,
             version=row.version + 1,
             seq=seq,
@@ -472,12 +479,12 @@ class Turn:
         """Let the tasks of suspended scopes stand still, those that came to be there in this turn among them."""
         if self._status in _ENDED:
             return
-        made = any(isinstance(event, e.UserTaskCreated) for event, _ in self._events)
+        made = e.UserTaskCreated in self._kinds
         if self._status is InstanceStatus.SUSPENDED:
             if made:
                 tasks.suspend(tx, self.row.id)
             return
-        changed = any(isinstance(event, e.ScopeSuspended | e.ScopeResumed | e.InstanceResumed) for event, _ in self._events)
+        changed = not self._kinds.isdisjoint((e.ScopeSuspended, e.ScopeResumed, e.InstanceResumed))
         if changed or (made and self._suspended):
             tasks.set_suspended(tx, self.row.id, self._suspended)
 

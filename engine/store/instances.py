@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.model import DefinitionId, InstanceId, InstanceStatus, ProcessInstance
 from engine.store.database import Session, instant, instant_or_none
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceRow:
-    """An instance as a command reads it. Instants are microseconds; `state` is None once it has ended."""
+class InstanceRow(NamedTuple):
+    """An instance as a command reads it, in the order of `COLUMNS`. Instants are microseconds; `state` is None once it has ended."""
 
     id: int
     definition_id: int
@@ -34,9 +32,6 @@ class InstanceRow:
     ended_at: int | None
     outcome: str | None
     state: bytes | None
-
-    def changed(self, **changes: Any) -> InstanceRow:
-        return replace(self, **changes)
 
 
 COLUMNS = (
@@ -61,30 +56,8 @@ def version(tx: Session, instance_id: int) -> int | None:
 
 def row_of(row: Sequence[Any]) -> InstanceRow:
     """Return what `COLUMNS` and the state's body say."""
-    (
-        id,
-        definition_id,
-        bundle_id,
-        key,
-        title,
-        business_key,
-        status,
-        version,
-        seq,
-        head,
-        timers,
-        subscriptions,
-        at,
-        by,
-        ended,
-        outcome,
-        body,
-    ) = row
-    return InstanceRow(
-        id=id, definition_id=definition_id, bundle_id=bundle_id, key=key, title=title, business_key=business_key, status=status,
-        version=version, seq=seq, head=head, timers_mark=timers, subscriptions_mark=subscriptions, started_at=at, started_by=by,
-        ended_at=ended, outcome=outcome, state=None if body is None else zlib.decompress(body),
-    )  # fmt: skip
+    body = row[-1]
+    return InstanceRow._make((*row[:-1], None if body is None else zlib.decompress(body)))
 
 
 _INSERT = (
@@ -99,10 +72,7 @@ _UPDATE = (
 
 def insert(tx: Session, row: InstanceRow) -> None:
     """Write a new instance and its state."""
-    tx.run(_INSERT, (
-        row.id, row.definition_id, row.bundle_id, row.key, row.title, row.business_key, row.status, row.version, row.seq, row.head,
-        row.timers_mark, row.subscriptions_mark, row.started_at, row.started_by, row.ended_at, row.outcome,
-    ))  # fmt: skip
+    tx.run(_INSERT, row[:-1])
     if row.state is not None:
         tx.run("insert into instance_state (instance_id, body) values (?, ?)", (row.id, zlib.compress(row.state, 1)))
 
