@@ -428,7 +428,7 @@ class Turn:
         if self._new:
             instances.insert(tx, row)
         else:
-            if not instances.update(tx, row, was=self.row.version):
+            if not instances.update(tx, row, was=self.row):
                 raise Faster
             if row.state is not self.row.state:
                 instances.update_state(tx, row.id, row.state)

@@ -57,7 +57,16 @@ def version(tx: Session, instance_id: int) -> int | None:
 def row_of(row: Sequence[Any]) -> InstanceRow:
     """Return what `COLUMNS` and the state's body say."""
     body = row[-1]
-    return InstanceRow._make((*row[:-1], None if body is None else zlib.decompress(body)))
+    return InstanceRow._make((*row[:-1], zlib.decompress(body) if body is not None and body[:1] == _ZLIB else body))
+
+
+#: States are lines of JSON; those that are worth packing begin with zlib's own first byte.
+_ZLIB = b"x"
+_WORTH_PACKING = 4096  #: bytes: packing less takes longer than writing it
+
+
+def _packed(state: bytes) -> bytes:
+    return state if len(state) < _WORTH_PACKING else zlib.compress(state, 1)
 
 
 _INSERT = (
@@ -74,13 +83,20 @@ def insert(tx: Session, row: InstanceRow) -> None:
     """Write a new instance and its state."""
     tx.run(_INSERT, row[:-1])
     if row.state is not None:
-        tx.run("insert into instance_state (instance_id, body) values (?, ?)", (row.id, zlib.compress(row.state, 1)))
+        tx.run("insert into instance_state (instance_id, body) values (?, ?)", (row.id, _packed(row.state)))
 
 
-def update(tx: Session, row: InstanceRow, *, was: int) -> bool:
-    """Write an instance if its version is still `was`: the first statement of every command. False: somebody was faster."""
+#: While the status stays: naming it would have its index written anew.
+_GO_ON = "update instance set version = ?, seq = ?, head = ?, timers_mark = ?, subscriptions_mark = ? where id = ? and version = ?"
+
+
+def update(tx: Session, row: InstanceRow, *, was: InstanceRow) -> bool:
+    """Write an instance if its version is still what it `was`: the first statement of every command. False: somebody was faster."""
+    if (row.status, row.outcome) == (was.status, was.outcome):
+        values = (row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.id, was.version)
+        return bool(tx.run(_GO_ON, values))
     return bool(tx.run(_UPDATE, (
-        row.status, row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.ended_at, row.outcome, row.id, was,
+        row.status, row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.ended_at, row.outcome, row.id, was.version,
     )))  # fmt: skip
 
 
@@ -89,7 +105,7 @@ def update_state(tx: Session, instance_id: int, state: bytes | None) -> None:
     if state is None:
         tx.run("delete from instance_state where instance_id = ?", (instance_id,))
     else:
-        tx.run("update instance_state set body = ? where instance_id = ?", (zlib.compress(state, 1), instance_id))
+        tx.run("update instance_state set body = ? where instance_id = ?", (_packed(state), instance_id))
 
 
 # ---------------------------------------------------------------------------------------------------------------- what pages list
