@@ -85,6 +85,11 @@ class IdIssuer:
         return millis << (_NODE_BITS + _SEQUENCE_BITS) | self._node << _SEQUENCE_BITS | sequence
 
 
+def first_id(at: datetime) -> int:
+    """Return the least id that is issued at `at` or later: ids sort by time."""
+    return (_aware(at) - EPOCH) // timedelta(milliseconds=1) << (_NODE_BITS + _SEQUENCE_BITS)
+
+
 def pause(attempt: int) -> None:
     """Wait a short random time before trying again what somebody else was faster at: up to 2 ms at first, 50 ms at most."""
     time.sleep(secrets.randbelow(min(50_000, 2_000 * (attempt + 1))) / 1_000_000)

@@ -183,6 +183,32 @@ class StorageFailed(EngineError):
     en = "The database cannot be {action}: {reason_en}. Nothing of this command was kept, and nothing saved before is lost; tell the administrator."
 
 
+class OutcomeUnknown(StorageFailed):
+    """The connection broke while the database was committing: it may have been done, or not."""
+
+    code = "outcome_unknown"
+    zh = "提交时与数据库的连接中断，您的操作可能已经生效，也可能没有。请先刷新页面确认，再决定是否重做。"
+    en = "The connection to the database broke during the commit: what you did may be kept or not. Look at the page again before you repeat it."
+
+
+class Unstorable(EngineError):
+    """A text or number is not one that the database can hold."""
+
+    code = "unstorable"
+    status = 422
+    zh = "内容无法保存或查找：{reason}。请修改后重试。"
+    en = "This can be neither kept nor looked for: {reason_en}. Change it and try again."
+
+
+class UnknownSchema(EngineError):
+    """The database was made by another version of psmflow."""
+
+    code = "unknown_schema"
+    status = 503
+    zh = "数据库的结构版本“{revision}”不是本版 psmflow 所知的。请换用建立它的版本或更新的版本；若其中数据不必保留，请换一个空数据库（PSMFLOW_DATABASE、PSMFLOW_DATABASE_URL）。"
+    en = "The database stands at the schema “{revision}”, which this version of psmflow does not know. Use the version that made it, or a newer one; if its data are not needed, give an empty database (PSMFLOW_DATABASE, PSMFLOW_DATABASE_URL)."
+
+
 class SettingsError(EngineError):
     code = "settings"
     zh = "配置 {name} 不正确：{reason}"

@@ -19,7 +19,9 @@ class Settings:
     Attributes:
         data: folder of the database, the uploaded files and the secret key; made on first start, mode 700.
         database: SQLite file, by default ``<data>/psmflow.db``.
-        synchronous: SQLite's durability, ``FULL`` (default) or ``NORMAL`` (may lose the last commits on power failure).
+        database_url: ``postgresql://user:password@host:port/name?sslmode=require``; empty: the SQLite file. Read from
+            `PSMFLOW_DATABASE_URL`, else from `DATABASE_URL`. Letters such as ``@`` in user and password are written ``%40``.
+        synchronous: durability, ``FULL`` (default) or ``NORMAL`` (may lose the last commits on power failure).
         demo: demo users exist; the server then listens on loopback alone.
         base_url: how the pages are reached from mails, e.g. ``https://psm.example.com``.
         smtp: ``smtp://user:password@host:port`` (STARTTLS when the server offers it; a password is never sent without),
@@ -35,6 +37,7 @@ class Settings:
 
     data: Path
     database: Path
+    database_url: str = field(default="", repr=False)
     synchronous: str = "FULL"
     demo: bool = False
     base_url: str = "http://127.0.0.1:8000"
@@ -49,6 +52,8 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -> Settings:
     """Return the settings from `environ` (default: the process's), with `changes` on top.
+
+    Who names a `database` file means that file, whatever server the environment names.
 
     Raises:
         SettingsError: a value cannot be read; names the variable.
@@ -72,8 +77,13 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
     if smtp and not _is_mail_server(smtp):
         # the value itself is not repeated: a password stands in it
         raise SettingsError(name="PSMFLOW_SMTP", reason="smtp://user:password@host:port, smtps://…, smtp+plain://…")
+    database_url = "" if "database" in changes else text("DATABASE_URL", "") or env.get("DATABASE_URL", "").strip()
+    if database_url and not _is_database_server(database_url):
+        name = "PSMFLOW_DATABASE_URL" if text("DATABASE_URL", "") else "DATABASE_URL"
+        raise SettingsError(name=name, reason="postgresql://user:password@host:port/name")  # without its value: see above
     values: dict[str, object] = dict(
         data=data,
+        database_url=database_url,
         database=Path(text("DATABASE", str(data / "psmflow.db"))).absolute(),
         synchronous=synchronous,
         demo=text("DEMO", "") in ("1", "true", "yes"),
@@ -94,6 +104,14 @@ def _is_mail_server(address: str) -> bool:
     try:
         parts = urlsplit(address)
         return parts.scheme in ("smtp", "smtps", "smtp+plain") and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
+    except ValueError:
+        return False
+
+
+def _is_database_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("postgresql", "postgres") and parts.port != 0 and len(parts.path) > 1 and "/" not in parts.path[1:]
     except ValueError:
         return False
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from engine import access, history
-from engine.errors import Conflict, NotFound, StorageFailed
+from engine.errors import NotFound
 from engine.events import PayloadsErased
 from engine.model import Actor, Break, Health, InstanceId, InstanceStatus
 from engine.service.agreement import disagreements
@@ -17,7 +16,7 @@ from engine.service.instances import given_reason, require_status
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
 from engine.store import chain, instances, jobs
-from engine.store.database import micros
+from engine.store.database import FAILURES, micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +132,7 @@ class Audit:
             with self._database.reading() as session:
                 timer_lag, job_lag, waiting, failed = jobs.lags(session, micros(at))
                 incidents, active = jobs.open_incident_count(session), instances.active_count(session)
-        except (sqlite3.Error, StorageFailed, Conflict):
+        except FAILURES:
             zero = timedelta()
             return Health(
                 database=False, at=at, timer_lag=zero, job_lag=zero, waiting_job_count=0, failed_job_count=0, open_incident_count=0,

@@ -209,6 +209,7 @@ class Deployments:
             raise InvalidDiagram(read.findings, len(fatal), where + first.zh, where + first.en)
         at = self._runtime.clock.now()
         with self._database.writing() as tx:
+            definitions.alone(tx)
             posted = {digest(body) for body in files.values()}
             for key, base in (bases or {}).items():
                 self._require_current(tx, key, base, posted)
@@ -428,6 +429,7 @@ class Deployments:
             raise InvalidDiagram(findings, len(errors), errors[0].zh, errors[0].en)
         at = self._runtime.clock.now()
         with self._database.writing() as tx:
+            definitions.alone(tx)
             saved, newest = self._require_current(tx, key, base_sha256, {digest(xml)})
             based_on = saved.based_on if saved is not None else newest.version if newest is not None else None
             definitions.save_draft(tx, key=key, xml=xml, based_on=based_on, at=micros(at), by=actor.id)

@@ -224,7 +224,7 @@ class Jobs:
             assert row is not None
             compiled = self._runtime.definitions.compiled(session, row.bundle_id)
             turn = Turn(self._runtime, session, compiled, row, SYSTEM, self._runtime.clock.now())
-        seen = turn.job_for(job.id, job, given["values"], given["properties"], attempt=job.attempts, errands=errands)
+        seen = turn.job_for(job, given["values"], given["properties"], attempt=job.attempts, errands=errands)
         try:
             values = dict(handler.run(seen) or {})
             codec.dump(values)
@@ -247,7 +247,7 @@ class Jobs:
             if turn.status is not InstanceStatus.ACTIVE:
                 # done or not, the token cannot go on now; the job is offered again, under the same key, on resuming
                 turn.require(lambda tx: jobs.give_back(tx, job.id, job.fence))
-                turn.take_errands(errands, job.process, job.element)
+                turn.take_errands(errands, job)
                 return
             do(turn)
 
@@ -336,7 +336,7 @@ class Jobs:
             kind = "message" if job.kind == JobKind.EVENT.value else job.kind
             turn.record(e.IncidentOpened(process=job.process, element=job.element, token=at, kind=kind, message=message))
             if errands is not None:
-                turn.take_errands(errands, job.process, job.element)
+                turn.take_errands(errands, job)
 
         with suppress(_Stale):  # somebody else's by now, who settles it
             self._runtime.command(SYSTEM, job.instance_id, do)

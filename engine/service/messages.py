@@ -206,7 +206,7 @@ class Messages:
             # a delivery that came too late is written too, but its key must not: the next try would pass for done
             if idempotency_key is not None and turn.refused is None:
                 at = micros(turn.at)
-                turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, instance_id, at))
+                turn.also(lambda tx: instances.use_key(tx, scope, idempotency_key, instance_id, at))
             return instance_id
 
         return self._runtime.command(actor, instance_id, do)
@@ -257,6 +257,7 @@ class Messages:
         with self._database.reading() as session:
             carried = self._carried(session, letter)
         with self._database.writing() as tx:
+            messages.alone(tx, letter.name)
             waiting = messages.receivers(tx, SubscriptionKind.MESSAGE, letter.name, keys={key, *carried}, process=letter.process)
             if any(_is_for(each, key, carried) for each in waiting):
                 return False
@@ -312,7 +313,7 @@ class Messages:
             s.kind is SubscriptionKind.SIGNAL and s.name == name for s in messages.of_instance(turn.session, turn.row.id)
         ):
             return 0
-        turn.require(lambda tx: instances.keep_key(tx, scope, once, None, at))
+        turn.also(lambda tx: instances.use_key(tx, scope, once, None, at))
         turn.step(BroadcastSignal(name=name, payload=payload))
         if turn.refused is not None:  # a timer that was overdue ended it first; the others must get the signal all the same
             turn.refused = None

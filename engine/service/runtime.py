@@ -18,7 +18,7 @@ from engine.service.prices import Prices
 from engine.service.turn import Faster, Turn
 from engine.settings import Settings
 from engine.store import definitions, instances, tasks
-from engine.store.database import Database, Session
+from engine.store.database import Database, Missed, Session
 from engine.store.instances import InstanceRow
 
 Answer = TypeVar("Answer")
@@ -288,8 +288,11 @@ class Runtime:
     def _write(self, turn: Turn) -> None:
         if turn.is_empty:
             return
-        with self.database.writing() as tx:
-            turn.write(tx)
+        try:
+            with self.database.writing() as tx:
+                turn.write(tx)
+        except Missed:
+            raise Faster from None
 
     def _answer(self, turn: Turn, answer: Answer) -> Answer:
         if turn.made_work:

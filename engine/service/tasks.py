@@ -366,7 +366,7 @@ class Tasks:
             # A refused completion (too late) is written too, but its key must not: the next try would pass for done.
             if idempotency_key is not None and turn.refused is None:
                 at = micros(turn.at)
-                turn.require(lambda tx: instances.keep_key(tx, scope, idempotency_key, id, at))
+                turn.also(lambda tx: instances.use_key(tx, scope, idempotency_key, id, at))
 
         def done_before() -> bool:
             if idempotency_key is None:

@@ -211,15 +211,9 @@ class Turn:
 
     def _new_job(self, new: NewJob) -> None:
         handler = self._runtime.handlers.get(new.type)
-        if handler is not None and handler.effect in _INLINE:
-            self._run_inline(handler, new)
-        else:
-            self._jobs.append(self._job_row(self._runtime.database.new_id(), new, retries_of(new.retries, handler)))
-            self.made_work = True
-
-    def _job_row(self, id: int, new: NewJob, retries: Retries) -> JobRow:
-        return JobRow(
-            id=id,
+        retries = retries_of(new.retries, handler)
+        row = JobRow(
+            id=self._runtime.database.new_id(),
             kind=JobKind.SERVICE.value,
             instance_id=self.row.id,
             token=new.token,
@@ -233,25 +227,27 @@ class Turn:
             fence=0,
             body=codec.dump({"values": dict(new.values), "properties": dict(new.properties)}),
         )
+        if handler is not None and handler.effect in _INLINE:
+            self._run_inline(handler, row, new, retries)
+        else:
+            self._jobs.append(row)
+            self.made_work = True
 
-    def _run_inline(self, handler: Handler, new: NewJob) -> None:
+    def _run_inline(self, handler: Handler, row: JobRow, new: NewJob, retries: Retries) -> None:
         """Run a handler whose effect is nothing outside, as a part of this turn: exactly once, as the turn is."""
-        id = self._runtime.database.new_id()
-        errands = Errands(self._runtime, self.session, key=str(id), instance_id=self.row.id, inside=True)
-        job = self.job_for(id, new, new.values, new.properties, attempt=1, errands=errands)
+        errands = Errands(self._runtime, self.session, key=str(row.id), instance_id=self.row.id, inside=True)
+        job = self.job_for(row, new.values, new.properties, attempt=1, errands=errands)
         try:
             values = dict(handler.run(job) or {})
             codec.dump(values)
         except BpmnError as error:
-            self.take_errands(errands, new.process, new.element)
+            self.take_errands(errands, row)
             self._advance(ThrowBpmnError(token=new.token, code=error.code, message=error.message))
             return
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it becomes a job, tried again
-            retries = retries_of(new.retries, handler)
-            row = self._job_row(id, new, retries)
             self.job_failed(replace(row, attempts=1), f"{type(error).__name__}: {error}", retries)
             return
-        self.take_errands(errands, new.process, new.element)
+        self.take_errands(errands, row)
         self.record(
             e.JobCompleted(
                 process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=values
@@ -260,10 +256,10 @@ class Turn:
         )
         self._advance(CompleteJob(token=new.token, values=values))
 
-    def job_for(self, id: int, row: JobRow | NewJob, values: Any, properties: Any, *, attempt: int, errands: Errands) -> Job:
+    def job_for(self, row: JobRow, values: Any, properties: Any, *, attempt: int, errands: Errands) -> Job:
         """Return what a handler sees of a job."""
         return Job(
-            key=str(id),
+            key=str(row.id),
             type=row.type,
             attempt=attempt,
             instance_id=self.row.id,
@@ -282,9 +278,9 @@ class Turn:
         """Return the label of an element as drawn, or its id."""
         return self.compiled.names.get((process, element)) or element
 
-    def take_errands(self, errands: Errands, process: str, element: str) -> None:
+    def take_errands(self, errands: Errands, row: JobRow) -> None:
         """Write what a handler sent, whatever becomes of its job: what is remembered is not sent again."""
-        for event in errands.events(process, element):
+        for event in errands.events(row.process, row.element):
             self.record(event, SYSTEM)
         for write in errands.writes():
             self.also(write)
@@ -293,7 +289,7 @@ class Turn:
         """A worker finished a job that it holds: the token goes on, and the row goes."""
         assert row.token is not None
         self.require(lambda tx: jobs.finish(tx, row.id, row.fence))
-        self.take_errands(errands, row.process, row.element)
+        self.take_errands(errands, row)
         self.record(
             e.JobCompleted(
                 process=row.process,
@@ -310,14 +306,14 @@ class Turn:
         """A handler raised a BPMN error: the diagram catches it, or an incident opens."""
         assert row.token is not None
         self.require(lambda tx: jobs.finish(tx, row.id, row.fence))
-        self.take_errands(errands, row.process, row.element)
+        self.take_errands(errands, row)
         self.step(ThrowBpmnError(token=TokenId(row.token), code=error.code, message=error.message))
 
     def job_failed(self, row: JobRow, message: str, retries: Retries, errands: Errands | None = None) -> None:
         """A handler raised anything else: it is tried again later, or becomes an incident. `row.attempts` counts this one."""
         assert row.token is not None
         if errands is not None:
-            self.take_errands(errands, row.process, row.element)
+            self.take_errands(errands, row)
         again = retries.next_at(self.at, row.attempts, key=str(row.id))
         place: dict[str, Any] = {"process": row.process, "element": row.element, "token": TokenId(row.token)}
         self.record(e.JobFailed(**place, job_type=row.type, attempt=row.attempts, message=message, retry_at=again), SYSTEM)
@@ -422,14 +418,14 @@ class Turn:
         """Write everything that followed.
 
         Raises:
-            Faster: the instance, or something that `require` named, has changed.
+            Faster: something that `require` named has changed.
+            Missed: here or at the end of the transaction: the instance has changed.
         """
         row = self.after
         if self._new:
             instances.insert(tx, row)
         else:
-            if not instances.update(tx, row, was=self.row):
-                raise Faster
+            instances.update(tx, row, was=self.row)
             if row.state is not self.row.state:
                 instances.update_state(tx, row.id, row.state)
         for check in self._checks:
@@ -472,8 +468,11 @@ class Turn:
             tasks.resume(tx, id)
             jobs.hold(tx, id, False)
         else:
-            # the tasks and jobs of its tokens went with the events that say so
-            jobs.resolve_incidents(tx, id, None, at=micros(self.at), by=self.actor.id)
+            now = micros(self.at)
+            for task_id in tasks.open_task_ids(tx, id):
+                tasks.end(tx, task_id, state=TaskState.CANCELLED, at=now, by=None)
+            jobs.cancel_all(tx, id)
+            jobs.resolve_incidents(tx, id, None, at=now, by=self.actor.id)
 
     def _suspend_tasks(self, tx: Session) -> None:
         """Let the tasks of suspended scopes stand still, those that came to be there in this turn among them."""
@@ -619,6 +618,7 @@ def kept_for(
 
 
 def _none_kept(s: Subscription, all_of_instance: Sequence[Subscription], now: int, after: int, tx: Session) -> bool:
+    messages.alone(tx, s.name)  # whoever keeps one now looks for receivers after this turn is written
     return kept_for(tx, s, all_of_instance, now, after=after) is None
 
 

@@ -76,9 +76,9 @@ def prepared(instance_id: int, seq: int, body: bytes, hash: bytes, salt: bytes |
 def append(tx: Session, row: Row) -> None:
     """Write what a command added: what `prepared` returned."""
     instance_id, seq, body, hash, salt, payloads = row
-    tx.run(_ENTRY, (instance_id, seq, body, hash))
+    tx.put(_ENTRY, (instance_id, seq, body, hash))
     if payloads is not None:
-        tx.run(_PAYLOADS, (instance_id, seq, salt, payloads))
+        tx.put(_PAYLOADS, (instance_id, seq, salt, payloads))
 
 
 def read(tx: Session, instance_id: int, *, after: int = 0) -> Iterator[Row]:
@@ -100,10 +100,10 @@ def _bytes(part: object) -> bytes:
 def rewrite_payloads(tx: Session, instance_id: int, seq: int, salt: bytes | None, payloads: bytes | None) -> None:
     """Write the payloads that are left of an entry, and the salts: nobody can guess any more what stood in the others."""
     if payloads is None:
-        tx.run("delete from event_payload where instance_id = ? and seq = ?", (instance_id, seq))
+        tx.put("delete from event_payload where instance_id = ? and seq = ?", (instance_id, seq))
     else:
         sql = "update event_payload set salt = ?, body = ? where instance_id = ? and seq = ?"
-        tx.run(sql, (salt, pack(payloads), instance_id, seq))
+        tx.put(sql, (salt, pack(payloads), instance_id, seq))
 
 
 def heads(tx: Session, instance_id: int | None) -> Iterable[Row]:

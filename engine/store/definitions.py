@@ -113,6 +113,11 @@ def generation(tx: Session) -> int:
     return int(tx.value("select value from meta where name = 'deployments'") or 0)
 
 
+def alone(tx: Session) -> None:
+    """Let nobody else deploy, or save a draft of the modeler, until this transaction ends: versions and what stands are read first."""
+    tx.alone("deployments")
+
+
 def insert(
     tx: Session,
     *,
@@ -124,12 +129,12 @@ def insert(
     definitions: Iterable[NewDefinition],
 ) -> None:
     """Write a deployment with all its files, and new versions of the processes that changed."""
-    tx.run('insert into deployment (id, name, at, "by") values (?, ?, ?, ?)', (deployment_id, name, at, by))
+    tx.put('insert into deployment (id, name, at, "by") values (?, ?, ?, ?)', (deployment_id, name, at, by))
     shas = dict[str, str]()
     for file in files:
         shas[file.name] = sha = digest(file.body)
-        tx.run("insert into resource_body (sha256, body) values (?, ?) on conflict do nothing", (sha, file.body))
-        tx.run(
+        tx.put("insert into resource_body (sha256, body) values (?, ?) on conflict do nothing", (sha, file.body))
+        tx.put(
             "insert into resource (deployment_id, name, kind, sha256) values (?, ?, ?, ?)",
             (deployment_id, file.name, file.kind, sha),
         )
@@ -138,7 +143,7 @@ def insert(
             [(file.kind, ident, deployment_id, file.name, title) for ident, title in file.artifacts],
         )
     for d in definitions:
-        tx.run(
+        tx.put(
             "insert into process_definition (id, key, version, name, version_tag, deployment_id, resource, sha256, fingerprint, deployed_at,"
             " deployed_by, info) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -150,7 +155,7 @@ def insert(
             "insert into start_event (definition_id, element, kind, name) values (?, ?, ?, ?)",
             [(d.id, *start) for start in d.starts],
         )
-    tx.run(
+    tx.put(
         "insert into meta (name, value) values ('deployments', '1')"
         " on conflict (name) do update set value = cast(cast(meta.value as integer) + 1 as text)"
     )
@@ -241,7 +246,7 @@ def find_bundle(tx: Session, definition_id: int, versions: Mapping[str, int]) ->
 
 def insert_bundle(tx: Session, bundle_id: int, definition_id: int, versions: Mapping[str, int]) -> None:
     body = orjson.dumps(dict(versions), option=orjson.OPT_SORT_KEYS)
-    tx.run(
+    tx.put(
         "insert into bundle (id, definition_id, sha256, versions) values (?, ?, ?, ?) on conflict do nothing",
         (bundle_id, definition_id, digest(body), body),
     )
@@ -257,7 +262,7 @@ def draft(tx: Session, key: str) -> Draft | None:
 
 
 def save_draft(tx: Session, *, key: str, xml: bytes, based_on: int | None, at: int, by: str) -> None:
-    tx.run(
+    tx.put(
         "insert into diagram_draft (key, xml, sha256, based_on, saved_at, saved_by) values (?, ?, ?, ?, ?, ?)"
         " on conflict (key) do update set xml = excluded.xml, sha256 = excluded.sha256, based_on = excluded.based_on,"
         " saved_at = excluded.saved_at, saved_by = excluded.saved_by",
@@ -266,4 +271,4 @@ def save_draft(tx: Session, *, key: str, xml: bytes, based_on: int | None, at: i
 
 
 def delete_draft(tx: Session, key: str) -> None:
-    tx.run("delete from diagram_draft where key = ?", (key,))
+    tx.put("delete from diagram_draft where key = ?", (key,))

@@ -81,31 +81,36 @@ _UPDATE = (
 
 def insert(tx: Session, row: InstanceRow) -> None:
     """Write a new instance and its state."""
-    tx.run(_INSERT, row[:-1])
+    tx.put(_INSERT, row[:-1])
     if row.state is not None:
-        tx.run("insert into instance_state (instance_id, body) values (?, ?)", (row.id, _packed(row.state)))
+        tx.put("insert into instance_state (instance_id, body) values (?, ?)", (row.id, _packed(row.state)))
 
 
 #: While the status stays: naming it would have its index written anew.
 _GO_ON = "update instance set version = ?, seq = ?, head = ?, timers_mark = ?, subscriptions_mark = ? where id = ? and version = ?"
 
 
-def update(tx: Session, row: InstanceRow, *, was: InstanceRow) -> bool:
-    """Write an instance if its version is still what it `was`: the first statement of every command. False: somebody was faster."""
+def update(tx: Session, row: InstanceRow, *, was: InstanceRow) -> None:
+    """Write an instance if its version is still what it `was`: the first statement of every command.
+
+    Raises:
+        Missed: here or at the end of the transaction: somebody was faster.
+    """
     if (row.status, row.outcome) == (was.status, was.outcome):
-        values = (row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.id, was.version)
-        return bool(tx.run(_GO_ON, values))
-    return bool(tx.run(_UPDATE, (
-        row.status, row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.ended_at, row.outcome, row.id, was.version,
-    )))  # fmt: skip
+        tx.must(_GO_ON, (row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.id, was.version))
+    else:
+        tx.must(_UPDATE, (
+            row.status, row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.ended_at, row.outcome, row.id,
+            was.version,
+        ))  # fmt: skip
 
 
 def update_state(tx: Session, instance_id: int, state: bytes | None) -> None:
     """Write the new state; None: the instance has ended."""
     if state is None:
-        tx.run("delete from instance_state where instance_id = ?", (instance_id,))
+        tx.put("delete from instance_state where instance_id = ?", (instance_id,))
     else:
-        tx.run("update instance_state set body = ? where instance_id = ?", (_packed(state), instance_id))
+        tx.put("update instance_state set body = ? where instance_id = ?", (_packed(state), instance_id))
 
 
 # ---------------------------------------------------------------------------------------------------------------- what pages list
@@ -198,10 +203,21 @@ def idempotent_answer(tx: Session, scope: str, key: str) -> tuple[int | None] | 
     return None if row is None else (row[0],)
 
 
+_KEEP_KEY = "insert into idempotency_key (scope, key, answer, at) values (?, ?, ?, ?) on conflict do nothing"
+
+
 def keep_key(tx: Session, scope: str, key: str, answer: int | None, at: int) -> bool:
     """Remember that a command was carried out under this key. False: it was before."""
-    sql = "insert into idempotency_key (scope, key, answer, at) values (?, ?, ?, ?) on conflict do nothing"
-    return bool(tx.run(sql, (scope, key, answer, at)))
+    return bool(tx.run(_KEEP_KEY, (scope, key, answer, at)))
+
+
+def use_key(tx: Session, scope: str, key: str, answer: int | None, at: int) -> None:
+    """Remember that a command is carried out under this key.
+
+    Raises:
+        Missed: here or at the end of the transaction: it was before.
+    """
+    tx.must(_KEEP_KEY, (scope, key, answer, at))
 
 
 def active_count(tx: Session) -> int:

@@ -54,7 +54,7 @@ def insert(
 ) -> None:
     """Write new jobs. `held`: the instance is suspended; its handlers wait, what it threw or tells people goes out."""
     for j in jobs:
-        tx.run(_INSERT, (
+        tx.put(_INSERT, (
             j.id, j.kind, state.value, int(held and j.kind == JobKind.SERVICE.value), j.instance_id, j.token, j.process, j.element, j.type, j.due_at, j.attempts, j.retries,
             j.backoff, j.body, error,
         ))  # fmt: skip
@@ -69,10 +69,12 @@ def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, work
     """Lease due jobs (`ix_job_due`), the oldest first; nobody else gets them until the lease is over."""
     marks = ", ".join("?" * len(kinds))
     rows = tx.rows(
-        "update job set state = 'running', lease_until = ?, worker = ?, fence = fence + 1, attempts = attempts + 1 where id in"
-        f" (select id from job where state = 'waiting' and held = 0 and due_at <= ? and kind in ({marks}) order by due_at, id limit ?)"
-        f" returning {_COLUMNS}",
-        (lease_until, worker, now, *kinds, limit),
+        # the rows are chosen once, as a join could choose others each time it looks
+        "with due as materialized (select id from job where state = 'waiting' and held = 0 and due_at <= ?"
+        f" and kind in ({marks}) order by due_at, id limit ?{tx.skip_locked})"
+        " update job set state = 'running', lease_until = ?, worker = ?, fence = fence + 1, attempts = attempts + 1"
+        f" where id in (select id from due) returning {_COLUMNS}",
+        (now, *kinds, limit, lease_until, worker),
     )
     return sorted((_job(row) for row in rows), key=lambda j: (j.due_at, j.id))
 
@@ -142,7 +144,7 @@ def make_due(tx: Session, job_id: int, now: int) -> bool:
 
 def release(tx: Session, instance_id: int, *, due_at: int) -> None:
     """Give back leased timers of an instance that the step did not fire; a little later, so that nothing turns in circles."""
-    tx.run(
+    tx.put(
         "update job set state = 'waiting', lease_until = null, due_at = case when due_at > ? then due_at else ? end"
         " where instance_id = ? and kind = 'timer' and state = 'running'",
         (due_at, due_at, instance_id),
@@ -151,16 +153,16 @@ def release(tx: Session, instance_id: int, *, due_at: int) -> None:
 
 def cancel(tx: Session, instance_id: int, token: int) -> None:
     """Delete the service work of a token that was cancelled; a worker that is at it is refused by the missing row."""
-    tx.run("delete from job where instance_id = ? and token = ? and kind = 'service'", (instance_id, token))
+    tx.put("delete from job where instance_id = ? and token = ? and kind = 'service'", (instance_id, token))
 
 
 def cancel_all(tx: Session, instance_id: int) -> None:
     """The instance has ended: nothing of it is left to do, except telling others."""
-    tx.run("delete from job where instance_id = ? and kind in ('timer', 'service')", (instance_id,))
+    tx.put("delete from job where instance_id = ? and kind in ('timer', 'service')", (instance_id,))
 
 
 def hold(tx: Session, instance_id: int, held: bool) -> None:
-    tx.run("update job set held = ? where instance_id = ? and kind in ('timer', 'service')", (int(held), instance_id))
+    tx.put("update job set held = ? where instance_id = ? and kind in ('timer', 'service')", (int(held), instance_id))
 
 
 def replace_timers(
@@ -177,12 +179,12 @@ def replace_timers(
     for (token, process, element, due_at), id in zip(timers, ids, strict=True):
         row = known.pop(token, None)
         if row is None:
-            tx.run(_INSERT, (
+            tx.put(_INSERT, (
                 id, JobKind.TIMER.value, JobState.WAITING.value, int(held), instance_id, token, process, element, "", due_at, 0, 0, 0,
                 None, None,
             ))  # fmt: skip
         elif row[1] != due_at or row[2] == JobState.FAILED.value:
-            tx.run(
+            tx.put(
                 "update job set due_at = ?, state = 'waiting', attempts = 0, lease_until = null, error = null where id = ?",
                 (due_at, row[0]),
             )
@@ -192,9 +194,9 @@ def replace_timers(
 def replace_start_timers(tx: Session, process: str, timers: Sequence[tuple[int, str, int, bytes]]) -> None:
     """Let a process be started by these timers and no others: ``(id, start event, due_at, body)``; those of older versions go."""
     kind = JobKind.TIMER.value
-    tx.run("delete from job where instance_id is null and kind = ? and process = ?", (kind, process))
+    tx.put("delete from job where instance_id is null and kind = ? and process = ?", (kind, process))
     for id, element, due_at, body in timers:
-        tx.run(_INSERT, (id, kind, JobState.WAITING.value, 0, None, None, process, element, "", due_at, 0, 0, 0, body, None))
+        tx.put(_INSERT, (id, kind, JobState.WAITING.value, 0, None, None, process, element, "", due_at, 0, 0, 0, body, None))
 
 
 def set_start_timer(tx: Session, job_id: int, fence: int, *, due_at: int, body: bytes) -> bool:
@@ -286,7 +288,7 @@ def _incident(row: Sequence[Any]) -> Incident:
 
 
 def open_incident(tx: Session, n: NewIncident) -> None:
-    tx.run(
+    tx.put(
         "insert into incident (id, instance_id, token, job_id, process, element, element_name, kind, message, opened_at, resolved_at,"
         " resolved_by) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, null)",
         (n.id, n.instance_id, n.token, n.job_id, n.process, n.element, n.element_name, n.kind, n.message, n.opened_at),
@@ -294,7 +296,7 @@ def open_incident(tx: Session, n: NewIncident) -> None:
 
 
 def resolve_incident(tx: Session, incident_id: int, *, at: int, by: str) -> None:
-    tx.run("update incident set resolved_at = ?, resolved_by = ? where id = ? and resolved_at is null", (at, by, incident_id))
+    tx.put("update incident set resolved_at = ?, resolved_by = ? where id = ? and resolved_at is null", (at, by, incident_id))
 
 
 def resolve_incidents(tx: Session, instance_id: int, token: int | None, *, at: int, by: str) -> None:
@@ -303,7 +305,7 @@ def resolve_incidents(tx: Session, instance_id: int, token: int | None, *, at: i
         sql, values = "where instance_id = ? and token is not null and resolved_at is null", [instance_id]
     else:
         sql, values = "where instance_id = ? and token = ? and resolved_at is null", [instance_id, token]
-    tx.run(f"update incident set resolved_at = ?, resolved_by = ? {sql}", (at, by, *values))
+    tx.put(f"update incident set resolved_at = ?, resolved_by = ? {sql}", (at, by, *values))
 
 
 def has_incident(tx: Session, instance_id: int, token: int) -> bool:

@@ -24,7 +24,7 @@ def _subscription(row: Sequence[Any]) -> Subscription:
 
 def replace(tx: Session, instance_id: int, subscriptions: Sequence[Subscription], ids: Sequence[int]) -> None:
     """Make the subscription rows of an instance equal to `subscriptions`; `ids`: as many new ids as there are subscriptions."""
-    tx.run("delete from subscription where instance_id = ?", (instance_id,))
+    tx.put("delete from subscription where instance_id = ?", (instance_id,))
     tx.run_many(
         f"insert into subscription (id, instance_id, {_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -109,8 +109,13 @@ class KeptMessage:
     keys: frozenset[str] = frozenset()
 
 
+def alone(tx: Session, name: str) -> None:
+    """Let nobody else, until this transaction ends, keep messages of this name, or begin to wait for one that is not kept."""
+    tx.alone(f"message {name}")
+
+
 def keep(tx: Session, m: KeptMessage) -> None:
-    tx.run(
+    tx.put(
         'insert into message (id, name, correlation_key, body, at, "by", expires_at, process, element, leaves, thrower)'
         " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (m.id, m.name, m.correlation_key, m.body, m.at, m.by, m.expires_at, m.process, m.element, int(m.leaves), m.thrower),
@@ -158,7 +163,7 @@ def _kept(tx: Session, row: Sequence[Any] | None) -> KeptMessage | None:
 
 def take(tx: Session, message_id: int) -> bool:
     """Delete a kept message that is being delivered, or whose time is over. False: somebody else took it."""
-    tx.run("delete from message_key where message_id = ?", (message_id,))
+    tx.put("delete from message_key where message_id = ?", (message_id,))
     return bool(tx.run("delete from message where id = ?", (message_id,)))
 
 

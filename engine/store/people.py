@@ -64,7 +64,8 @@ def add(tx: Session, user: User, password: str, at: int) -> bool:
 
 
 def set_groups(tx: Session, user_id: str, groups: Iterable[str]) -> None:
-    tx.run("delete from membership where user_id = ?", (user_id,))
+    tx.alone(f"person {user_id}")
+    tx.put("delete from membership where user_id = ?", (user_id,))
     tx.run_many("insert into membership (user_id, group_id) values (?, ?)", [(user_id, g) for g in sorted(groups)])
 
 

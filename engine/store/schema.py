@@ -280,6 +280,7 @@ event = Table(
     Column("body", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (instance_id)",
 )
 #: Behind the salted commitment in the event's body; a row may be erased and the chain still verifies.
 event_payload = Table(
@@ -290,6 +291,7 @@ event_payload = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (instance_id)",
 )
 
 # -------------------------------------------------------------------------------------------------------------------- work

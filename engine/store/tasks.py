@@ -152,7 +152,7 @@ def insert(tx: Session, t: NewTask) -> None:
     """Write a new open task and whom it is offered to."""
     sort_at = END_OF_TIME if t.due_at is None else t.due_at
     properties = orjson.dumps(dict(t.properties), default=str).decode() if t.properties else "{}"
-    tx.run(_INSERT, (
+    tx.put(_INSERT, (
         t.id, t.instance_id, t.token, t.process, t.process_name, t.element, t.name, t.form, t.assignee, ",".join(t.candidate_groups),
         ",".join(t.candidate_users), properties, t.priority, t.created_at, t.due_at, sort_at, t.deadline_at, t.remind_at, t.remind_stage,
     ))  # fmt: skip
@@ -161,7 +161,7 @@ def insert(tx: Session, t: NewTask) -> None:
             (f"u:{u}", sort_at, t.id) for u in t.candidate_users
         ]
         for offer in offers:
-            tx.run(_OFFER, offer)
+            tx.put(_OFFER, offer)
 
 
 def open_task_id(tx: Session, instance_id: int, token: int) -> int | None:
@@ -184,42 +184,42 @@ def created_at(tx: Session, task_id: int) -> int | None:
 
 def end(tx: Session, task_id: int, *, state: TaskState, at: int, by: str | None) -> None:
     """Close a task; it leaves every inbox, and its drafts go."""
-    tx.run(
+    tx.put(
         "update user_task set state = ?, ended_at = ?, ended_by = ?, assignee = coalesce(assignee, ?), version = version + 1,"
         " remind_at = null where id = ?",
         (state.value, at, by, by, task_id),
     )
-    tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
-    tx.run("delete from draft where task_id = ?", (task_id,))
+    tx.put("delete from user_task_candidate where task_id = ?", (task_id,))
+    tx.put("delete from draft where task_id = ?", (task_id,))
 
 
 def give(tx: Session, task_id: int, assignee: str | None) -> None:
     """Put a task into one person's hands, or (None) back to its candidates."""
-    tx.run("update user_task set assignee = ?, version = version + 1 where id = ?", (assignee, task_id))
+    tx.put("update user_task set assignee = ?, version = version + 1 where id = ?", (assignee, task_id))
     if assignee is None:
         _offer_again(tx, "t.id = ?", task_id)
     else:
-        tx.run("delete from user_task_candidate where task_id = ?", (task_id,))
+        tx.put("delete from user_task_candidate where task_id = ?", (task_id,))
 
 
 def reschedule(
     tx: Session, task_id: int, *, due_at: int | None, deadline_at: int | None, remind_at: int | None, remind_stage: str | None
 ) -> None:
     sort_at = END_OF_TIME if due_at is None else due_at
-    tx.run(
+    tx.put(
         "update user_task set due_at = ?, sort_at = ?, deadline_at = ?, remind_at = ?, remind_stage = ?, version = version + 1 where id = ?",
         (due_at, sort_at, deadline_at, remind_at, remind_stage, task_id),
     )
-    tx.run("update user_task_candidate set sort_at = ? where task_id = ?", (sort_at, task_id))
+    tx.put("update user_task_candidate set sort_at = ? where task_id = ?", (sort_at, task_id))
 
 
 def suspend(tx: Session, instance_id: int) -> None:
     """Take an instance's open tasks out of every inbox."""
-    tx.run(
+    tx.put(
         "delete from user_task_candidate where task_id in (select id from user_task where instance_id = ? and ended_at is null)",
         (instance_id,),
     )
-    tx.run(
+    tx.put(
         "update user_task set state = 'suspended', version = version + 1 where instance_id = ? and state = 'open'",
         (instance_id,),
     )
@@ -227,7 +227,7 @@ def suspend(tx: Session, instance_id: int) -> None:
 
 def resume(tx: Session, instance_id: int) -> None:
     """Put them back."""
-    tx.run(
+    tx.put(
         "update user_task set state = 'open', version = version + 1 where instance_id = ? and state = 'suspended'",
         (instance_id,),
     )
@@ -240,9 +240,9 @@ def set_suspended(tx: Session, instance_id: int, tokens: Collection[int]) -> Non
     for id, token, state in rows:
         wanted = "suspended" if token in tokens else "open"
         if state != wanted:
-            tx.run("update user_task set state = ?, version = version + 1 where id = ?", (wanted, id))
+            tx.put("update user_task set state = ?, version = version + 1 where id = ?", (wanted, id))
             if wanted == "suspended":
-                tx.run("delete from user_task_candidate where task_id = ?", (id,))
+                tx.put("delete from user_task_candidate where task_id = ?", (id,))
             else:
                 _offer_again(tx, "t.id = ?", id)
 
@@ -290,14 +290,14 @@ def inbox(
     if mine:
         arms.append(
             "select * from (select x.sort_at, x.id as id from user_task x where x.assignee = ? and x.state = 'open'"
-            f"{(page + found).format(id='id')} order by x.sort_at, x.id limit ?)"
+            f"{(page + found).format(id='id')} order by x.sort_at, x.id limit ?) own"
         )
         values += [actor.id, *page_values, *found_values, limit]
     if claimable:
         for principal in principals(actor):
             arms.append(
                 "select * from (select x.sort_at, x.task_id as id from user_task_candidate x where x.principal = ?"
-                f"{(page + found).format(id='task_id')} order by x.sort_at, x.task_id limit ?)"
+                f"{(page + found).format(id='task_id')} order by x.sort_at, x.task_id limit ?) offered"
             )
             values += [principal, *page_values, *found_values, limit]
     sql = (
@@ -345,7 +345,7 @@ def remind_at(tx: Session, task_id: int) -> int | None:
 
 def postpone_reminder(tx: Session, task_id: int, *, until: int, was: int) -> None:
     """Try again later what could not be told."""
-    tx.run("update user_task set remind_at = ? where id = ? and remind_at = ?", (until, task_id, was))
+    tx.put("update user_task set remind_at = ? where id = ? and remind_at = ?", (until, task_id, was))
 
 
 def set_reminder(tx: Session, task_id: int, *, remind_at: int | None, remind_stage: str | None, was: int) -> bool:
@@ -361,7 +361,7 @@ def draft(tx: Session, task_id: int, user: str) -> bytes | None:
 
 
 def save_draft(tx: Session, task_id: int, user: str, body: bytes, at: int) -> None:
-    tx.run(
+    tx.put(
         "insert into draft (task_id, user_id, body, saved_at) values (?, ?, ?, ?)"
         " on conflict (task_id, user_id) do update set body = excluded.body, saved_at = excluded.saved_at",
         (task_id, user, body, at),
@@ -393,7 +393,7 @@ def documents(tx: Session, *, instance_id: int, task_id: int | None = None) -> l
 
 
 def insert_document(tx: Session, d: Document) -> None:
-    tx.run(
+    tx.put(
         "insert into document (id, instance_id, task_id, field, name, media_type, size, sha256, uploaded_at, uploaded_by)"
         " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (d.id, d.instance_id, d.task_id, d.field, d.name, d.media_type, d.size, d.sha256, micros(d.uploaded_at), d.uploaded_by),
@@ -401,4 +401,4 @@ def insert_document(tx: Session, d: Document) -> None:
 
 
 def delete_document(tx: Session, document_id: int) -> None:
-    tx.run("delete from document where id = ?", (document_id,))
+    tx.put("delete from document where id = ?", (document_id,))

@@ -37,7 +37,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def spoil(house: House, id: InstanceId) -> None:
     """Make an instance unreadable."""
-    assert house.change("update instance_state set body = x'00' where instance_id = ?", id)
+    assert house.change("update instance_state set body = x'7800' where instance_id = ?", id)
 
 
 # ------------------------------------------------------------------------------------------------------------------------ handlers

@@ -24,7 +24,7 @@ DIAGRAM = diagram(process(start(), user("a"), user("b"), end(), "s>a", "a>b", "b
 @contextmanager
 def suffering(house: House, pragma: str) -> Iterator[None]:
     """Let every connection of the engine have this pragma."""
-    pool = house.engine._database._engine
+    pool = house.engine._database._server._engine
 
     def set_up(connection: sqlite3.Connection, _: object) -> None:
         connection.execute(pragma)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import on_each as on_each
 from tests.service.house import House
 
 

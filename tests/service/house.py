@@ -23,6 +23,8 @@ from engine.model import SYSTEM, Actor, Deployment, InstanceId, ProcessInstance,
 from engine.settings import read_settings
 from engine.store import people as stored_people
 from engine.store.database import Database, micros
+from engine.store.schema import METADATA
+from tests import databases
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # nine o'clock in Shanghai
 
@@ -64,8 +66,10 @@ class House:
         self.folder = folder
         self.clock = clock if clock is not None else MovableClock(MONDAY)
         self.handlers = handlers if handlers is not None else HandlerRegistry()
+        if (url := databases.address(folder, settings)) is not None:
+            settings["database_url"] = url
         self.settings = read_settings({}, data=folder, **{"synchronous": "NORMAL", **settings})
-        if not self.settings.database.exists():
+        if not self.settings.database_url and not self.settings.database.exists():
             folder.mkdir(parents=True, exist_ok=True)
             self.settings.database.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(_empty_database(), self.settings.database)
@@ -129,6 +133,10 @@ class House:
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self.engine._database.reading() as session:
             return session.rows(sql, values)
+
+    def stored(self) -> bytes:
+        """Return all that the tables hold, one after another."""
+        return b"\n".join(repr(row).encode() for table in METADATA.tables for row in self.rows(f"select * from {table}"))
 
     def change(self, sql: str, *values: Any) -> int:
         """Change the database behind the engine's back."""

@@ -310,6 +310,7 @@ def test_the_inbox_is_searched_by_task_title_and_business_key(house: House, sear
     assert len(house.engine.tasks.inbox(ANN, search=search).items) == found
 
 
+@pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize("sql", ["inbox", "count"])
 def test_the_inbox_is_answered_from_indexes(house: House, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.store.database import Session

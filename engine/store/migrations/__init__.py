@@ -10,19 +10,31 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
+from engine.errors import UnknownSchema
+
 #: The newest migration; a database that is there already needs no look at the scripts.
-HEAD = "0002"
+HEAD = "v1"
+_LOCK = 20261121
 
 
 def migrate(engine: Engine) -> None:
-    """Run the migrations that `engine`'s database lacks, all in one transaction; processes that start together take turns."""
+    """Run the migrations that `engine`'s database lacks, all in one transaction; processes that start together take turns.
+
+    Raises:
+        UnknownSchema: the database was made by a version that this one does not know.
+    """
     with engine.connect() as connection:
         if current(connection) == HEAD:
             return
         if connection.dialect.name == "sqlite":
             connection.rollback()
             connection.execute(text("begin immediate"))
-        if current(connection) != HEAD:
+        else:
+            connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))
+        revision = current(connection)
+        if revision != HEAD:
+            if revision is not None and revision not in {script.revision for script in scripts().walk_revisions()}:
+                raise UnknownSchema(revision=revision)
             command.upgrade(_config(connection), "head")
         connection.commit()
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "v1"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("instance_id", "seq", name=op.f("pk_event")),
+        postgresql_partition_by="RANGE (instance_id)",
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -44,6 +45,7 @@ def upgrade() -> None:
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("instance_id", "seq", name=op.f("pk_event_payload")),
+        postgresql_partition_by="RANGE (instance_id)",
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -64,6 +66,10 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("by", sa.String(length=64), nullable=False),
         sa.Column("expires_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("process", sa.String(length=255), nullable=True),
+        sa.Column("element", sa.String(length=255), nullable=True),
+        sa.Column("leaves", sa.Integer(), nullable=True),
+        sa.Column("thrower", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
     )
     op.create_index("ix_message_expires", "message", ["expires_at"], unique=False)
@@ -140,6 +146,14 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_membership_group", "membership", ["group_id", "user_id"], unique=False)
+    op.create_table(
+        "message_key",
+        sa.Column("message_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("correlation_key", sa.String(length=255), nullable=False),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_message_key_message_id_message")),
+        sa.PrimaryKeyConstraint("message_id", "correlation_key", name=op.f("pk_message_key")),
+    )
+    op.create_index("ix_message_key_match", "message_key", ["correlation_key", "message_id"], unique=False)
     op.create_table(
         "process_definition",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -428,3 +442,8 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_user_task_candidate_task", "user_task_candidate", ["task_id"], unique=False)
+    if op.get_bind().dialect.name == "postgresql":
+        for table in ("event", "event_payload"):
+            op.execute(f"create table {table}_default partition of {table} default")
+        # it is compressed already
+        op.execute("alter table instance_state alter column body set storage external")

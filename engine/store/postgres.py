@@ -1,0 +1,535 @@
+"""PostgreSQL: prepared statements in libpq's pipeline mode, spoken through psycopg's `pq`.
+
+A transaction whose statements are all `put` or `must` is one round trip: BEGIN, the statements and COMMIT are sent together, and the
+server gives up the whole at the first that fails. psycopg's own adaptation of values is left out, as it is half of what a command
+costs the client: values go out as text (numbers) or as they are (texts, bytes), the server infers their types; results come binary.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq.abc import PGresult
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool, QueuePool
+
+from engine.errors import Conflict, OutcomeUnknown, SettingsError, StorageFailed, Unstorable
+from engine.settings import Settings
+from engine.store.migrations import migrate
+from engine.store.partitions import make_partitions
+from engine.store.session import Missed, Query, Row, Session
+
+ERROR = psycopg.Error
+#: What libpq is told unless the address says otherwise. Timeouts: seconds, but `tcp_user_timeout` in milliseconds.
+_DEFAULTS: dict[str, str] = {
+    "application_name": "psmflow", "connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
+    "tcp_user_timeout": "60000", "client_encoding": "utf8",
+}  # fmt: skip
+_SET_UP = "set statement_timeout = '5min'; set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '5min'"
+_POOL, _OVERFLOW, _PATIENCE = 8, 24, 60
+#: A connection that has prepared so many texts is closed and opened anew: searches make texts without end.
+_MOST_STATEMENTS = 1000
+
+_Trouble = tuple[str, str]
+_AWAY: _Trouble = ("数据库服务器没有回应，或连接中断", "the database server does not answer, or the connection broke")
+#: ``{start of an SQLSTATE: (Chinese, English)}``: what an administrator can do something about.
+_TROUBLES: dict[str, _Trouble] = {
+    "08": _AWAY,
+    "57P": ("数据库服务器正在停止或启动", "the database server is stopping or starting"),
+    "28": ("数据库拒绝登录，请检查 DATABASE_URL 中的用户和密码", "the database refuses the login; check user and password in DATABASE_URL"),
+    "3D000": ("数据库不存在，请先建立", "the database does not exist; make it first"),
+    "42501": ("数据库用户的权限不足", "the database user lacks a permission"),
+    "53100": ("数据库服务器的磁盘已满", "the disk of the database server is full"),
+    "53200": ("数据库服务器的内存不足", "the database server has no memory left"),
+    "53300": ("数据库的连接数已满", "the database has no connection left"),
+    "25006": ("数据库是只读的", "the database is read-only"),
+    "57014": ("数据库用时过长，已中断", "the database took too long and was stopped"),
+    "58": ("数据库服务器的磁盘读写出错", "the disk of the database server gives input/output errors"),
+    "XX": ("数据库已损坏，请查看服务器日志", "the database is damaged; look into the log of the server"),
+}
+#: A login that fails has no SQLSTATE in libpq, only words.
+_SAID: tuple[tuple[str, str], ...] = (
+    ("authentication failed", "28"),
+    ("no password supplied", "28"),
+    ("pg_hba.conf", "28"),
+    ("does not exist", "3D000"),
+    ("too many", "53300"),
+    ("remaining connection slots", "53300"),
+    ("starting up", "57P"),
+    ("shutting down", "57P"),
+)
+#: What another transaction was in the way of: all is well when it is begun again.
+_AGAIN = ("40001", "40P01")
+_LOCK_TIMEOUT, _DIVISION_BY_ZERO = "55P03", "22012"
+_GIVEN: dict[str, _Trouble] = {
+    "22001": ("文字过长", "a text is too long"),
+    "54000": ("文字过长", "a text is too long"),
+    "22021": ("文字中有不能保存的字符", "a text has a character that cannot be kept"),
+    "22003": ("数字过大", "a number is too large"),
+}
+
+
+def _told(trouble: _Trouble, *, writing: bool) -> StorageFailed:
+    return StorageFailed(
+        action_zh="写入" if writing else "读取", action="written" if writing else "read", reason=trouble[0], reason_en=trouble[1]
+    )
+
+
+def _not_connected(error: psycopg.Error) -> StorageFailed:
+    words = str(error)
+    code = error.sqlstate or next((code for said, code in _SAID if said in words), "08")
+    return _told(_trouble(code) or _AWAY, writing=False)
+
+
+def _trouble(code: str) -> _Trouble | None:
+    return _TROUBLES.get(code) or _TROUBLES.get(code[:3]) or _TROUBLES.get(code[:2])
+
+
+class _Lost(Exception):
+    """The connection broke."""
+
+
+class _Failed(Exception):
+    """The server refused a statement. `must`: it is one that had to change a row."""
+
+    def __init__(self, error: psycopg.Error, *, must: bool) -> None:
+        super().__init__(error)
+        self.error = error
+        self.must = must
+
+
+def _raise(failed: _Failed | _Lost, *, writing: bool) -> NoReturn:
+    """Raise what to tell of a failure; a mistake in a statement of ours is raised as it is."""
+    if isinstance(failed, _Lost):
+        raise _told(_AWAY, writing=writing) from failed
+    code = failed.error.sqlstate or ""
+    if code in _AGAIN or (failed.must and code == _DIVISION_BY_ZERO):
+        raise Missed from failed
+    if code == _LOCK_TIMEOUT:
+        raise Conflict from failed
+    if code in _GIVEN:
+        raise Unstorable(reason=_GIVEN[code][0], reason_en=_GIVEN[code][1]) from failed
+    trouble = _trouble(code)
+    if trouble is None:
+        raise failed.error
+    raise _told(trouble, writing=writing) from failed
+
+
+# ------------------------------------------------------------------------------------------------------------ values and statements
+_MARK = re.compile(r"""'[^']*'|"[^"]*"|\?""")
+
+
+@lru_cache(maxsize=4096)
+def _numbered(sql: str) -> bytes:
+    """Return a statement with ``$1, $2, …`` for its question marks."""
+    count = 0
+
+    def number(found: re.Match[str]) -> str:
+        nonlocal count
+        if found[0] != "?":
+            return found[0]
+        count += 1
+        return f"${count}"
+
+    return _MARK.sub(number, sql).encode()
+
+
+@lru_cache(maxsize=512)
+def _guarded(sql: str) -> str:
+    """Return a write that the server itself refuses when it changes no row."""
+    return f"with changed as ({sql} returning 1) select 1 / count(*) from changed"  # noqa: S608
+
+
+def _encoded(values: Sequence[Any]) -> tuple[list[bytes | None], list[int]]:
+    """Return values as they are sent, and for each whether it is binary: a text with a NUL byte would otherwise be cut at it."""
+    sent, formats = list[bytes | None](), list[int]()
+    for value in values:
+        if value is None:
+            sent.append(None)
+            formats.append(0)
+        elif isinstance(value, str):
+            sent.append(value.encode())
+            formats.append(1)
+        elif isinstance(value, int):
+            sent.append(b"%d" % value)
+            formats.append(0)
+        elif isinstance(value, bytes):
+            sent.append(value)
+            formats.append(1)
+        else:
+            raise TypeError(f"the database takes no {type(value).__name__}")
+    return sent, formats
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big", signed=True)
+
+
+def _text(data: bytes) -> str:
+    return data.decode()
+
+
+def _numeric(data: bytes) -> int:
+    """Return a whole `numeric` (a sum of bigint): digits to the base 10,000, the first worth 10,000 to the power `weight`."""
+    count, weight, sign, scale = struct.unpack_from(">HhHH", data)
+    if scale or sign not in (0, 0x4000):
+        raise TypeError("a numeric that is no whole number")
+    value = 0
+    for n, digit in enumerate(struct.unpack_from(f">{count}H", data, 8)):
+        value += int(digit) * 10_000 ** (weight - n)
+    return -value if sign else value
+
+
+#: ``{type in PostgreSQL's catalogue: what reads its binary form}``
+_DECODERS: dict[int, Callable[[bytes], Any]] = {
+    16: lambda data: data != b"\0", 17: bytes, 18: _text, 19: _text, 20: _number, 21: _number, 23: _number, 25: _text, 26: _number,
+    701: lambda data: struct.unpack(">d", data)[0], 1043: _text, 1700: _numeric, 2278: lambda data: None,
+}  # fmt: skip
+
+
+class _Statement:
+    """A text prepared on one connection. `decoders`: of its columns, known after its first rows."""
+
+    __slots__ = ("decoders", "name", "ready")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.ready = False
+        self.decoders: tuple[Callable[[bytes], Any], ...] | None = None
+
+    def rows(self, result: PGresult) -> list[Row]:
+        decoders = self.decoders
+        if decoders is None:
+            types = [result.ftype(column) for column in range(result.nfields)]
+            unknown = [type for type in types if type not in _DECODERS]
+            if unknown:
+                raise TypeError(f"no decoder for the types {unknown} of PostgreSQL")
+            decoders = self.decoders = tuple(_DECODERS[type] for type in types)
+        get = result.get_value
+        return [
+            tuple([None if (data := get(row, column)) is None else read(data) for column, read in enumerate(decoders)])
+            for row in range(result.ntuples)
+        ]
+
+
+_OK, _TUPLES, _SYNC = pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, pq.ExecStatus.PIPELINE_SYNC
+_ABORTED = pq.ExecStatus.PIPELINE_ABORTED
+
+
+class Wire:
+    """One connection in pipeline mode: statements are sent, then one `trip` to the server brings all their results."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._pq = connection.pgconn
+        self._pq.nonblocking = 1
+        self._pq.enter_pipeline_mode()
+        self._poll = select.poll()
+        self._poll.register(self._pq.socket, select.POLLIN)
+        self._statements: dict[str, _Statement] = {}
+        self._count = 0
+        self._sent: list[tuple[str | None, _Statement, bool]] = []  # (text if it is a preparation, statement, must)
+
+    # -- what the pool asks of a connection
+    def close(self) -> None:
+        self._connection.close()
+
+    def rollback(self) -> None:
+        """Nothing of a session is left when it gives its connection back."""
+
+    @property
+    def is_idle(self) -> bool:
+        """True if it can be used again: nothing is under way, no transaction is open, and not too many texts are prepared."""
+        return (
+            not self._sent
+            and self._pq.status == pq.ConnStatus.OK
+            and self._pq.transaction_status == pq.TransactionStatus.IDLE
+            and len(self._statements) < _MOST_STATEMENTS
+        )
+
+    @property
+    def has_unanswered(self) -> bool:
+        """True if something was sent since the last `trip`."""
+        return bool(self._sent)
+
+    @property
+    def is_silent(self) -> bool:
+        """False if the server has said something unasked: that it goes away, as a rule."""
+        return not self._poll.poll(0)
+
+    # -- statements
+    def send(self, sql: str, values: Sequence[Any] = (), *, must: bool = False) -> None:
+        """Add a statement to what goes to the server with the next `trip`.
+
+        Raises:
+            _Lost
+        """
+        statement = self._statements.get(sql)
+        sent, formats = _encoded(values)
+        try:
+            if statement is None:
+                self._count += 1
+                statement = self._statements[sql] = _Statement(b"s%d" % self._count)
+                self._pq.send_prepare(statement.name, _numbered(sql))
+                self._sent.append((sql, statement, False))
+            self._pq.send_query_prepared(statement.name, sent, formats, 1)
+            self._sent.append((None, statement, must))
+        except psycopg.OperationalError as error:
+            raise _Lost(str(error)) from error
+
+    def trip(self) -> list[tuple[_Statement, PGresult]]:
+        """Return the results of what was sent, in order, preparations left out.
+
+        Raises:
+            _Failed: of the first statement that the server refused; it has done none of those after it.
+            _Lost
+        """
+        answers: list[tuple[_Statement, PGresult]] = []
+        failed: _Failed | None = None
+        try:
+            self._pq.pipeline_sync()
+            self._flush()
+            for prepared, statement, must in self._sent:
+                result = self._next()
+                if result is None:
+                    raise _Lost("no result")
+                status = result.status
+                while self._next() is not None:
+                    pass
+                if status in (_TUPLES, _OK):
+                    if prepared is None:
+                        answers.append((statement, result))
+                    else:
+                        statement.ready = True
+                    continue
+                if failed is None and status != _ABORTED:
+                    failed = _Failed(psycopg.errors.error_from_result(cast(Any, result), "utf-8"), must=must)
+                if prepared is not None:
+                    del self._statements[prepared]
+            result = self._next()
+            if result is None or result.status != _SYNC:
+                raise _Lost("no end of the results")
+        except psycopg.OperationalError as error:
+            raise _Lost(str(error)) from error
+        self._sent.clear()
+        if failed is not None:
+            if self._pq.status != pq.ConnStatus.OK:
+                raise _Lost(str(failed.error)) from failed.error
+            raise failed
+        return answers
+
+    def _flush(self) -> None:
+        if not self._pq.flush():
+            return
+        self._poll.modify(self._pq.socket, select.POLLIN | select.POLLOUT)
+        try:
+            while self._pq.flush():
+                for _, what in self._poll.poll():
+                    if what & ~select.POLLOUT:
+                        self._pq.consume_input()
+        finally:
+            self._poll.modify(self._pq.socket, select.POLLIN)
+
+    def _next(self) -> PGresult | None:
+        while self._pq.is_busy():
+            self._poll.poll()  # lets other threads run
+            self._pq.consume_input()
+        return self._pq.get_result()
+
+
+class _Session(Session):
+    """Statements on a wire. `begin`: opens the transaction with the first of them; None: each stands for itself."""
+
+    __slots__ = ("_begin", "_begun", "_wire")
+    skip_locked = " for update skip locked"
+
+    def __init__(self, wire: Wire, begin: str | None) -> None:
+        self._wire = wire
+        self._begin = begin
+        self._begun = False
+
+    def _send(self, sql: str, values: Sequence[Any], *, must: bool = False) -> None:
+        if self._begin is not None and not self._begun:
+            self._begun = True
+            self._wire.send(self._begin)
+        self._wire.send(sql, values, must=must)
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        self._send(sql, values)
+        return self._wire.trip()[-1][1].command_tuples or 0
+
+    def put(self, sql: str, values: Sequence[Any] = ()) -> None:
+        if self._begin is None:
+            self.run(sql, values)
+        else:
+            self._send(sql, values)
+
+    def must(self, sql: str, values: Sequence[Any] = ()) -> None:
+        self._send(_guarded(sql), values, must=True)
+        if self._begin is None:
+            self._wire.trip()
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        for values in rows:
+            self.put(sql, values)
+
+    def read(self, *queries: Query) -> list[list[Row]]:
+        for sql, values in queries:
+            self._send(sql, values)
+        answers = self._wire.trip()
+        return [statement.rows(result) for statement, result in answers[-len(queries) :]]
+
+    def alone(self, name: str) -> None:
+        self._send("select pg_advisory_xact_lock(hashtextextended(?, 20261122))", (name,))
+
+    def commit(self) -> None:
+        """Send what is left, and COMMIT.
+
+        Raises:
+            OutcomeUnknown: the connection broke before the server said what became of it.
+        """
+        if not self._begun:
+            return
+        self._wire.send("commit")
+        try:
+            self._wire.trip()
+        except _Lost as error:
+            raise OutcomeUnknown(action_zh="写入", action="written", reason=_AWAY[0], reason_en=_AWAY[1]) from error
+        self._begun = False
+
+    def take_back(self) -> None:
+        """Give up the transaction, if one was begun and the connection still stands."""
+        if not self._begun:
+            return
+        self._begun = False
+        if self._wire.has_unanswered:
+            with suppress(_Failed):  # then that is why it is given up
+                self._wire.trip()
+        self._wire.send("rollback")
+        self._wire.trip()
+
+
+class PostgreSQL:
+    """A database on a server, migrated to the newest schema."""
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            given = conninfo_to_dict(settings.database_url)
+        except psycopg.ProgrammingError as error:
+            raise SettingsError(name="DATABASE_URL", reason="postgresql://user:password@host:port/name") from error
+        self._conninfo = make_conninfo(**{**_DEFAULTS, **{name: str(value) for name, value in given.items()}})
+        self._set_up = _SET_UP + ("" if settings.synchronous == "FULL" else "; set synchronous_commit = off")
+        self._pool = self._make_pool()
+        self._inherited: list[QueuePool] = []
+        with self._administering() as engine:
+            migrate(engine)
+
+    def _make_pool(self) -> QueuePool:
+        return QueuePool(
+            self._connect, pool_size=_POOL, max_overflow=_OVERFLOW, timeout=_PATIENCE, reset_on_return=None, use_lifo=True
+        )
+
+    def _open(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(self._conninfo, autocommit=True)
+        try:
+            connection.execute(self._set_up.encode())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect(self) -> Any:
+        return Wire(self._open())
+
+    @contextmanager
+    def _administering(self) -> Iterator[Engine]:
+        """Give an engine for what changes the schema; SQLAlchemy speaks psycopg's own way on it."""
+        engine = create_engine(
+            "postgresql+psycopg://", creator=lambda: psycopg.connect(self._conninfo), poolclass=NullPool, use_native_hstore=False
+        )
+        try:
+            yield engine
+        except psycopg.Error as error:
+            raise _administered(error) from error
+        except DBAPIError as error:
+            if isinstance(error.orig, psycopg.Error):
+                raise _administered(error.orig) from error
+            raise
+        finally:
+            engine.dispose()
+
+    def _connection(self) -> Any:
+        """Return a pooled connection whose server has not gone away meanwhile."""
+        while True:
+            try:
+                pooled = self._pool.connect()
+            except psycopg.Error as error:
+                raise _not_connected(error) from error
+            except PoolTimeout as error:
+                raise _told(("同时进行的操作过多", "too much is being done at once"), writing=False) from error
+            if cast(Wire, pooled.driver_connection).is_silent:
+                return pooled
+            pooled.invalidate()
+
+    @contextmanager
+    def _session(self, begin: str | None, *, writing: bool = False) -> Iterator[Session]:
+        pooled = self._connection()
+        wire = cast(Wire, pooled.driver_connection)
+        session = _Session(wire, begin)
+        try:
+            try:
+                yield session
+                session.commit()
+            except Exception:
+                session.take_back()
+                raise
+        except (_Failed, _Lost) as error:
+            _raise(error, writing=writing)
+        finally:
+            if not wire.is_idle:
+                pooled.invalidate()
+            pooled.close()
+
+    def reading(self) -> Any:
+        return self._session(None)
+
+    def snapshot(self) -> Any:
+        return self._session("begin isolation level repeatable read read only")
+
+    def transaction(self) -> Any:
+        return self._session("begin isolation level read committed", writing=True)
+
+    def tend(self, at: datetime) -> None:
+        """Make the partitions of the history for the coming months."""
+        with self._administering() as engine:
+            make_partitions(engine, at)
+
+    def after_fork(self) -> None:
+        self._inherited.append(self._pool)  # its connections are the parent's: neither used nor closed here
+        self._pool = self._make_pool()
+
+    def backup(self, path: Path) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._pool.dispose()
+
+
+def _administered(error: psycopg.Error) -> Exception:
+    trouble = _trouble(error.sqlstate) if error.sqlstate else None
+    if trouble is not None:
+        return _told(trouble, writing=True)
+    return _not_connected(error) if isinstance(error, psycopg.OperationalError) else error

@@ -1,0 +1,97 @@
+"""What statements run on: the same few verbs on either database, so that everything else has one code path."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from engine.errors import Conflict
+
+Row = tuple[Any, ...]
+#: A statement with ``?`` for values, and the values.
+Query = tuple[str, Sequence[Any]]
+
+
+class Missed(Conflict):
+    """A write that had to change a row found none, or another transaction was in its way: nothing was written; begin again."""
+
+
+class Session(ABC):
+    """One connection, for the length of one `Database.reading` or `Database.writing`.
+
+    Statements are text with ``?`` for values. What is written with `put` and `must` may wait until somebody asks for an answer
+    (`run`, `rows`, `row`, `value`, `read`) or the transaction ends; then it goes to the server all at once. An error of such a
+    statement is raised there too.
+    """
+
+    __slots__ = ()
+    #: Follows a select that claims rows: what another transaction has locked is passed over.
+    skip_locked: ClassVar[str] = ""
+
+    @abstractmethod
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Execute a statement and return how many rows it changed."""
+
+    @abstractmethod
+    def put(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Write something; nobody asks how many rows it changed."""
+
+    @abstractmethod
+    def must(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Write something that has to change at least one row, or the whole transaction is given up.
+
+        Raises:
+            Missed: here or at the end of the transaction.
+        """
+
+    @abstractmethod
+    def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """`put` a statement once for each of `rows`."""
+
+    @abstractmethod
+    def read(self, *queries: Query) -> list[list[Row]]:
+        """Return the rows of each query; on PostgreSQL all of them in one round trip."""
+
+    @abstractmethod
+    def alone(self, name: str) -> None:
+        """Wait until no other transaction is at what `name` stands for, and keep others from it until this one ends."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        return self.read((sql, values))[0]
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        found = self.read((sql, values))[0]
+        return found[0] if found else None
+
+    def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Return the first column of the first row, or None."""
+        row = self.row(sql, values)
+        return None if row is None else row[0]
+
+
+class Server(Protocol):
+    """What `Database` needs of either database. Every session is a context manager that gives its connection back."""
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """Each statement sees what is committed when it begins."""
+
+    def snapshot(self) -> AbstractContextManager[Session]:
+        """Every statement sees the same moment."""
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        """What is written is committed together at the end, or not at all when the block raises."""
+
+    def tend(self, at: datetime) -> None:
+        """Make ready for what is written from `at` on; called at start and twice a day."""
+
+    def after_fork(self) -> None:
+        """Forget what belongs to the process that this one was forked from."""
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy to `path`."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,52 @@
+"""Which database a test runs on: `on_each` runs it once on SQLite and once on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests import postgres
+
+_kind = "sqlite"
+_addresses: dict[Path, str] = {}
+
+
+def address(folder: Path, settings: Mapping[str, object], *, empty: bool = False) -> str | None:
+    """Return the address of the database of the installation in `folder`; None: its SQLite file.
+
+    Args:
+        empty: a new one gets no tables.
+    """
+    if _kind == "sqlite" or "database" in settings or "database_url" in settings:
+        return None
+    if folder not in _addresses:
+        _addresses[folder] = postgres.make_database(empty=empty)
+    return _addresses[folder]
+
+
+def kind() -> str:
+    return _kind
+
+
+BOTH = ("sqlite", "postgresql")
+
+
+@pytest.fixture(autouse=True)
+def on_each(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test on each database; a mark ``only_on("sqlite")`` leaves the other out (tests/conftest.py)."""
+    global _kind
+    if request.param == "postgresql" and not postgres.is_installed():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have a PostgreSQL: requirements-test.txt brings one")
+        pytest.skip("no PostgreSQL here; requirements-test.txt brings one")
+    _kind = request.param
+    yield _kind
+    _kind = "sqlite"
+    while _addresses:
+        _, url = _addresses.popitem()
+        with suppress(Exception):
+            postgres.drop_database(url)
