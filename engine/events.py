@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from engine.model import InstanceId, TokenId, Values
+from engine.model import InstanceId, TokenId, Values, maker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,3 +447,14 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     for cls in list(globals().values())
     if isinstance(cls, type) and issubclass(cls, Event) and cls not in (Event, ElementEvent)
 }
+
+#: What makes the events that a command has most of, as their constructors do; see `maker`.
+activity_started = maker(ActivityStarted)
+activity_completed = maker(ActivityCompleted)
+flow_taken = maker(FlowTaken)
+token_joined = maker(TokenJoined)
+variables_changed = maker(VariablesChanged)
+user_task_created = maker(UserTaskCreated)
+user_task_completed = maker(UserTaskCompleted)
+job_created = maker(JobCreated)
+job_completed = maker(JobCompleted)

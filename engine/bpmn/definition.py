@@ -22,6 +22,7 @@ class Definition:
         watches: something in it must be looked at again when variables change; `reads`: these variables.
         watching: names of the elements that must; readers: ``{element: variables}`` of those and of tasks whose dates move.
         suspends: an event sub-process suspends its scope.
+        keyed: something in it waits for a message by BPMN's correlation keys.
     """
 
     key: str
@@ -35,3 +36,4 @@ class Definition:
     watching: frozenset[str]
     readers: Mapping[str, frozenset[str]]
     suspends: bool
+    keyed: bool

@@ -172,11 +172,13 @@ class Waits:
 
     Attributes:
         next_due: the soonest timer, as it was stored; see `first_due`.
+        changed: ``{token: (facts when the instance was loaded, facts now)}`` of those that waited for something before or after.
     """
 
     def __init__(self) -> None:
         self._stored: bytes | None = None
         self.next_due: str | None = None
+        self.changed: dict[int, tuple[Facts | None, Facts | None]] = {}
         self._timers: dict[Place, tuple[str, int]] = {}
         self._messages: dict[Place, tuple[str, str | None]] = {}
         self._signals: dict[Place, tuple[str, None]] = {}
@@ -212,6 +214,7 @@ class Waits:
     def change(self, id: int, old: Facts | None, new: Facts | None) -> None:
         """A token waits for something else now, or begins, or ends."""
         self._read()
+        self.changed[id] = self.changed[id][0] if id in self.changed else old, new
         if old is not None:
             for n, _, _ in old.timers:
                 del self._timers[id, n]

@@ -87,6 +87,7 @@ def compile_definition(
         watching=frozenset(node.name for node in nodes if node.watches),
         readers=_readers(nodes),
         suspends=any(isinstance(node, specs.EventSubProcess) and node.suspends for node in nodes),
+        keyed=any(isinstance(d, ev.Message) and d.keys for node in nodes for d in getattr(node, "definitions", ())),
     )
 
 

@@ -145,8 +145,7 @@ class StoredState:
     def _token(self, scope: AnyWorkflow, id: int, name: str, row: bytes) -> Token:
         line, _, variables = row.partition(b"\x1e")
         state, internal, *own = orjson.loads(line)
-        token = Token(scope, scope.spec.task_specs[name], None, state, id)
-        token.internal_data = internal
+        token = Token(scope, scope.spec.task_specs[name], state, id, internal)
         if id in self.workflow.subprocesses:
             self._hosts[id] = token
         owner = internal.get("owner")

@@ -16,6 +16,7 @@ from engine.bpmn import state as states
 from engine.bpmn.data import Scope, store_written
 from engine.bpmn.definition import Definition
 from engine.bpmn.event_definitions import Message
+from engine.bpmn.index import Facts, Place
 from engine.bpmn.specs import JobTask, UserTask
 from engine.bpmn.spiff import READY, STARTED
 from engine.bpmn.workflow import RUNNING, ElementFailed, SubWorkflow, Token, Workflow, failed
@@ -85,6 +86,7 @@ class Run:
     def __init__(self, definition: Definition, state: bytes | None, at: datetime) -> None:
         self._definition, self._base, self._at = definition, state, at.astimezone(UTC)
         self._done: list[Command] = []  #: since `_base`
+        self._changed: dict[int, tuple[Facts | None, Facts | None]] = {}  #: up to `_base`
         self._awake: Workflow | None = None  #: as these commands left it
         self.count = 0  #: commands that were carried out
 
@@ -107,7 +109,7 @@ class Run:
                 # Only what an incident says is kept of the failed attempt.
                 parked[key] = ElementFailed(failure.token, failure.phase, failure.kind, failure.message)
         if parked:  # the next command starts from the bytes: it must not do without the failure, nor find what that left
-            self._base, self._done = states.dump(workflow), []
+            self._base, self._done, self._changed = states.dump(workflow), [], workflow.waits.changed
         else:
             self._done.append(command)
             self._awake = workflow
@@ -121,6 +123,7 @@ class Run:
         """The instance as the commands so far left it."""
         if self._awake is None:
             self._awake = states.load(self._definition, self._base, self._at)
+            self._awake.waits.changed = dict(self._changed)
             for command in self._done:
                 self._awake.next_command({})
                 _carry_through(self._awake, command)
@@ -365,6 +368,14 @@ class _Standing:
     def subscriptions(self) -> tuple[Subscription, ...]:
         return tuple(_subscriptions(self._look()))
 
+    @cached_property
+    def timer_changes(self) -> dict[TokenId, tuple[Timer, ...]]:
+        return _timer_changes(self._look())
+
+    @cached_property
+    def subscription_changes(self) -> dict[TokenId, tuple[Subscription, ...]]:
+        return _subscription_changes(self._look())
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Standing) and (self.state, self.timers, self.subscriptions) == (
             other.state, other.timers, other.subscriptions)
@@ -374,31 +385,65 @@ class _Standing:
 
 def _timers(workflow: Workflow) -> Iterator[Timer]:
     for due, token, _, host in workflow.waits.timers():
-        spec = workflow.node_of(token)
-        yield Timer(
-            token=TokenId(token), process=spec.process, element=spec.event_id, due_at=datetime.fromisoformat(due),
-            host=TokenId(host) if host else None, interrupting=spec.interrupting)
+        yield _timer(workflow, token, due, host)
+
+
+def _timer(workflow: Workflow, token: int, due: str, host: int) -> Timer:
+    spec = workflow.node_of(token)
+    return Timer(
+        token=TokenId(token), process=spec.process, element=spec.event_id, due_at=datetime.fromisoformat(due),
+        host=TokenId(host) if host else None, interrupting=spec.interrupting)
 
 
 def _subscriptions(workflow: Workflow) -> Iterator[Subscription]:
     for place in workflow.waits.subscriptions():
-        token, n = place
-        spec = workflow.node_of(token)
-        message = workflow.waits.message(place)
-        if message is None:
-            yield Subscription(
-                token=TokenId(token), kind=SubscriptionKind.SIGNAL, name=workflow.waits.signal(place), correlation_key="",
-                process=spec.process, element=spec.event_id)
-            continue
-        definition = spec.definitions[n]
-        keys: Iterable[str] = () if message[1] is None else (message[1],)
-        if definition.keys:
-            receiver = workflow.at_place(place)
-            keys = definition.waits_for(receiver, receiver.internal_data["waits"][n], workflow)
-        for key in keys:
-            yield Subscription(
-                token=TokenId(token), kind=SubscriptionKind.MESSAGE, name=message[0], correlation_key=key,
-                process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups)
+        yield from _subscription(workflow, place)
+
+
+def _subscription(workflow: Workflow, place: Place) -> Iterator[Subscription]:
+    """What a token waits for by one of its event definitions: once for each correlation key."""
+    token, n = place
+    spec = workflow.node_of(token)
+    message = workflow.waits.message(place)
+    if message is None:
+        yield Subscription(
+            token=TokenId(token), kind=SubscriptionKind.SIGNAL, name=workflow.waits.signal(place), correlation_key="",
+            process=spec.process, element=spec.event_id)
+        return
+    definition = spec.definitions[n]
+    keys: Iterable[str] = () if message[1] is None else (message[1],)
+    if definition.keys:
+        receiver = workflow.at_place(place)
+        keys = definition.waits_for(receiver, receiver.internal_data["waits"][n], workflow)
+    for key in keys:
+        yield Subscription(
+            token=TokenId(token), kind=SubscriptionKind.MESSAGE, name=message[0], correlation_key=key,
+            process=spec.process, element=spec.event_id, form=definition.form, candidate_groups=definition.groups)
+
+
+def _timer_changes(workflow: Workflow) -> dict[TokenId, tuple[Timer, ...]]:
+    found = {}
+    for token, (old, new) in sorted(workflow.waits.changed.items()):
+        was, now = old.timers if old else (), new.timers if new else ()
+        if was != now:
+            found[TokenId(token)] = tuple(_timer(workflow, token, due, host) for due, _, host in sorted(
+                (due, n, host) for n, due, host in now))
+    return found
+
+
+def _subscription_changes(workflow: Workflow) -> dict[TokenId, tuple[Subscription, ...]]:
+    places: dict[int, list[Place]] = {}
+    for token, (old, new) in workflow.waits.changed.items():
+        was, now = (old.messages, old.signals) if old else ((), ()), (new.messages, new.signals) if new else ((), ())
+        if was != now:
+            places[token] = sorted((token, entry[0]) for entries in now for entry in entries)
+    if workflow.definition.keyed:
+        keyed = [
+            place for place in workflow.waits.subscriptions()
+            if workflow.waits.message(place) and workflow.node_of(place[0]).definitions[place[1]].keys]
+        for token in {token for token, _ in keyed} - places.keys():
+            places[token] = [place for place in workflow.waits.subscriptions() if place[0] == token]
+    return {TokenId(token): tuple(s for place in places[token] for s in _subscription(workflow, place)) for token in sorted(places)}
 
 
 def _suspended(workflow: Workflow) -> tuple[TokenId, ...]:

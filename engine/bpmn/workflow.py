@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ from engine.bpmn.collaboration import Address, shown_key
 from engine.bpmn.data import Scope
 from engine.bpmn.index import AT_JOIN, DORMANT, OPEN, STUCK, Facts, Lazy, Place, ScopeIndex, Waits, facts
 from engine.bpmn.spiff import (
+    CANCELLED,
     COMPLETED,
     FINISHED,
     FUTURE,
@@ -95,32 +96,29 @@ class Token(Task):  # type: ignore[misc]
 
     taken: list[Flow]
     facts: Facts | None = None  #: what the indexes know of it
+    born: Sequence[Token] = ()  #: the tokens that it became
+
+    _parent: int | None = None  # what the library would give to each
+    triggered = False
+    thread_id = 0
+    last_state_change = 0.0
 
     def __init__(
-        self, workflow: AnyWorkflow, task_spec: Node, parent: Token | None = None, state: int = FUTURE, id: int | None = None
+        self, workflow: AnyWorkflow, task_spec: Node, state: int = FUTURE, id: int | None = None, data: dict[str, Any] | None = None
     ) -> None:
         self.top = top = workflow.top_workflow
-        is_new = id is None
-        if id is None:
-            id = top.last_token = top.last_token + 1
-        self.id = id
         self.workflow = workflow
         self.task_spec = task_spec
         self._standing = state
-        self._children: list[int] = []
-        self._parent = None
-        self.triggered = False
-        self.thread_id = 0
-        self.last_state_change = 0.0
-        self.internal_data: dict[str, Any] = {}
+        self.internal_data = {} if data is None else data
         self.data: Scope = workflow.scope
-        if is_new:
-            workflow.tasks[id] = self
+        if id is None:
+            self.id = id = top.last_token = top.last_token + 1
+            workflow.tasks[id] = top.dirty[id] = self
             if workflow is not top:
                 top.located[id] = workflow
-            top.dirty[id] = self
-        if parent is not None:
-            parent._children.append(id)
+        else:
+            self.id = id
 
     @property
     def _state(self) -> int:
@@ -138,13 +136,21 @@ class Token(Task):  # type: ignore[misc]
     def _set_state(self, value: int) -> None:
         self._state = value
 
-    def _add_child(self, task_spec: Node, state: int = FUTURE) -> Token:
-        return Token(self.workflow, task_spec, self, state)
+    def _ready(self) -> None:
+        """It may run: at once, unless a person has to do it."""
+        if not self._standing & FINISHED:
+            self._state = READY
+            self.task_spec._on_ready_hook(self)
 
-    @property
-    def children(self) -> list[Token]:
-        tasks = self.workflow.tasks
-        return [tasks[child] for child in self._children if child in tasks]
+    def run(self) -> None:
+        if self.task_spec._run_hook(self) is None:
+            self._state = STARTED
+        else:
+            self.complete()
+
+    def cancel(self) -> None:
+        self._state = CANCELLED
+        self.task_spec._on_cancel(self)
 
     @property
     def is_parked(self) -> bool:
@@ -157,13 +163,12 @@ class Token(Task):  # type: ignore[misc]
 
     def complete(self) -> None:
         """End the work, choose the way out, go. Without a way out the work stays done and only the leaving is parked."""
-        spec, data = self.task_spec, self.internal_data
-        top: Workflow = self.workflow.top_workflow
+        spec, data, top = self.task_spec, self.internal_data, self.top
         if "finished" not in data:
             spec.finish(self)
-            if self._state & FINISHED:
+            if self._standing & FINISHED:
                 return
-        if (self.id, LEAVING) in top.parked:
+        if top.parked and (self.id, LEAVING) in top.parked:
             top.park(self, LEAVING)
             return
         try:
@@ -172,8 +177,11 @@ class Token(Task):  # type: ignore[misc]
             data["finished"] = True
             top.park(self, LEAVING, exc if isinstance(exc, ElementFailed) else failed(self, LEAVING, exc))
             return
-        self._state = COMPLETED
-        spec._on_complete(self)
+        self._standing = COMPLETED
+        spec._on_complete_hook(self)
+        for child in self.born:
+            if not child._standing & FINISHED:
+                child.task_spec._update(child)
 
     def __repr__(self) -> str:
         return f"<token {self.id} at {self.task_spec.name}, {state_name(self._state)}>"
@@ -307,7 +315,7 @@ class ScopeMixin:
     def absorb(self, token: Token, into: Token) -> None:
         """A join consumed this token."""
         top = self.top_workflow
-        top.emit(log.TokenJoined(
+        top.emit(log.token_joined(
             process=self.spec.process, element=token.task_spec.bpmn_id, token=TokenId(token.id), into=TokenId(into.id)))
         top.merge_trails(token, into)
         token._state = COMPLETED
@@ -409,9 +417,6 @@ class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
 
     parent_workflow: Any = None  # the library looks it up each time
 
-    def _task_completed_notify(self, task: Token) -> None:
-        self.last_task = task
-
     def is_completed(self) -> bool:
         return self.completed
 
@@ -455,6 +460,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.agenda: deque[Token] = deque()
         self.touched: dict[int, AnyWorkflow] = {}
         self.events: list[log.Event] = []
+        self.emit: Callable[[log.Event], None] = self.events.append
         self.jobs: list[NewJob] = []
         self.thrown: list[ThrownEvent] = []
         self.status = InstanceStatus.ACTIVE
@@ -480,6 +486,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.commands += 1
         self.parked = parked
         self.events, self.jobs, self.thrown, self.steps = [], [], [], 0
+        self.emit = self.events.append
         for gathered in (self.recent, self.moved, self.restless):
             gathered.clear()
 
@@ -557,9 +564,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 name: given.get(name, value) for name, value in spec.initial().items() if name not in scope.values})
         return inner
 
-    def emit(self, event: log.Event) -> None:
-        self.events.append(event)
-
     new_token = Token  #: for modules that this one imports
 
     def tick(self) -> int:
@@ -610,7 +614,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             self.changed.update(news)
             if cause is None and token is not None:
                 cause = token.task_spec.bpmn_id
-            self.emit(log.VariablesChanged(
+            self.emit(log.variables_changed(
                 scope=TokenId(target.id) if target.id else None, names=tuple(news), cause=cause, values=news))
             if token is not None and target.id != token.id:  # its own inputs are nobody else's
                 self._note_writes(token, target, news)
@@ -731,7 +735,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def step(self, token: Token) -> None:
         """Run one token and everything that it ends at once."""
-        if (token.id, RUNNING) in self.parked:
+        if self.parked and (token.id, RUNNING) in self.parked:
             self.park(token, RUNNING)
             self.close_scopes()
             return
@@ -745,7 +749,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.nesting += 1
         try:
             token.run()
-            if token._state == STARTED:
+            if token._standing == STARTED:
                 token.task_spec.started(token)
         except ElementFailed:
             raise
@@ -753,7 +757,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             raise failed(token, RUNNING, exc) from exc
         finally:
             self.nesting -= 1
-        if not self.nesting:
+        if self.touched and not self.nesting:
             self.close_scopes()
 
     def park(self, token: Token, phase: str, failure: ElementFailed | None = None) -> None:
@@ -1207,9 +1211,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                             was=was, due_at=was + stood))
 
     # ---------------------------------------------------------------------------------------------------- library callbacks
-    def _task_completed_notify(self, task: Token) -> None:
-        self.last_task = task
-
     def is_completed(self) -> bool:
         return self.completed
 

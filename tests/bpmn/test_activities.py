@@ -43,7 +43,8 @@ from tests.bpmn.build import (
     timer,
     user,
 )
-from tests.bpmn.play import MONDAY, Play
+from tests.bpmn.play import MONDAY
+from tests.bpmn.watched import KeptPlay as Play
 
 
 def play(*processes: str, **variables: object) -> Play:

@@ -30,7 +30,7 @@ from tests.bpmn.build import (
     undone_by,
     user,
 )
-from tests.bpmn.play import Play
+from tests.bpmn.watched import KeptPlay as Play
 
 
 def ad_hoc(*parts: str, until: str = "", active: str = "", inner: str = "", **attributes: str) -> str:

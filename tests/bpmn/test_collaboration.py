@@ -30,7 +30,8 @@ from tests.bpmn.build import (
     throw,
     user,
 )
-from tests.bpmn.play import MONDAY, Play
+from tests.bpmn.play import MONDAY
+from tests.bpmn.watched import KeptPlay as Play
 
 
 def saying(payload: str, message: str = "") -> str:

@@ -29,7 +29,7 @@ from tests.bpmn.build import (
     throw,
     user,
 )
-from tests.bpmn.play import Play
+from tests.bpmn.watched import KeptPlay as Play
 
 
 def play(*processes: str, **variables: object) -> Play:

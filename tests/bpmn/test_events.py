@@ -36,7 +36,8 @@ from tests.bpmn.build import (
     timer,
     user,
 )
-from tests.bpmn.play import MONDAY, Play
+from tests.bpmn.play import MONDAY
+from tests.bpmn.watched import KeptPlay as Play
 
 HOUR = 3600
 

@@ -31,7 +31,7 @@ from tests.bpmn.build import (
     undone_by,
     user,
 )
-from tests.bpmn.play import Play
+from tests.bpmn.watched import KeptPlay as Play
 
 
 def play(*processes: str, start: str | None = "p", **variables: object) -> Play:

@@ -28,7 +28,7 @@ from tests.bpmn.build import (
     timer,
     user,
 )
-from tests.bpmn.play import Play
+from tests.bpmn.watched import KeptPlay as Play
 
 CALLEE = process(start(), user("w"), "s>w", id="q")
 #: ``{kind: (how it is drawn with something inside and attributes, how its work is done)}``

@@ -26,7 +26,7 @@ from tests.bpmn.build import (
     sub,
     user,
 )
-from tests.bpmn.play import Play
+from tests.bpmn.watched import KeptPlay as Play
 
 #: Event definitions that a behaviour refers to.
 SHARED = (

@@ -23,7 +23,7 @@ from tests.bpmn.build import (
     sub,
     user,
 )
-from tests.bpmn.play import Play
+from tests.bpmn.watched import KeptPlay as Play
 
 
 def play(*processes: str, start: str | None = "p", **variables: object) -> Play:

@@ -30,8 +30,8 @@ from tests.bpmn.build import (
     user,
 )
 from tests.bpmn.folds import check_against, fold
-from tests.bpmn.play import Play
 from tests.bpmn.test_walks import Writer, act
+from tests.bpmn.watched import KeptPlay as Play
 
 
 def play(*processes: str, **variables: object) -> Play:

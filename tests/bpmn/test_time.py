@@ -31,7 +31,8 @@ from tests.bpmn.build import (
     user,
 )
 from tests.bpmn.folds import fold
-from tests.bpmn.play import MONDAY, Play
+from tests.bpmn.play import MONDAY
+from tests.bpmn.watched import KeptPlay as Play
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 HOUR = 3600

@@ -15,20 +15,18 @@ from engine.bpmn.index import ScopeIndex, facts
 from engine.bpmn.spiff import WAITING
 from engine.bpmn.workflow import Workflow
 from engine.errors import EngineError
-from engine.model import Command, InstanceStatus, Step
+from engine.model import Command, InstanceStatus, Step, Subscription, Timer, TokenId
 from tests.bpmn.folds import Folded, check_against
 from tests.bpmn.play import Instance, Play
 
 
-class Watched(Instance):
-    """Checks the laws after each command."""
+class Kept(Instance):
+    """Kept awake by a run beside the one that is loaded for each command: both must be the same, their indexes equal a full scan."""
 
     def __init__(self, definition: Definition) -> None:
         super().__init__(definition)
-        self.folded = Folded()
-        self.made: set[int] = set()
-        self.ended: list[int] = []
         self._run: tuple[datetime, Run] | None = None  #: stays awake from command to command while the clock stands
+        self._loaded: tuple[tuple[Timer, ...], tuple[Subscription, ...]] = ((), ())  #: as that run found them
 
     def advance(self, command: Command, at: datetime) -> Step:
         warm, refused = self._in_the_run(command, at)
@@ -42,19 +40,16 @@ class Watched(Instance):
         assert self._run is not None
         assert warm is not None
         self._same(warm, step)
+        self._changes_lead_here(warm)
         for workflow in (self._run[1].awake(), states.load(self.definition, self.state, at.astimezone(UTC))):
             check_indexes(workflow)
-        for event in step.events:
-            assert isinstance(event, log.Event)
-            self.folded.apply(event)
-        if self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
-            self._log_is_live()
         return step
 
     def _in_the_run(self, command: Command, at: datetime) -> tuple[Step | None, EngineError | None]:
         """Give the command to the run that the commands before it went to, or to a new one."""
         if self._run is None or self._run[0] != at:
             self._run = at, Run(self.definition, self.state, at)
+            self._loaded = (self.step.timers, self.step.subscriptions) if self.step is not None else ((), ())
         try:
             return self._run[1].do(command), None
         except EngineError as error:
@@ -68,6 +63,44 @@ class Watched(Instance):
         assert (warm.jobs, warm.thrown, warm.status, warm.outcome, warm.suspended) == (
             cold.jobs, cold.thrown, cold.status, cold.outcome, cold.suspended)
         assert (warm.timers, warm.subscriptions) == (cold.timers, cold.subscriptions)
+
+    def _changes_lead_here(self, step: Step) -> None:
+        """What a step says of timers and subscriptions that changed, put in place of what there was, gives those that are there."""
+        loaded: tuple[Any, ...]
+        changes: dict[Any, Any]
+        now: tuple[Any, ...]
+        for loaded, changes, now in zip(  # type: ignore[assignment]
+            self._loaded, (step.timer_changes, step.subscription_changes), (step.timers, step.subscriptions), strict=True
+        ):
+            kept: dict[TokenId, tuple[Any, ...]] = {}
+            for each in (*loaded, *now):
+                kept.setdefault(each.token, ())
+            for each in loaded:
+                kept[each.token] += (each,)
+            kept |= changes
+            assert kept == {token: tuple(each for each in now if each.token == token) for token in kept}
+        assert all(
+            token not in {timer.token for timer in self._loaded[0]} or
+            timers != tuple(timer for timer in self._loaded[0] if timer.token == token) for token, timers in step.timer_changes.items())
+
+
+class Watched(Kept):
+    """Checks the laws of the log as well."""
+
+    def __init__(self, definition: Definition) -> None:
+        super().__init__(definition)
+        self.folded = Folded()
+        self.made: set[int] = set()
+        self.ended: list[int] = []
+
+    def advance(self, command: Command, at: datetime) -> Step:
+        step = super().advance(command, at)
+        for event in step.events:
+            assert isinstance(event, log.Event)
+            self.folded.apply(event)
+        if self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
+            self._log_is_live()
+        return step
 
     def _log_is_live(self) -> None:
         """Replaying the events gives the live state; no token is lost or doubled."""
@@ -91,6 +124,10 @@ class Watched(Instance):
             scopes = scopes_of(workflow, id)
             for name, value in values.items() if scopes else ():
                 assert next(scope.own(name) for scope in scopes if scope.has(name)) == value
+
+
+class KeptPlay(Play):
+    kind = Kept
 
 
 class WatchedPlay(Play):

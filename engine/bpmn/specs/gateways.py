@@ -169,7 +169,7 @@ class EventBasedGateway(Node):
 
     def _on_complete_hook(self, my_task: Token) -> None:
         super()._on_complete_hook(my_task)
-        given, born = my_task.internal_data.get("given"), my_task.children
+        given, born = my_task.internal_data.get("given"), my_task.born
         for child in born:
             if given is not None and child.task_spec.name == given[0]:
                 child.internal_data["given"] = given

@@ -77,13 +77,14 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             raise failed(my_task, ARRIVING, exc) from exc
 
     def _update_hook(self, my_task: Token) -> bool:
-        if (my_task.id, ARRIVING) in my_task.workflow.top_workflow.parked:
+        parked = my_task.top.parked
+        if parked and (my_task.id, ARRIVING) in parked:
             return self.enter(my_task)
         return self.arrive(my_task) and self.enter(my_task)
 
     def _on_ready_hook(self, my_task: Token) -> None:
         if not self.manual:
-            my_task.workflow.top_workflow.agenda.append(my_task)
+            my_task.top.agenda.append(my_task)
 
     def _run_hook(self, my_task: Token) -> bool | None:
         return True
@@ -94,19 +95,19 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             self.announce_end(token)
         taken = token.taken
         if taken:
-            top, specs = workflow.top_workflow, workflow.spec.task_specs
-            born = []
+            top, specs = token.top, workflow.spec.task_specs
+            token.born = born = []
             for flow in taken:
                 for _ in range(self.completion_quantity):
-                    child = Token(workflow, specs[flow.target], token)
-                    child.internal_data["flow"] = flow.id
+                    child = Token(workflow, specs[flow.target], data={"flow": flow.id})
                     born.append(child)
                     if flow.id is not None:
-                        top.emit(log.FlowTaken(
+                        top.emit(log.flow_taken(
                             process=self.process, element=self.bpmn_id, token=TokenId(token.id), flow=flow.id,
                             to_token=TokenId(child.id), condition=None if flow.condition is None else flow.condition.text,
                             is_default=flow.default))
-            top.fork(token, born)
+            if len(born) > 1 or "trail" in token.internal_data:
+                top.fork(token, born)
         workflow.leave(token)
         if "owner" in token.internal_data:
             owner = workflow.owner(token)
@@ -128,13 +129,13 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     def announce(self, token: Token) -> None:
         """Record that the node begins."""
         owner = token.internal_data.get("owner")
-        token.workflow.top_workflow.emit(log.ActivityStarted(
+        token.top.emit(log.activity_started(
             process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=self.kind, scope=place(token.workflow),
             host=None if owner is None else TokenId(owner)))
 
     def announce_end(self, token: Token) -> None:
-        token.workflow.top_workflow.emit(
-            log.ActivityCompleted(process=self.process, element=self.bpmn_id, token=TokenId(token.id)))
+        token.top.emit(
+            log.activity_completed(process=self.process, element=self.bpmn_id, token=TokenId(token.id)))
 
     def arrive(self, token: Token) -> bool:
         """True when the node may start with this token, else the token waits here."""
@@ -192,8 +193,8 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         return self._enter(token)
 
     def _enter(self, token: Token) -> bool:
-        top = token.workflow.top_workflow
-        if (token.id, ARRIVING) in top.parked:
+        top = token.top
+        if top.parked and (token.id, ARRIVING) in top.parked:
             top.park(token, ARRIVING)
             return False
         return self.entered(token)

@@ -118,7 +118,7 @@ class CallActivity(SubProcess):
         values: dict[str, Value] = {}
         for formula, target in ((None, None),) if pairs is None else pairs:
             if formula is None or target is None:
-                values.update(without_loop_names(source.visible()))
+                values.update(sorted(without_loop_names(source.visible()).items()))  # whatever was read first
             else:
                 values[target] = token.workflow.top_workflow.compute(token, formula, source)
         return values

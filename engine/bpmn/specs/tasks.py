@@ -96,7 +96,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         except (TypeError, ValueError) as exc:
             raise timers.BadTime(f"the priority {shown(fields.priority)} is {priority!r}, not a number from 0 to 100") from exc
         follow_up = self._instant(token, fields.follow_up, top.at)
-        top.emit(log.UserTaskCreated(
+        top.emit(log.user_task_created(
             process=self.process, element=self.bpmn_id, token=TokenId(token.id), name=self.label,
             form=optional_text(fields.form, token, top), assignee=optional_text(fields.assignee, token, top),
             candidate_groups=text_list(fields.groups, token, top), candidate_users=text_list(fields.users, token, top),
@@ -195,7 +195,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
 
     def _announce_completion(self, token: Token, values: Values) -> None:
         due = token.internal_data.get("due")
-        token.workflow.top_workflow.emit(log.UserTaskCompleted(
+        token.workflow.top_workflow.emit(log.user_task_completed(
             process=self.process, element=self.bpmn_id, token=TokenId(token.id), values=dict(values),
             due_at=datetime.fromisoformat(due) if due else None))
 
@@ -300,7 +300,7 @@ class JobTask(Activity):
             token=TokenId(token.id), type=type_, process=self.process, element=self.bpmn_id,
             values={name: own_copy(value) for name, value in values.items()},
             retries=self.retries, properties={name: plain(text_of(text, token, top)) for name, text in self.properties}))
-        top.emit(log.JobCreated(process=self.process, element=self.bpmn_id, token=TokenId(token.id), job_type=type_))
+        top.emit(log.job_created(process=self.process, element=self.bpmn_id, token=TokenId(token.id), job_type=type_))
 
     def job_done(self, token: Token, values: Values) -> None:
         """The handler is done."""
