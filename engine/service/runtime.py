@@ -289,8 +289,7 @@ class Runtime:
         if turn.is_empty:
             return
         try:
-            with self.database.writing() as tx:
-                turn.write(tx)
+            self.database.commit(turn.write)
         except Missed:
             raise Faster from None
 

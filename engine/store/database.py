@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,10 +90,24 @@ class Database:
             Conflict: others held what is written for half a minute.
             StorageFailed: the disk is full, the server is away, the database is read-only or damaged; nothing was written.
         """
+        self._ready_to_write()
+        return self._server.transaction()
+
+    def commit(self, write: Callable[[Session], None]) -> None:
+        """Let `write` write in one transaction; commands that come at once may share it. Returns once it is committed.
+
+        `write` may be called more than once, each time after everything that it wrote was taken back, and in another thread.
+
+        Raises:
+            What `writing` does, and what `write` does; then nothing of it was written.
+        """
+        self._ready_to_write()
+        self._server.commit(write)
+
+    def _ready_to_write(self) -> None:
         self._after_fork()
         if self._ids is None or self._clock.now() >= self._renew_at:
             self._lease()
-        return self._server.transaction()
 
     def new_id(self) -> int:
         """Return a new 63-bit id; its node part is leased by this process alone, and renewed before transactions."""

@@ -512,6 +512,10 @@ class PostgreSQL:
     def transaction(self) -> Any:
         return self._session("begin isolation level read committed", writing=True)
 
+    def commit(self, write: Callable[[Session], None]) -> None:
+        with self.transaction() as tx:
+            write(tx)
+
     def tend(self, at: datetime) -> None:
         """Make the partitions of the history for the coming months."""
         with self._administering() as engine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -84,6 +84,12 @@ class Server(Protocol):
 
     def transaction(self) -> AbstractContextManager[Session]:
         """What is written is committed together at the end, or not at all when the block raises."""
+
+    def commit(self, write: Callable[[Session], None]) -> None:
+        """Let `write` write in a transaction, alone or together with others; returns when it is committed, raises what it raised.
+
+        It may be called more than once, each time after everything that it wrote was taken back.
+        """
 
     def tend(self, at: datetime) -> None:
         """Make ready for what is written from `at` on; called at start and twice a day."""

@@ -2,7 +2,8 @@
 
 A writing transaction begins with BEGIN IMMEDIATE, because one that turns from reading to writing fails at once with "database is
 locked" whatever the busy timeout says. Writers of this process queue at a lock, those of other processes in the kernel (flock), as
-SQLite's own waiting polls and is unfair.
+SQLite's own waiting polls and is unfair. Commands that meet in that queue share a commit, which is where a durable write waits for
+the disk; each is acknowledged after it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, cast
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from engine.errors import Conflict, EngineError, StorageFailed
 from engine.settings import Settings
@@ -53,26 +56,33 @@ def _trouble(error: sqlite3.DatabaseError, *, writing: bool = False) -> EngineEr
     )
 
 
+def _told(error: sqlite3.DatabaseError) -> Exception:
+    try:
+        return _trouble(error, writing=True)
+    except sqlite3.DatabaseError as mistake:
+        return mistake
+
+
 class _Session(Session):
     """Every statement is executed at once."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("connection",)
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
-        return self._connection.execute(sql, values).rowcount
+        return self.connection.execute(sql, values).rowcount
 
     def put(self, sql: str, values: Sequence[Any] = ()) -> None:
-        self._connection.execute(sql, values)
+        self.connection.execute(sql, values)
 
     def must(self, sql: str, values: Sequence[Any] = ()) -> None:
-        if not self._connection.execute(sql, values).rowcount:
+        if not self.connection.execute(sql, values).rowcount:
             raise Missed
 
     def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        self._connection.executemany(sql, rows)
+        self.connection.executemany(sql, rows)
 
     def read(self, *queries: Query) -> list[list[Row]]:
         return [self.rows(sql, values) for sql, values in queries]
@@ -82,19 +92,19 @@ class _Session(Session):
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         try:
-            return self._connection.execute(sql, values).fetchall()
+            return self.connection.execute(sql, values).fetchall()
         except sqlite3.OperationalError as error:
             if "Could not decode" not in str(error):
                 raise
         # somebody has made a text of bytes by hand: `verify` has to see what stands there
-        self._connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        self.connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         try:
-            return self._connection.execute(sql, values).fetchall()
+            return self.connection.execute(sql, values).fetchall()
         finally:
-            self._connection.text_factory = str
+            self.connection.text_factory = str
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
-        return cast("Row | None", self._connection.execute(sql, values).fetchone())
+        return cast("Row | None", self.connection.execute(sql, values).fetchone())
 
 
 def _opened(path: Path, flags: int) -> int:
@@ -107,6 +117,37 @@ def _opened(path: Path, flags: int) -> int:
         return os.open(path, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageFailed(action_zh="打开", action="opened", reason=f"{path.name} {error.strerror}", reason_en=f"{path.name}: {error.strerror}") from error
+
+
+class _Reading:
+    """A session that gives its connection back."""
+
+    __slots__ = ("_pooled", "_server")
+
+    def __init__(self, server: SQLite) -> None:
+        self._server = server
+
+    def __enter__(self) -> _Session:
+        self._pooled = self._server._borrow()
+        return _Session(cast(sqlite3.Connection, self._pooled.driver_connection))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._server._give_back(self._pooled)
+        if isinstance(error, sqlite3.DatabaseError):
+            raise _trouble(error) from error
+
+
+class _Waiting:
+    """Something to write that waits for its turn. `woken`: released when it is done, or when it has to write for all who wait."""
+
+    __slots__ = ("error", "is_done", "woken", "write")
+
+    def __init__(self, write: Callable[[Session], None]) -> None:
+        self.write = write
+        self.is_done = False
+        self.error: BaseException | None = None
+        self.woken = threading.Lock()
+        self.woken.acquire()
 
 
 class SQLite:
@@ -125,7 +166,15 @@ class SQLite:
             if isinstance(error.orig, sqlite3.DatabaseError):
                 raise _trouble(error.orig, writing=True) from error
             raise
+        self._idle: deque[PoolProxiedConnection] = deque()
+        self.commit_count = self.command_count = 0  #: commits of `commit`, and how many were written by them
+        self._make_locks()
+
+    def _make_locks(self) -> None:
         self._writers = threading.Lock()
+        self._gate = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        self._is_led = False
         self._queue = _opened(self._lock_file, os.O_RDWR | os.O_CREAT)
 
     @property
@@ -157,7 +206,13 @@ class SQLite:
 
         return engine
 
-    def _connection(self) -> Any:
+    def _borrow(self) -> PoolProxiedConnection:
+        """Return a connection that nobody uses. Those that are given back are kept: the pool's own book-keeping takes longer than
+        the statements of a command."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
         try:
             return self._engine.raw_connection()
         except sqlite3.DatabaseError as error:
@@ -167,39 +222,34 @@ class SQLite:
                 raise _trouble(error.orig) from error
             raise
 
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
-        pooled = self._connection()
-        try:
-            yield _Session(cast(sqlite3.Connection, pooled.driver_connection))
-        except sqlite3.DatabaseError as error:
-            raise _trouble(error) from error
-        finally:
-            pooled.close()
+    def _give_back(self, pooled: PoolProxiedConnection) -> None:
+        self._idle.append(pooled)
+
+    def drop_idle(self) -> None:
+        """Close every connection that nobody uses just now."""
+        while self._idle:
+            self._idle.pop().close()
+        self._engine.dispose()
+
+    def reading(self) -> _Reading:
+        return _Reading(self)
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        pooled = self._connection()
-        try:
-            connection = cast(sqlite3.Connection, pooled.driver_connection)
-            connection.execute("begin")
+        with self.reading() as session:
+            session.put("begin")
             try:
-                yield _Session(connection)
+                yield session
             finally:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-        except sqlite3.DatabaseError as error:
-            raise _trouble(error) from error
-        finally:
-            pooled.close()
+                if session.connection.in_transaction:
+                    session.connection.execute("rollback")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        pooled = self._connection()
+        pooled = self._borrow()
         try:
             connection = cast(sqlite3.Connection, pooled.driver_connection)
-            with self._writers:
-                fcntl.flock(self._queue, fcntl.LOCK_EX)
+            with self._alone():
                 try:
                     connection.execute("begin immediate")
                     yield _Session(connection)
@@ -207,22 +257,110 @@ class SQLite:
                 except sqlite3.DatabaseError as error:
                     raise _trouble(error, writing=True) from error
                 finally:
-                    try:
-                        # after a full disk SQLite has taken everything back itself; a commit that failed leaves it to us
-                        if connection.in_transaction:
-                            connection.execute("rollback")
-                    finally:
-                        fcntl.flock(self._queue, fcntl.LOCK_UN)
+                    # after a full disk SQLite has taken everything back itself; a commit that failed leaves it to us
+                    if connection.in_transaction:
+                        connection.execute("rollback")
         finally:
-            pooled.close()
+            self._give_back(pooled)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep all other writers out, those of this process and those of others."""
+        with self._writers:
+            fcntl.flock(self._queue, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._queue, fcntl.LOCK_UN)
+
+    # -- many writers, one commit
+    def commit(self, write: Callable[[Session], None]) -> None:
+        """Whoever comes while others are being written waits and is written with all who wait, by the first of them."""
+        mine = _Waiting(write)
+        with self._gate:
+            self._waiting.append(mine)
+            leads = not self._is_led
+            self._is_led = True
+        if not leads:
+            mine.woken.acquire()
+        if not mine.is_done:
+            with self._gate:
+                batch, self._waiting = self._waiting, []
+            try:
+                self._write_together(batch)
+            except Exception as error:  # noqa: BLE001  raised where it was asked for
+                for each in batch:
+                    if not each.is_done:
+                        each.is_done, each.error = True, error
+            finally:
+                with self._gate:
+                    if self._waiting:
+                        self._waiting[0].woken.release()  # is the next who writes
+                    else:
+                        self._is_led = False
+                for other in batch:
+                    if not other.is_done:
+                        other.is_done, other.error = True, Conflict()
+                    if other is not mine:
+                        other.woken.release()
+        if mine.error is not None:
+            raise mine.error
+
+    def _write_together(self, batch: list[_Waiting]) -> None:
+        """Write each of `batch`, all with one commit; one that fails fails alone."""
+        pooled = self._borrow()
+        try:
+            connection = cast(sqlite3.Connection, pooled.driver_connection)
+            with self._alone():
+                if len(batch) > 1 and self._is_written(connection, batch):
+                    return
+                for each in batch:  # a commit that failed tells nobody whose fault it was
+                    self._is_written(connection, [each])
+        finally:
+            self._give_back(pooled)
+
+    def _is_written(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> bool:
+        """Write `batch` by one transaction and tell each how it went; False, and nothing is told, when several failed together."""
+        single, session = len(batch) == 1, _Session(connection)
+        refused: dict[_Waiting, BaseException] = {}
+        try:
+            connection.execute("begin immediate")
+            for each in batch:
+                if single:
+                    each.write(session)
+                    continue
+                connection.execute("savepoint one")
+                try:
+                    each.write(session)
+                except Exception as error:  # noqa: BLE001  raised where it was asked for
+                    if not connection.in_transaction:
+                        return False  # a full disk takes everything back
+                    connection.execute("rollback to one")
+                    refused[each] = error
+                connection.execute("release one")
+            connection.execute("commit")
+        except Exception as error:  # noqa: BLE001  raised where it was asked for
+            if not single:
+                return False
+            refused[batch[0]] = error
+        finally:
+            if connection.in_transaction:
+                connection.execute("rollback")
+        for each in batch:
+            found = refused.get(each)
+            each.error = _told(found) if isinstance(found, sqlite3.DatabaseError) else found
+            each.is_done = True
+        self.commit_count += 1
+        self.command_count += len(batch)
+        return True
 
     def tend(self, at: datetime) -> None:
         """A file needs nothing."""
 
     def after_fork(self) -> None:
+        self._idle.clear()
         self._engine.dispose(close=False)
-        self._writers = threading.Lock()
-        self._queue = _opened(self._lock_file, os.O_RDWR | os.O_CREAT)
+        self._make_locks()
 
     def backup(self, path: Path) -> None:
         """Copy while others go on working (SQLite's online backup)."""
@@ -231,11 +369,8 @@ class SQLite:
         try:
             target = sqlite3.connect(path)
             try:
-                pooled = self._connection()
-                try:
-                    cast(sqlite3.Connection, pooled.driver_connection).backup(target)
-                finally:
-                    pooled.close()
+                with self.reading() as session:
+                    session.connection.backup(target)
             finally:
                 target.close()
         except sqlite3.DatabaseError as error:
@@ -243,5 +378,5 @@ class SQLite:
         path.chmod(0o600)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.drop_idle()
         os.close(self._queue)

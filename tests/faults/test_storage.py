@@ -24,18 +24,19 @@ DIAGRAM = diagram(process(start(), user("a"), user("b"), end(), "s>a", "a>b", "b
 @contextmanager
 def suffering(house: House, pragma: str) -> Iterator[None]:
     """Let every connection of the engine have this pragma."""
-    pool = house.engine._database._server._engine
+    server = house.engine._database._server
+    pool = server._engine
 
     def set_up(connection: sqlite3.Connection, _: object) -> None:
         connection.execute(pragma)
 
-    pool.dispose()
+    server.drop_idle()
     event.listen(pool, "connect", set_up)
     try:
         yield
     finally:
         event.remove(pool, "connect", set_up)
-        pool.dispose()
+        server.drop_idle()
 
 
 @pytest.mark.parametrize(
