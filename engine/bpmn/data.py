@@ -22,7 +22,7 @@ LOOP_NAMES = frozenset(
 )
 
 #: Values that are read from their bytes just as they were written.
-_PLAIN = frozenset({type(None), bool, int, str})
+PLAIN = frozenset({type(None), bool, int, str})
 
 #: Variables by scope and name.
 Written = list[tuple["Scope", str]]
@@ -144,7 +144,7 @@ class Scope(Mapping[str, Value]):
     def _set(self, values: Values) -> None:
         self._values.update(values)
         for name, value in values.items():
-            if type(value) not in _PLAIN:
+            if type(value) not in PLAIN:
                 self.written.append((self, name))
 
     def _store(self, name: str) -> None:
@@ -175,17 +175,22 @@ class Scope(Mapping[str, Value]):
     # ------------------------------------------------------------------------------------------------------------ storing
     def dump(self) -> tuple[list[str], bytes]:
         """Return the names and the canonical bytes of the own variables; stored bytes where nothing was written."""
-        names = sorted({*self._values, *self._raw, *self._items})
-        raw = self._raw
-        for name in names:
-            if name not in raw and name not in self._items:
-                raw[name] = codec.dump(self._values[name])
-        return names, _NEXT.join(
-            [raw[name] if name in raw else _ITEM + _ITEM.join(self._items[name]) for name in names])
+        raw, items = self._raw, self._items
+        for name, value in self._values.items():
+            if name not in raw and name not in items:
+                raw[name] = codec.dump(value)
+        if not items:
+            names = sorted(raw)
+            return names, _NEXT.join([raw[name] for name in names])
+        names = sorted([*raw, *items])
+        return names, _NEXT.join([raw[name] if name in raw else _ITEM + _ITEM.join(items[name]) for name in names])
 
     def load(self, names: list[str], stored: bytes) -> None:
         """Take the stored bytes; they are decoded when first needed."""
         self._raw, self._values, self._items = {}, {}, {}
+        if _ITEM not in stored:
+            self._raw = dict(zip(names, stored.split(_NEXT), strict=True))
+            return
         for name, part in zip(names, stored.split(_NEXT), strict=True):
             if part[:1] == _ITEM:
                 self._items[name] = part[1:].split(_ITEM)

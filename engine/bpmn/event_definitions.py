@@ -87,7 +87,7 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
         if following is _NO_PLAN:
             value = self.value if isinstance(self.value, str) else top.evaluate(token, self.value)
             if value is None and token.triggered:  # a subscription whose time is not known yet, or does not apply: no timer runs
-                return {"timer": None, "since": top.at.isoformat()}
+                return {"timer": None, "since": top.now}
             try:
                 following = timers.plan(self.kind, value, top.at, self.zone)
             except timers.BadTime as exc:
@@ -99,7 +99,7 @@ class Timer(Definition, TimerEventDefinition):  # type: ignore[misc]
     def _schedule(self, token: Token, wait: Wait, plan: timers.Plan, top: Workflow) -> None:
         wait["timer"] = plan
         if self.kind != "timeDate" and top.is_suspended(token):
-            wait["frozen"] = token.internal_data.pop("frozen", top.at.isoformat())
+            wait["frozen"] = token.internal_data.pop("frozen", top.now)
         top.emit(log.TimerScheduled(
             process=token.workflow.spec.process, element=token.task_spec.event_id, token=TokenId(token.id),
             due_at=timers.due_at(plan)))

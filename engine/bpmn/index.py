@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: the same, and an incident says so; it belongs to an event sub-process or undoes something, so it leads to no join.
 OPEN, DORMANT, AT_JOIN, STUCK, ASIDE = range(5)
 
+#: What is stored when nobody waits for anything.
+_NOBODY = orjson.dumps([[]] * 12)
+
 Item = TypeVar("Item")
 Place = tuple[int, int]  #: (token, number of its event definition)
 
@@ -190,6 +193,8 @@ class Waits:
         """Return the soonest due and the bytes of all."""
         if self._stored is not None:
             return self.next_due, self._stored
+        if not (self._timers or self._messages or self._signals):
+            return None, _NOBODY
         columns: list[list[Any]] = []
         found: dict[Place, Any]
         for found in (self._timers, self._messages, self._signals):
@@ -200,7 +205,7 @@ class Waits:
         return soonest, orjson.dumps(columns)
 
     def load(self, next_due: str | None, stored: bytes) -> None:
-        self.next_due, self._stored = next_due, stored
+        self.next_due, self._stored = next_due, None if stored == _NOBODY else stored
 
     def _read(self) -> None:
         if self._stored is not None:

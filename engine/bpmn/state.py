@@ -29,6 +29,7 @@ from engine.model import InstanceStatus
 
 FORMAT = 2
 
+_LIVE = (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED)
 _SORTED = orjson.OPT_SORT_KEYS
 _KEEPS_NEW, _PAST = 1, 2
 
@@ -122,7 +123,7 @@ class StoredState:
             first, last = self._kept_ends[place] - self.kept_sizes[place], self._kept_ends[place]
             scope.kept.sleep(self.kept[first:last], range(first, last))
         kinds = self.kinds[begin:end]
-        scope.index.count = [kinds.count(kind) for kind in range(5)]
+        scope.index.count = [kinds.count(kind) for kind in range(5)] if any(kinds) else [len(kinds), 0, 0, 0, 0]
         if extra:
             scope.gateways = extra.get("gateways", {})
             scope.wrote = set(extra.get("wrote", ()))
@@ -173,6 +174,7 @@ def load(definition: Definition, state: bytes | None, at: datetime) -> Workflow:
         raise ValueError(f"state format {head[0]} is not known")
     _, status, workflow.last_token, workflow.sequence, workflow.last_end, workflow.suspended_since, next_due, *columns = head
     workflow.status = InstanceStatus(status)
+    workflow.completed = workflow.status not in _LIVE
     workflow.waits.load(next_due, lines[1])
     stored.read(columns, lines)
     line, _, variables = stored.scopes[0].partition(b"\x1e")
@@ -199,7 +201,7 @@ def dump(workflow: Workflow) -> bytes:
         scope: AnyWorkflow | None = workflow.subprocesses.awake(id) if place else workflow
         if scope is not None:
             _write(scope, old, new, place)
-    _copy(old, new, slice(done, None), slice(token, None), slice(kept, None))
+    _copy(old, new, slice(done, len(old.places)), slice(token, len(old.tokens)), slice(kept, len(old.kept)))
     if not old.places:
         _write(workflow, old, new, None)
     for scope in workflow.fresh.values():
@@ -214,6 +216,8 @@ def dump(workflow: Workflow) -> bytes:
 
 def _copy(old: StoredState, new: StoredState, scopes: slice, tokens: slice, kept: slice) -> None:
     """Take over scopes that nobody asked for."""
+    if scopes.start == scopes.stop:
+        return
     new.places += old.places[scopes]
     new.parents += old.parents[scopes]
     new.sizes += old.sizes[scopes]
@@ -279,6 +283,8 @@ def _write(scope: AnyWorkflow, old: StoredState, new: StoredState, at: int | Non
 
 def _copy_rows(old: StoredState, new: StoredState, rows: slice) -> None:
     """Take over tokens that nobody asked for."""
+    if rows.start == rows.stop:
+        return
     new.tokens += old.tokens[rows]
     new.names += old.names[rows]
     new.kinds += old.kinds[rows]

@@ -6,10 +6,9 @@ token at the same place; the rest of the command stands.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from typing import Any
 
 from engine import events as log
 from engine.bpmn import state as states
@@ -52,7 +51,10 @@ from engine.model import (
     Timer,
     TokenId,
     Values,
+    maker,
 )
+
+_made_step = maker(Step)
 
 #: Elements of one command that may fail before the command itself is given up.
 _FAILURE_LIMIT = 200
@@ -114,9 +116,9 @@ class Run:
             self._done.append(command)
             self._awake = workflow
         self.count += 1
-        return Step(
+        return _made_step(
             events=tuple(workflow.events), jobs=tuple(workflow.jobs), thrown=tuple(workflow.thrown), status=workflow.status,
-            outcome=workflow.outcome() if _has_ended(workflow) else None, suspended=_suspended(workflow), refused=refused,
+            outcome=workflow.outcome() if workflow.completed else None, suspended=_suspended(workflow), refused=refused,
             standing=_Standing(self))
 
     def awake(self) -> Workflow:
@@ -133,95 +135,83 @@ class Run:
 def _carry_through(workflow: Workflow, command: Command) -> EngineError | None:
     """Carry out a command and all that follows; return why it was refused, if it was."""
     refused: EngineError | None = None
-    if isinstance(command, StartInstance):
+    if type(command) is StartInstance:
         if workflow.last_token:
             raise WrongState(what="流程实例", id="", state=workflow.status, action="再次启动", action_en="started again")
         _start(workflow, command)
         workflow.settle()
-        workflow.meet_deadlines()
     else:
         refused = _go_on(workflow, command)
-        if not _has_ended(workflow):
-            workflow.meet_deadlines()
+    if not workflow.completed:
+        workflow.meet_deadlines()
     workflow.look_for_stuck_joins()
     workflow.refresh()
-    store_written(workflow.scope.written)
+    if workflow.scope.written:
+        store_written(workflow.scope.written)
     return refused
 
 
 def _go_on(workflow: Workflow, command: Command) -> EngineError | None:
-    target = _Target.of(command, workflow)
-    if _has_ended(workflow):
-        target.require_open()
+    token = _target(workflow, command)
+    is_firing = type(command) is FireTimers
+    if workflow.completed:
         raise WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
-    workflow.fire_due(on_time=isinstance(command, FireTimers))
-    if target.token is not None and not target.still_open():
-        target.require_open_at_first()
-        return TaskTooLate(name=target.name, state="已到期")
-    if _has_ended(workflow):  # an overdue timer ended it
-        if isinstance(command, FireTimers):
-            return None
-        return WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
-    _carry_out(workflow, command, target)
+    if workflow.fire_due(on_time=is_firing):
+        if token is not None and not (token.workflow.tasks.awake(token.id) is token and _FITS[type(command)](token, command)):
+            return TaskTooLate(name=token.task_spec.label, state="已到期")
+        if workflow.status is InstanceStatus.COMPLETED:
+            if is_firing:
+                return None
+            return WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
+    try:
+        carry_out = _CARRY_OUT[type(command)]
+    except KeyError:
+        raise TypeError(f"{type(command).__name__} is not a command of a running instance") from None
+    carry_out(workflow, command, token)
     workflow.settle()
     return None
 
 
-def _has_ended(workflow: Workflow) -> bool:
-    return workflow.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
+# --------------------------------------------------------------------------------------------------------------------- targets
+def _target(workflow: Workflow, command: Command) -> Token | None:
+    """Return the token that a command is for; None: it is for the instance as a whole."""
+    number: int | None = getattr(command, "token", None)
+    if number is None:
+        return None
+    token = workflow.find(number)
+    if token is not None and _FITS[type(command)](token, command):
+        return token
+    if isinstance(command, CompleteUserTask):
+        raise TaskNotOpen(name=(token.task_spec.label if token is not None else "") or str(number), state="已办结或已取消")
+    what = {RetryElement: "异常 / incident", CorrelateMessage: "消息等待 / message subscription"}
+    raise NotFound(what=what.get(type(command), "作业 / job"), id=number)
 
 
-@dataclass(slots=True)
-class _Target:
-    """What a command is for. `token` is None when it is for the instance as a whole."""
-
-    number: int | None
-    token: Token | None
-    name: str
-    was_open: bool
-    command: Command
-
-    @classmethod
-    def of(cls, command: Command, workflow: Workflow) -> _Target:
-        number = getattr(command, "token", None)
-        if number is None:
-            return cls(None, None, "", True, command)
-        token = workflow.find(number)
-        target = cls(number, token, "" if token is None else token.task_spec.label, False, command)
-        target.was_open = target.still_open()
-        if not target.was_open:
-            target.require_open_at_first()
-        return target
-
-    def still_open(self) -> bool:
-        token, command = self.token, self.command
-        if token is None or token.id not in token.workflow.tasks or token.workflow.tasks[token.id] is not token:
-            return False
-        spec, data = token.task_spec, token.internal_data
-        if isinstance(command, RetryElement):
-            return "incident" in data or "stuck" in data or token.workflow.is_subscription(token)
-        if isinstance(command, CompleteUserTask):
-            return isinstance(spec, UserTask) and token._state == READY
-        if isinstance(command, CompleteJob | ThrowBpmnError):
-            return isinstance(spec, JobTask) and "job" in data
-        if isinstance(command, CorrelateMessage):
-            return any(wait.get("message") == command.name and "seen" not in wait for wait in data.get("waits", ()))
-        return True
-
-    def require_open_at_first(self) -> None:
-        if self.was_open:
-            return
-        if isinstance(self.command, CompleteUserTask):
-            raise TaskNotOpen(name=self.name or str(self.number), state="已办结或已取消")
-        what = {RetryElement: "异常 / incident", CorrelateMessage: "消息等待 / message subscription"}
-        raise NotFound(what=what.get(type(self.command), "作业 / job"), id=self.number)
-
-    def require_open(self) -> None:
-        if self.number is not None:
-            self.was_open = False
-            self.require_open_at_first()
+def _is_mendable(token: Token, command: RetryElement) -> bool:
+    data = token.internal_data
+    return "incident" in data or "stuck" in data or token.workflow.is_subscription(token)
 
 
+def _is_task(token: Token, command: CompleteUserTask) -> bool:
+    return isinstance(token.task_spec, UserTask) and token._state == READY
+
+
+def _is_job(token: Token, command: CompleteJob | ThrowBpmnError) -> bool:
+    return isinstance(token.task_spec, JobTask) and "job" in token.internal_data
+
+
+def _waits_for(token: Token, command: CorrelateMessage) -> bool:
+    return any(wait.get("message") == command.name and "seen" not in wait for wait in token.internal_data.get("waits", ()))
+
+
+#: Whether a live token is one that a command can be for.
+_FITS: Mapping[type[Command], Callable[[Token, Any], bool]] = {
+    RetryElement: _is_mendable, CompleteUserTask: _is_task, CompleteJob: _is_job, ThrowBpmnError: _is_job,
+    CorrelateMessage: _waits_for,
+}
+
+
+# -------------------------------------------------------------------------------------------------------------------- commands
 def _start(workflow: Workflow, command: StartInstance) -> None:
     definition, spec = workflow.definition, workflow.spec
     if command.start_event is not None and command.start_event not in spec.starters:
@@ -243,61 +233,77 @@ def _start(workflow: Workflow, command: StartInstance) -> None:
     workflow.begin()
 
 
-def _carry_out(workflow: Workflow, command: Command, target: _Target) -> None:
-    token = target.token
-    match command:
-        case FireTimers():
-            pass
-        case CompleteUserTask():
-            assert token is not None
-            _require_running(workflow, token)
-            _act(workflow, token, lambda: token.task_spec.submit(token, command.values), command.values)
-        case CompleteJob():
-            assert token is not None
-            _act(workflow, token, lambda: token.task_spec.job_done(token, command.values), command.values)
-        case ThrowBpmnError():
-            assert token is not None
-            _act(workflow, token, lambda: _throw(workflow, token, command))
-        case CorrelateMessage():
-            assert token is not None
-            waits = token.internal_data["waits"]
-            n = next(n for n, wait in enumerate(waits) if wait.get("message") == command.name and "seen" not in wait)
-            message = token.task_spec.definitions[n]
-            wrong = workflow.contradicts(token.data, message, message.carries(command.payload, workflow))
-            if wrong is not None:
-                raise WrongConversation(name=command.name, key=wrong)
-            workflow.correlate(token, n, command.payload)
-        case BroadcastSignal():
-            workflow.send_signal(command.name, command.payload)
-        case SetVariables():
-            scope = workflow.scope
-            if command.scope is not None:
-                scope = _scope(workflow, command.scope)
-            workflow.write(None, command.values, scope=scope)
-        case RetryElement():
-            assert token is not None
-            if token.is_parked or "stuck" in token.internal_data:  # a subscription goes on by itself once its data is there
-                workflow.retry(token)
-        case CancelInstance():
-            workflow.kill_tokens()
-            workflow.touched.clear()
-            workflow.completed = True
-            workflow.status = InstanceStatus.CANCELLED
-            workflow.emit(log.InstanceCancelled(reason=command.reason))
-        case SuspendInstance():
-            if workflow.status is not InstanceStatus.ACTIVE:
-                raise WrongState(what="流程实例", id="", state=workflow.status, action="挂起", action_en="suspended")
-            workflow.status, workflow.suspended_since = InstanceStatus.SUSPENDED, workflow.at.isoformat()
-            workflow.emit(log.InstanceSuspended(reason=command.reason))
-            workflow.freeze()
-        case ResumeInstance():
-            if workflow.status is not InstanceStatus.SUSPENDED:
-                raise WrongState(what="流程实例", id="", state=workflow.status, action="恢复", action_en="resumed")
-            workflow.status, workflow.suspended_since = InstanceStatus.ACTIVE, None
-            workflow.emit(log.InstanceResumed())
-            workflow.freeze()
-        case _:
-            raise TypeError(f"{type(command).__name__} is not a command of a running instance")
+def _fire_timers(workflow: Workflow, command: FireTimers, token: None) -> None:
+    """They have fired."""
+
+
+def _complete_user_task(workflow: Workflow, command: CompleteUserTask, token: Token) -> None:
+    if workflow.is_suspended(token):
+        raise TaskSuspended(name=token.task_spec.label, state="已挂起")
+    _act(workflow, token, lambda: token.task_spec.submit(token, command.values), command.values)
+
+
+def _complete_job(workflow: Workflow, command: CompleteJob, token: Token) -> None:
+    _act(workflow, token, lambda: token.task_spec.job_done(token, command.values), command.values)
+
+
+def _throw_error(workflow: Workflow, command: ThrowBpmnError, token: Token) -> None:
+    _act(workflow, token, lambda: _throw(workflow, token, command))
+
+
+def _correlate(workflow: Workflow, command: CorrelateMessage, token: Token) -> None:
+    waits = token.internal_data["waits"]
+    n = next(n for n, wait in enumerate(waits) if wait.get("message") == command.name and "seen" not in wait)
+    message = token.task_spec.definitions[n]
+    wrong = workflow.contradicts(token.data, message, message.carries(command.payload, workflow))
+    if wrong is not None:
+        raise WrongConversation(name=command.name, key=wrong)
+    workflow.correlate(token, n, command.payload)
+
+
+def _broadcast(workflow: Workflow, command: BroadcastSignal, token: None) -> None:
+    workflow.send_signal(command.name, command.payload)
+
+
+def _set_variables(workflow: Workflow, command: SetVariables, token: None) -> None:
+    scope = workflow.scope if command.scope is None else _scope(workflow, command.scope)
+    workflow.write(None, command.values, scope=scope)
+
+
+def _retry(workflow: Workflow, command: RetryElement, token: Token) -> None:
+    if token.is_parked or "stuck" in token.internal_data:  # a subscription goes on by itself once its data is there
+        workflow.retry(token)
+
+
+def _cancel(workflow: Workflow, command: CancelInstance, token: None) -> None:
+    workflow.kill_tokens()
+    workflow.touched.clear()
+    workflow.completed = True
+    workflow.status = InstanceStatus.CANCELLED
+    workflow.emit(log.InstanceCancelled(reason=command.reason))
+
+
+def _suspend(workflow: Workflow, command: SuspendInstance, token: None) -> None:
+    if workflow.status is not InstanceStatus.ACTIVE:
+        raise WrongState(what="流程实例", id="", state=workflow.status, action="挂起", action_en="suspended")
+    workflow.status, workflow.suspended_since = InstanceStatus.SUSPENDED, workflow.now
+    workflow.emit(log.InstanceSuspended(reason=command.reason))
+    workflow.freeze()
+
+
+def _resume(workflow: Workflow, command: ResumeInstance, token: None) -> None:
+    if workflow.status is not InstanceStatus.SUSPENDED:
+        raise WrongState(what="流程实例", id="", state=workflow.status, action="恢复", action_en="resumed")
+    workflow.status, workflow.suspended_since = InstanceStatus.ACTIVE, None
+    workflow.emit(log.InstanceResumed())
+    workflow.freeze()
+
+
+_CARRY_OUT: Mapping[type[Command], Callable[[Workflow, Any, Any], None]] = {
+    FireTimers: _fire_timers, CompleteUserTask: _complete_user_task, CompleteJob: _complete_job, ThrowBpmnError: _throw_error,
+    CorrelateMessage: _correlate, BroadcastSignal: _broadcast, SetVariables: _set_variables, RetryElement: _retry,
+    CancelInstance: _cancel, SuspendInstance: _suspend, ResumeInstance: _resume,
+}
 
 
 def _act(workflow: Workflow, token: Token, action: Callable[[], None], result: Values | None = None) -> None:
@@ -306,7 +312,7 @@ def _act(workflow: Workflow, token: Token, action: Callable[[], None], result: V
     Args:
         result: what a person or a handler gave; kept when it cannot be taken over, so that nobody has to do it again.
     """
-    if (token.id, RUNNING) in workflow.parked:
+    if workflow.parked and (token.id, RUNNING) in workflow.parked:
         if result is not None:
             token.task_spec.keep_result(token, result)
         workflow.park(token, RUNNING)
@@ -320,7 +326,8 @@ def _act(workflow: Workflow, token: Token, action: Callable[[], None], result: V
         raise failed(token, RUNNING, exc) from exc
     finally:
         workflow.nesting -= 1
-    workflow.close_scopes()
+    if workflow.touched:
+        workflow.close_scopes()
 
 
 def _throw(workflow: Workflow, token: Token, command: ThrowBpmnError) -> None:
@@ -328,11 +335,6 @@ def _throw(workflow: Workflow, token: Token, command: ThrowBpmnError) -> None:
         message = f"nobody catches the error {command.code}" + (f": {command.message}" if command.message else "")
         token.internal_data.pop("job", None)
         workflow.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", message))
-
-
-def _require_running(workflow: Workflow, token: Token) -> None:
-    if workflow.is_suspended(token):
-        raise TaskSuspended(name=token.task_spec.label, state="已挂起")
 
 
 def _scope(workflow: Workflow, number: int) -> Scope:
@@ -350,31 +352,34 @@ class _Standing:
 
     def __init__(self, run: Run) -> None:
         self._run, self._count = run, run.count
+        self._known: dict[str, Any] = {}
 
-    def _look(self) -> Workflow:
-        if self._run.count != self._count:
-            raise RuntimeError("the instance has gone on")
-        return self._run.awake()
+    def _ask(self, name: str, what: Callable[[Workflow], Any]) -> Any:
+        if name not in self._known:
+            if self._run.count != self._count:
+                raise RuntimeError("the instance has gone on")
+            self._known[name] = what(self._run.awake())
+        return self._known[name]
 
-    @cached_property
+    @property
     def state(self) -> bytes:
-        return states.dump(self._look())
+        return self._ask("state", states.dump)  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def timers(self) -> tuple[Timer, ...]:
-        return tuple(_timers(self._look()))
+        return self._ask("timers", _timers)  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def subscriptions(self) -> tuple[Subscription, ...]:
-        return tuple(_subscriptions(self._look()))
+        return self._ask("subscriptions", _subscriptions)  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def timer_changes(self) -> dict[TokenId, tuple[Timer, ...]]:
-        return _timer_changes(self._look())
+        return self._ask("timer_changes", _timer_changes)  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def subscription_changes(self) -> dict[TokenId, tuple[Subscription, ...]]:
-        return _subscription_changes(self._look())
+        return self._ask("subscription_changes", _subscription_changes)  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Standing) and (self.state, self.timers, self.subscriptions) == (
@@ -383,9 +388,8 @@ class _Standing:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _timers(workflow: Workflow) -> Iterator[Timer]:
-    for due, token, _, host in workflow.waits.timers():
-        yield _timer(workflow, token, due, host)
+def _timers(workflow: Workflow) -> tuple[Timer, ...]:
+    return tuple(_timer(workflow, token, due, host) for due, token, _, host in workflow.waits.timers())
 
 
 def _timer(workflow: Workflow, token: int, due: str, host: int) -> Timer:
@@ -395,9 +399,8 @@ def _timer(workflow: Workflow, token: int, due: str, host: int) -> Timer:
         host=TokenId(host) if host else None, interrupting=spec.interrupting)
 
 
-def _subscriptions(workflow: Workflow) -> Iterator[Subscription]:
-    for place in workflow.waits.subscriptions():
-        yield from _subscription(workflow, place)
+def _subscriptions(workflow: Workflow) -> tuple[Subscription, ...]:
+    return tuple(s for place in workflow.waits.subscriptions() for s in _subscription(workflow, place))
 
 
 def _subscription(workflow: Workflow, place: Place) -> Iterator[Subscription]:

@@ -50,10 +50,6 @@ STEP_LIMIT = 200_000
 ARRIVING, RUNNING, CLOSING, LEAVING = "arriving", "running", "closing", "leaving"
 
 
-#: Stands where the library wants its Python engine: expressions are FEEL.
-NO_SCRIPTS = object()
-
-
 class ElementFailed(Exception):
     """An element cannot go on; its token is parked with an incident of this `kind`."""
 
@@ -190,6 +186,9 @@ class Token(Task):  # type: ignore[misc]
 class ScopeMixin:
     """What the process instance and every sub-process instance have in common.
 
+    The constructor of the library's workflows is not run: the tree of tasks, the script engine and the signals that it makes are not
+    used here.
+
     Attributes:
         scope: its variables.
         kept: ``{token: completed activity}`` that a compensation may still undo.
@@ -203,10 +202,10 @@ class ScopeMixin:
     spec: ProcessSpec
     host: Token  #: of a sub-process instance: the token that runs it
     parent_workflow: Any
-    success: bool
+    success = True
+    completed = False
     top_workflow: Workflow
     scope: Scope
-    completed: bool
     parent_task_id: int | None
 
     def _open(self, scope: Scope, business_key: str) -> None:
@@ -411,8 +410,7 @@ class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
         self.top_workflow = top
         self.parent_workflow = host.workflow
         self.host = host
-        self.correlations: dict[str, Any] = {}
-        super(BpmnSubWorkflow, self).__init__(spec, deserializing=True)
+        self.spec = spec
         self._open(scope, business_key)
 
     parent_workflow: Any = None  # the library looks it up each time
@@ -437,7 +435,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     """One process instance while it is awake. Gathers what follows from a command: events, jobs, thrown events.
 
     Attributes:
-        at: the instant of its commands; there is no other clock.
+        at: the instant of its commands; there is no other clock. now: the same as text, in UTC.
         commands: how many were begun.
         parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
@@ -454,7 +452,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     top_workflow: Any = None  # the library computes it each time
 
     def __init__(self, definition: Definition, at: datetime, stored: Stored) -> None:
-        self.definition, self.at, self.stored = definition, at, stored
+        self.definition, self.at, self.now, self.stored = definition, at, at.isoformat(), stored
         self.parked: Mapping[tuple[int, str], ElementFailed] = {}
         self.zone = definition.zone.key
         self.agenda: deque[Token] = deque()
@@ -477,7 +475,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.waits = Waits()
         self.conversations: dict[int, dict[str, str]] = {}
         self.top_workflow = self
-        super().__init__(definition.root, definition.specs, script_engine=NO_SCRIPTS, deserializing=True)
+        self.spec, self.subprocess_specs = definition.root, definition.specs
         self.subprocesses: Lazy[SubWorkflow] = Lazy(stored.scope)
         self._open(Scope(0, None, keeps_new=True), "")
 
@@ -492,6 +490,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Bring the indexes up to date."""
+        if not self.dirty:
+            return
         while self.dirty:
             dirty, self.dirty = self.dirty, {}
             for token in dirty.values():
@@ -1158,10 +1158,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         Args:
             on_time: fire also what is due at this very instant, else only what is overdue.
         """
-        fired, known, until = False, self.last_token, self.at.isoformat()
-        while self.status in (InstanceStatus.ACTIVE, InstanceStatus.SUSPENDED):
+        fired, known = False, self.last_token
+        while not self.completed:
             self.refresh()
-            place = self.waits.first_due(until, on_time, known)
+            place = self.waits.first_due(self.now, on_time, known)
             if place is None:
                 break
             fired = True
@@ -1198,7 +1198,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
                 suspended = self.is_suspended(token)
                 token.touch()
                 if suspended and "frozen" not in wait:
-                    wait["frozen"] = self.at.isoformat()
+                    wait["frozen"] = self.now
                 elif not suspended and "frozen" in wait:
                     stood = self.at - datetime.fromisoformat(wait.pop("frozen"))
                     was = timers.due_at(plan)

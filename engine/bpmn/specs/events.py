@@ -287,7 +287,7 @@ class EventSubProcess(Catching, SubProcess):
             self.repeat(my_task)
         if self.suspends:
             top = workflow.top_workflow
-            workflow.suspenders[my_task.id] = top.at.isoformat()
+            workflow.suspenders[my_task.id] = top.now
             top.emit(log.ScopeSuspended(
                 process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), scope=place(workflow)))
             top.freeze()

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from engine import events as log
 from engine.bpmn import timers
-from engine.bpmn.data import own_copy
+from engine.bpmn.data import PLAIN, own_copy
 from engine.bpmn.specs.node import Activity
 from engine.bpmn.specs.values import (
     Formula,
@@ -28,10 +28,13 @@ from engine.bpmn.workflow import (
 )
 from engine.feel import YearsMonths, in_both
 from engine.feel.dmn import DecisionModel, DecisionResult
-from engine.model import NewJob, TokenId, Value, Values
+from engine.model import NewJob, TokenId, Value, Values, maker
 
 if TYPE_CHECKING:
     from engine.bpmn.specs.process import ProcessSpec
+
+
+_new_job = maker(NewJob)
 
 
 class Task(Activity):
@@ -85,9 +88,9 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
     def prepare(self, token: Token) -> None:
         self.bind_inputs(token)
         top, fields, data = token.workflow.top_workflow, self.fields, token.internal_data
-        data["since"] = top.at.isoformat()
+        data["since"] = top.now
         if top.is_suspended(token):
-            data["frozen"] = top.at.isoformat()
+            data["frozen"] = top.now
         due, deadline = self.dates(token)
         self._remember(token, due, deadline)
         priority = 50 if fields.priority is None else text_of(fields.priority, token, top)
@@ -169,7 +172,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         """Stand still, or go on: then what counts from the beginning moves by the time that it stood."""
         data, top = token.internal_data, token.workflow.top_workflow
         if suspended:
-            data.setdefault("frozen", top.at.isoformat())
+            data.setdefault("frozen", top.now)
         elif "frozen" in data:
             data["stood"] = data.get("stood", 0) + (top.at - datetime.fromisoformat(data.pop("frozen"))).total_seconds()
             if data["due"] is not None and self.due_is_relative(token):
@@ -296,9 +299,9 @@ class JobTask(Activity):
         values = token.data.visible()
         if names:
             values = {name: values.get(name) for name in names}
-        top.jobs.append(NewJob(
+        top.jobs.append(_new_job(
             token=TokenId(token.id), type=type_, process=self.process, element=self.bpmn_id,
-            values={name: own_copy(value) for name, value in values.items()},
+            values={name: value if type(value) in PLAIN else own_copy(value) for name, value in values.items()},
             retries=self.retries, properties={name: plain(text_of(text, token, top)) for name, text in self.properties}))
         top.emit(log.job_created(process=self.process, element=self.bpmn_id, token=TokenId(token.id), job_type=type_))
 
