@@ -33,10 +33,8 @@ tests: $(VENV)/.test ## all tests (ARGS="-k word" for some)
 mutants: $(VENV)/.test ## put every deliberate fault into the core and see that a test notices it (ARGS="join" for some)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-bench: $(VENV)/.run ## measure: completions per second beside bare commits, cost of a step as an instance grows, FEEL beside Python
-	$(BIN)/python -m bench.two_tasks
-	$(BIN)/python -m bench.growth
-	$(BIN)/python -m bench.feel
+bench: $(VENV)/.test ## measure everything beside plain SpiffWorkflow and a hand-written floor: bench/RESULTS.md (ARGS="--only w1 --quick")
+	$(BIN)/python -m bench $(ARGS)
 
 fuzz: $(VENV)/.run ## ten minutes of coverage-guided fuzzing of FEEL (SECONDS=600)
 	$(BIN)/python -m pip install -q --require-hashes -r requirements-fuzz.txt

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from engine.bpmn import Definition, advance, compile_definition, open_elements
 from engine.bpmn.workflow import Token, Workflow
@@ -240,24 +241,31 @@ def curves() -> Iterator[Curve]:
     yield Curve(name="a message among waiting event sub-processes", sizes=(10, 200), small=message(10), large=message(200))
 
 
+def figures(rounds: int) -> Iterator[dict[str, Any]]:
+    """Measure every curve in every round and give what was found, one by one."""
+    measured = [(curve, list[float](), list[float]()) for curve in curves()]
+    for _ in range(rounds):
+        for curve, small, large in measured:
+            small.append(curve.small())
+            large.append(curve.large())
+    for curve, small, large in measured:
+        yield {
+            "curve": curve.name, "sizes": curve.sizes, "microseconds": [round(statistics.median(s) * 1e6) for s in (small, large)],
+            "ratio": round(statistics.median(b / a for a, b in zip(small, large, strict=True)), 2), "state_bytes": curve.state_bytes,
+        }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    measured = [(curve, [], []) for curve in curves()]
-    for _ in range(options.rounds):
-        for curve, small, large in measured:
-            small.append(curve.small())
-            large.append(curve.large())
-    figures = []
-    for curve, small, large in measured:
-        figures.append({
-            "curve": curve.name, "sizes": curve.sizes, "microseconds": [round(statistics.median(s) * 1e6) for s in (small, large)],
-            "ratio": round(statistics.median(b / a for a, b in zip(small, large, strict=True)), 2), "state_bytes": curve.state_bytes})
-        print(json.dumps(figures[-1]))
+    found = list[dict[str, Any]]()
+    for figure in figures(options.rounds):
+        found.append(figure)
+        print(json.dumps(figure))
     if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
