@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from queue import Empty
 from typing import Any, TypeAlias
 
 from bench import workloads
@@ -201,7 +202,13 @@ def together(work: Worker, settings: Settings) -> tuple[int, float, float]:
         process.start()
     gate.wait(timeout=120)
     began = time.perf_counter()
-    given = [answers.get(timeout=1800) for _ in running]
+    given = list[tuple[int, float]]()
+    while len(given) < _WORKERS:
+        try:
+            given.append(answers.get(timeout=1))
+        except Empty:
+            if any(process.exitcode for process in running):
+                raise RuntimeError("a worker died; what it said stands above") from None
     wall = time.perf_counter() - began
     for process in running:
         process.join()
