@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from engine.clock import Clock, SystemClock
 from engine.dispatch.local import LocalDispatcher
 from engine.handler import REGISTRY, HandlerRegistry
+from engine.model import Break
+from engine.service import backup
 from engine.service.audit import Audit
 from engine.service.deployments import Deployments
 from engine.service.instances import Instances
@@ -85,3 +88,20 @@ def open_engine(
     if dispatching:
         engine.dispatch()
     return engine
+
+
+def restore(
+    settings: Settings, archive: Path, *, force: bool = False, clock: Clock | None = None, handlers: HandlerRegistry = REGISTRY
+) -> backup.Restored:
+    """Make the installation that `settings` name from an archive that `engine.audit.backup` wrote; see `engine.service.backup`.
+
+    Raises:
+        BadArchive, NotRestored, StorageFailed: nothing was changed.
+    """
+    present = clock or SystemClock()
+
+    def check(staged: Settings) -> tuple[Break, ...]:
+        with Engine(staged, present, handlers) as engine:
+            return (*engine.audit.verify(), *engine.audit.cross_check())
+
+    return backup.restore(settings, present, archive, check, force=force)

@@ -12,6 +12,7 @@ from engine.errors import NotFound
 from engine.events import PayloadsErased
 from engine.model import Actor, Break, Health, InstanceId, InstanceStatus
 from engine.service.agreement import disagreements
+from engine.service.backup import Backup, back_up
 from engine.service.instances import given_reason, require_status
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -118,12 +119,18 @@ class Audit:
                 return bytes(head).hex()
         raise NotFound(what="流程实例 (process instance)", id=instance_id)
 
-    def backup(self, path: Path) -> None:
-        """Write a consistent copy of the database to `path` while the engine goes on serving.
+    def backup(self, path: Path, *, with_secret: bool = False) -> Backup:
+        """Write one archive with the database, the uploaded files and a manifest, while the engine goes on serving.
 
-        The uploaded files lie in the folder ``documents`` beside the database; they never change and are copied as they are.
+        Args:
+            path: the archive, or a folder, which gets one that is named after the time.
+            with_secret: put the key that signs sessions into it as well.
+
+        Raises:
+            FileExistsError: there is such a file already.
+            StorageFailed: nothing is left behind.
         """
-        self._database.backup(Path(path))
+        return back_up(self._database, self._runtime.settings, self._runtime.clock.now(), Path(path), with_secret=with_secret)
 
     def health(self) -> Health:
         """Return how the engine is; never raises for a database that does not answer."""

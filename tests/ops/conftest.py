@@ -1,0 +1,1 @@
+from tests.service.conftest import house  # noqa: F401  the fixture
