@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -39,10 +40,12 @@ from engine.feel import (
 from engine.feel.run import HOUSE_ZONE
 from engine.feel.values import feel_text, to_feel
 from engine.layout import faults, lay_out
+from engine.logs import configure, tell
 from engine.model import SYSTEM, Finding, IncidentId, InstanceId, Severity
 from engine.service.backup import Lacking
 from engine.settings import read_settings
 
+_log = logging.getLogger("psmflow.worker")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -138,6 +141,8 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
         changes["data"] = data
     if "PSMFLOW_BASE_URL" not in os.environ:
         changes["base_url"] = f"http://{host}:{port}"
+    settings = read_settings(**changes)
+    configure(settings.log)
     with _engine(dispatching=True, **changes) as engine:
         if processes is not None:
             made = engine.deployments.deploy(SYSTEM, rehearsal.read_library(processes), processes.name)
@@ -152,12 +157,16 @@ def worker(data: Path | None) -> None:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
+    configure(read_settings(data=data).log)
     with _engine(dispatching=True, **({"data": data} if data else {})) as engine:
         click.echo("worker 已启动，按 Ctrl-C 停止 (running; Ctrl-C stops it)")
         while not stop.wait(30):
             health = engine.audit.health()
             if not health.ok:
-                click.echo(f"worker: {health}", err=True)
+                tell(
+                    _log, logging.WARNING, "not_well", database=health.database, schema_current=health.schema,
+                    timer_lag=health.timer_lag.total_seconds(), job_lag=health.job_lag.total_seconds(),
+                )  # fmt: skip
 
 
 @main.command(epilog="psmflow deploy processes/\npsmflow deploy bid_bond.bpmn bid_bond.pay.form")

@@ -134,6 +134,11 @@ class Turn:
         return kinds.count(e.IncidentOpened) - kinds.count(e.IncidentResolved)
 
     @property
+    def facts(self) -> tuple[Event, ...]:
+        """What this turn adds to the history, in order."""
+        return tuple(event for event, _ in self._events)
+
+    @property
     def is_empty(self) -> bool:
         """True when nothing would be written."""
         return not (self._events or self._writes or self._checks or self.state is not self.row.state)

@@ -1,1 +1,5 @@
-from tests.service.conftest import house  # noqa: F401  the fixture
+"""Fixtures of those who watch and keep the house."""
+
+from tests.web.house import furnished, house
+
+__all__ = ["furnished", "house"]
