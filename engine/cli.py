@@ -150,15 +150,21 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
         run(engine, engine.settings, host, port)
 
 
-@main.command(epilog="PSMFLOW_DATA=/srv/psmflow psmflow worker")
+@main.command(epilog="PSMFLOW_DATA=/srv/psmflow psmflow worker --metrics-port 9101")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Give Prometheus the numbers of this worker here, on loopback.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files.")
-def worker(data: Path | None) -> None:
+def worker(metrics_port: int | None, data: Path | None) -> None:
     """Run due jobs (timers, handlers, reminders) until it is told to stop."""
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
     configure(read_settings(data=data).log)
     with _engine(dispatching=True, **({"data": data} if data else {})) as engine:
+        if metrics_port is not None:
+            try:
+                engine.metrics.serve(metrics_port)
+            except OSError as error:
+                raise click.UsageError(f"端口 {metrics_port} 无法使用 (the port {metrics_port} cannot be used: {error.strerror})") from error
         click.echo("worker 已启动，按 Ctrl-C 停止 (running; Ctrl-C stops it)")
         while not stop.wait(30):
             health = engine.audit.health()
