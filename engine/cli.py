@@ -143,6 +143,7 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
         changes["base_url"] = f"http://{host}:{port}"
     settings = read_settings(**changes)
     configure(settings.log)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C: what runs comes to its end
     with _engine(dispatching=True, **changes) as engine:
         if processes is not None:
             made = engine.deployments.deploy(SYSTEM, rehearsal.read_library(processes), processes.name)
@@ -505,6 +506,37 @@ def backup(file: Path, with_secret: bool, data: Path | None) -> None:
 def _tell_lacking(lacking: tuple[Lacking, ...], zh: str, en: str) -> None:
     for each in lacking:
         click.echo(f"{zh}：{each.zh}\n    {each.en} {en}", err=True)
+
+
+@main.command(epilog="psmflow doctor\npsmflow doctor --fix\npsmflow doctor --json")
+@click.option("--fix", is_flag=True, help="Put right what needs no decision; it is told, and recorded in the histories concerned.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def doctor(fix: bool, as_json: bool, data: Path | None) -> None:
+    """Look whether everything agrees, and say what to do about what does not; exit status 1 if something is left to do.
+
+    Reads every history and every uploaded file, while the server goes on serving.
+    """
+    with _engine(**({"data": data} if data else {})) as engine:
+        found = engine.audit.examine(fix=fix)
+        checked = engine.audit.last_checked
+    left = [a for a in found if not a.fixed]
+    if as_json:
+        click.echo(json.dumps([
+            {"code": a.code, "severity": "error" if a.is_error else "warning", "fixed": a.fixed,
+             "instance": None if a.instance_id is None else str(a.instance_id), "zh": a.zh, "en": a.en, "mend_zh": a.mend_zh, "mend_en": a.mend_en}
+            for a in found
+        ], ensure_ascii=False, indent=1))
+    else:
+        for a in found:
+            mark = ("已修复", "fixed") if a.fixed else ("错误", "error") if a.is_error else ("提示", "warning")
+            where = ("", "") if a.instance_id is None else (f"实例 {a.instance_id} ", f"instance {a.instance_id}, ")
+            click.echo(f"{mark[0]} [{a.code}] {where[0]}{a.zh}\n    {mark[1]}: {where[1]}{a.en}")
+            if not a.fixed:
+                click.echo(f"    → {a.mend_zh}\n      {a.mend_en}")
+        click.echo(f"检查了 {checked.instances} 个实例、{checked.events} 条事件：{len(left)} 项待处理，{len(found) - len(left)} 项已修复 "
+                   f"({checked.instances} instances, {checked.events} events: {len(left)} to do, {len(found) - len(left)} fixed)")
+    sys.exit(1 if left else 0)
 
 
 @main.command(epilog="psmflow restore /srv/backup/psmflow-20261121T020000Z.zip --data /srv/psmflow")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -14,6 +16,7 @@ from engine.metrics import Gauge
 from engine.model import Actor, Break, Health, InstanceId, InstanceStatus
 from engine.service.agreement import disagreements
 from engine.service.backup import Backup, back_up
+from engine.service.doctor import Ailment, Doctor
 from engine.service.instances import given_reason, require_status
 from engine.service.observed import observed
 from engine.service.runtime import Runtime
@@ -134,7 +137,15 @@ class Audit:
             FileExistsError: there is such a file already.
             StorageFailed: nothing is left behind.
         """
-        return back_up(self._database, self._runtime.settings, self._runtime.clock.now(), Path(path), with_secret=with_secret)
+        at = self._runtime.clock.now()
+        made = back_up(self._database, self._runtime.settings, at, Path(path), with_secret=with_secret)
+        with suppress(StorageFailed, Conflict), self._database.writing() as tx:  # a full disk takes nothing from the archive
+            upkeep.has_backup(tx, micros(at))
+        return made
+
+    def examine(self, *, fix: bool = False) -> tuple[Ailment, ...]:
+        """Return everything that does not agree or will not go well, worst first; with `fix`, put right what needs no decision."""
+        return Doctor(self._runtime, self.verify).examine(fix=fix)
 
     def health(self) -> Health:
         """Return how the engine is; never raises for a database that does not answer."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.store.database import Row, Session
 from engine.store.migrations import HEAD
 
-_SEEN = "dispatcher_seen"
+_SEEN, _BACKUP = "dispatcher_seen", "backed_up"
 
 
 def schema_is_current(tx: Session) -> bool:
@@ -27,6 +27,19 @@ def dispatcher_seen(tx: Session) -> int | None:
     """Return when such a process was last seen; None: never."""
     found = tx.value("select value from meta where name = ?", (_SEEN,))
     return int(found) if found is not None and str(found).isdecimal() else None
+
+
+def backed_up(tx: Session) -> int | None:
+    """Return when the last backup was finished; None: never."""
+    found = tx.value("select value from meta where name = ?", (_BACKUP,))
+    return int(found) if found is not None and str(found).isdecimal() else None
+
+
+def has_backup(tx: Session, at: int) -> None:
+    """Remember that a backup was finished at `at`."""
+    tx.run(
+        "insert into meta (name, value) values (?, ?) on conflict (name) do update set value = excluded.value", (_BACKUP, str(at))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
