@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -139,7 +138,7 @@ class Audit:
         """
         at = self._runtime.clock.now()
         made = back_up(self._database, self._runtime.settings, at, Path(path), with_secret=with_secret)
-        with suppress(StorageFailed, Conflict), self._database.writing() as tx:  # a full disk takes nothing from the archive
+        with suppress(*FAILURES), self._database.writing() as tx:  # a full disk takes nothing from the archive
             upkeep.has_backup(tx, micros(at))
         return made
 

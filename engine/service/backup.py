@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import zipfile
@@ -24,6 +25,7 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
 
 from engine.clock import Clock, token
 from engine.errors import EngineError, StorageFailed
@@ -54,6 +56,34 @@ class NotRestored(EngineError):
     status = 409
     zh = "没有恢复到 {data}：{reason}。现有数据没有改动。"
     en = "Nothing was restored to {data}: {reason_en}. Nothing was changed."
+
+
+class UsePostgres(EngineError):
+    """The installation lies in PostgreSQL, whose own tools copy it. Nothing was written."""
+
+    code = "use_postgres"
+    zh = "数据在 PostgreSQL 中，请用它自己的工具{action}（密码见 PSMFLOW_DATABASE_URL）：\n{commands}"
+    en = "The data lie in PostgreSQL; {action_en} with its own tools (the password stands in PSMFLOW_DATABASE_URL):\n{commands}"
+
+
+def _refuse_postgres(settings: Settings, *, restoring: bool, archive: str = "") -> None:
+    if not settings.database_url:
+        return
+    parts = urlsplit(settings.database_url)
+    host, name = shlex.quote(parts.hostname or "localhost"), shlex.quote(unquote(parts.path[1:]))
+    where = f"--host={host} --port={parts.port or 5432} --username={shlex.quote(unquote(parts.username or 'psmflow'))}"
+    documents = shlex.quote(str(settings.data / "documents"))
+    copy, tar = shlex.quote(archive or "psmflow.dump"), "psmflow-documents.tar"
+    commands = [
+        f"createdb {where} --encoding=UTF8 --template=template0 psmflow_restored", f"pg_restore {where} --dbname=psmflow_restored --no-owner --exit-on-error {copy}",
+        f"tar -xf {tar} -C {shlex.quote(str(settings.data))}", "PSMFLOW_DATABASE_URL=…/psmflow_restored psmflow doctor",
+    ] if restoring else [
+        # the database first: files that came later are too many, never too few
+        f"pg_dump {where} --format=custom --file={copy} {name}", f"tar -cf {tar} -C {documents}/.. documents",
+    ]  # fmt: skip
+    raise UsePostgres(
+        action="恢复" if restoring else "备份", action_en="restore it" if restoring else "back it up", commands="\n".join(f"  {line}" for line in commands)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +152,10 @@ def back_up(database: Database, settings: Settings, at: datetime, target: Path, 
 
     Raises:
         FileExistsError: there is such a file already.
+        UsePostgres: the database is not a file; says how it is done.
         StorageFailed: the disk or the database does not let us; nothing is left behind.
     """
+    _refuse_postgres(settings, restoring=False)
     path = target / f"psmflow-{at:%Y%m%dT%H%M%SZ}.zip" if target.is_dir() else target
     if path.exists():
         raise FileExistsError(str(path))
@@ -257,9 +289,11 @@ def restore(
 
     Raises:
         BadArchive: cut, changed, not ours, or of a newer release.
+        UsePostgres: the database is not a file; says how it is done.
         NotRestored: something is there and not `force`, or a server or worker has it open.
         StorageFailed: the disk does not let us; the installation of before is where it was.
     """
+    _refuse_postgres(settings, restoring=True)
     with _telling("恢复", "restored"), ExitStack() as clean:
         standing = _standing(settings)
         if standing and not force:

@@ -101,7 +101,7 @@ _ADVICE: dict[Code, tuple[bool, str, str]] = {
     Code.CLOCK_BACK: (True, "校准机器时钟（NTP）；之前定时不会触发。", "Set the machine's clock right (NTP); until then timers do not fire."),
     Code.DEMO_PUBLIC: (True, "去掉 PSMFLOW_DEMO：演示用户的密码人人皆知。", "Take PSMFLOW_DEMO away: everybody knows the passwords of demo users."),
     Code.PERMISSIONS: (True, "chmod 600 文件、chmod 700 文件夹，并考虑更换密钥。", "chmod 600 the file, 700 the folder, and think of a new key."),
-    Code.SYNCHRONOUS: (False, "不能丢失最后几次提交时设 PSMFLOW_SYNCHRONOUS=FULL。", "Set PSMFLOW_SYNCHRONOUS=FULL unless the last commits may be lost."),
+    Code.SYNCHRONOUS: (False, "不能丢失最后几次提交时设 PSMFLOW_SYNCHRONOUS=FULL（PostgreSQL：在服务器上打开所列设置）。", "Set PSMFLOW_SYNCHRONOUS=FULL unless the last commits may be lost; on PostgreSQL turn on what is named."),
     Code.MAIL_MISSING: (False, "设置 PSMFLOW_SMTP；此前邮件一律不发，历史中有记录。", "Set PSMFLOW_SMTP; until then no mail goes out, and the history says so."),
     Code.BASE_URL: (False, "设置 PSMFLOW_BASE_URL 为大家访问的地址。", "Set PSMFLOW_BASE_URL to the address that people use."),
     Code.CALENDAR: (False, "升级 chinesecalendar 包；此前该年的工作日无法计算。", "Upgrade the package chinesecalendar; until then working days of that year cannot be counted."),
@@ -163,18 +163,19 @@ class Doctor:
     def _damage(self) -> list[str]:
         try:
             with self._database.snapshot() as session:
-                return checkup.damage(session)
+                return [] if self._settings.database_url else checkup.damage(session)
         except StorageFailed as error:
             return [f"{error.text('zh')} {error.text('en')}"]
 
     def _room(self) -> Iterator[Ailment]:
-        for folder in {self._settings.data, self._settings.database.parent}:
+        is_file = not self._settings.database_url
+        for folder in {self._settings.data, *([self._settings.database.parent] if is_file else [])}:
             usage = shutil.disk_usage(folder)
             if usage.free < max(_LEAST_FREE, usage.total // 50):
                 free = usage.free >> 20
                 yield _found(Code.DISK_SPACE, f"{folder} 只剩 {free:,} MB", f"{free:,} MB are left on the disk of {folder}")
         wal = self._settings.database.with_name(self._settings.database.name + "-wal")
-        if wal.exists() and (size := wal.stat().st_size) > _LARGE_WAL:
+        if is_file and wal.exists() and (size := wal.stat().st_size) > _LARGE_WAL:
             yield _found(Code.WAL_SIZE, f"预写日志已有 {size >> 20:,} MB", f"the write-ahead log has grown to {size >> 20:,} MB")
 
     def _settings_of_house(self, at: datetime) -> Iterator[Ailment]:
@@ -184,7 +185,13 @@ class Doctor:
             yield _found(Code.DEMO_PUBLIC, f"演示模式，而地址是 {settings.base_url}", f"demo mode, and the address is {settings.base_url}")
         if settings.synchronous != "FULL":
             yield _found(Code.SYNCHRONOUS, "断电时可能丢失最后几次提交", "the last commits may be lost on power failure")
-        private = [settings.data, settings.database, *(settings.data / name for name in ("secret.key", "documents"))]
+        elif settings.database_url:
+            with self._database.reading() as session:
+                careless = checkup.careless(session)
+            if careless:
+                names = ", ".join(careless)
+                yield _found(Code.SYNCHRONOUS, f"PostgreSQL 关闭了 {names}，断电时可能丢失数据", f"PostgreSQL has {names} off: data may be lost on power failure")
+        private = [settings.data, *(() if settings.database_url else (settings.database,)), *(settings.data / name for name in ("secret.key", "documents"))]
         for path in private:
             if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
                 yield _found(Code.PERMISSIONS, f"别人也能访问 {path}（{mode:o}）", f"others have access to {path} ({mode:o})")
@@ -200,7 +207,7 @@ class Doctor:
         for year in (local.year, local.year + 1) if local.month >= _ANNOUNCED else (local.year,):
             if not calendar.is_known(year):
                 yield _found(Code.CALENDAR, f"没有 {year} 年的节假日数据", f"there are no holidays of {year}")
-        if used and (backed_up is None or at - backed_up > _BACKUP):
+        if used and not settings.database_url and (backed_up is None or at - backed_up > _BACKUP):
             told = ("从未备份", "there was never a backup") if backed_up is None else (
                 f"上次备份在 {backed_up:%Y-%m-%d}", f"the last backup is of {backed_up:%Y-%m-%d}")
             yield _found(Code.BACKUP_OLD, *told)

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from engine.store.database import Row, Session
 
 
+def careless(tx: Session) -> list[str]:
+    """Return settings of a PostgreSQL server by which commits that were acknowledged may be lost."""
+    return [
+        name for (name,) in tx.rows(
+            "select name from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit') and setting = 'off' order by name"
+        )
+    ]  # fmt: skip
+
+
 def damage(tx: Session) -> list[str]:
     """Return what the database's own check finds wrong with its file; empty when it is whole."""
     found = [str(row[0]) for row in tx.rows("pragma integrity_check(20)")]

@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from engine.assembly import restore
 from engine.clock import MovableClock
 from engine.errors import StorageFailed
 from engine.model import SYSTEM
-from engine.service.backup import BadArchive, NotRestored, Restored, read_manifest, stored_at
+from engine.service.backup import BadArchive, NotRestored, Restored, UsePostgres, back_up, read_manifest, stored_at
 from engine.settings import Settings, kept_secret, read_settings
+from engine.store import copies
+from engine.store.migrations import scripts
 from tests.bpmn.build import boundary, diagram, end, process, start, timer, user
 from tests.service.house import MONDAY, House
 
@@ -208,7 +211,7 @@ def _other_database(archive: Path) -> None:
     (_flip, "not what the manifest says"),
     (_edit(lambda m: m.update(schema="9999")), "a newer release"),
     (_edit(lambda m: m.update(version=2)), "a newer release"),
-    (_edit(lambda m: m.update(schema="0001")), "its manifest says 0001"),
+    (_edit(lambda m: m.update(instances="many")), "no readable manifest"),
     (_edit(lambda m: m.update(format="other")), "no backup of psmflow"),
     (_edit(lambda m: m.pop("parts")), "no readable manifest"),
     (_edit(lambda m: m["parts"].pop("psmflow.db")), "names parts"),
@@ -306,32 +309,41 @@ def test_a_restore_that_fails_half_way_leaves_the_old_house(
     house.close()
 
 
-def test_an_older_schema_is_migrated(archive: Path, tmp_path: Path) -> None:
-    def older(parts: dict[str, bytes]) -> dict[str, bytes]:
-        from hashlib import sha256
+def test_a_database_of_another_schema_than_the_manifest_says_is_refused(tmp_path: Path) -> None:
+    house = furnished(tmp_path / "old")
+    house.change("update alembic_version set version_num = 'v0'")
+    made = house.engine.audit.backup(tmp_path / "one.zip")
+    house.close()
+    with pytest.raises(BadArchive, match="a newer release"):
+        put_back(made.path, tmp_path / "new")
 
-        path = tmp_path / "older.db"
-        path.write_bytes(parts["psmflow.db"])
-        with sqlite3.connect(path) as db:
-            for statement in (
-                "drop table message_key", "update alembic_version set version_num = '0001'",
-                *(f"alter table message drop column {c}" for c in ("process", "element", "leaves", "thrower")),
-            ):
-                db.execute(statement)
-        db.execute("pragma wal_checkpoint(truncate)")
-        db.close()
-        body = path.read_bytes()
-        manifest = json.loads(parts["manifest.json"]) | {"schema": "0001"}
-        manifest["parts"]["psmflow.db"] = {"size": len(body), "sha256": sha256(body).hexdigest()}
-        return {**parts, "psmflow.db": body, "manifest.json": json.dumps(manifest).encode()}
+    _edit(lambda m: m.update(schema=copies.REVISION))(made.path)
 
-    _rewrite(archive, older)
+    with pytest.raises(BadArchive, match="has the schema v0"):
+        put_back(made.path, tmp_path / "new")
 
-    done = put_back(archive, tmp_path / "new")
 
-    assert done.manifest.schema == "0001"
-    assert done.schema > "0001"
-    assert done.breaks == ()
+def test_every_schema_that_this_release_migrates_from_is_known() -> None:
+    known = [script.revision for script in scripts().walk_revisions()]
+
+    assert copies.REVISION in known
+    assert all(copies.is_known(revision) for revision in known)
+    assert not copies.is_known(None)
+
+
+def test_postgresql_is_copied_by_its_own_tools_and_the_commands_are_told(tmp_path: Path) -> None:
+    house = furnished(tmp_path / "data")
+    settings = replace(house.settings, database_url="postgresql://us%40er:s3cret@db.example.com/psm")
+
+    with pytest.raises(UsePostgres) as told:
+        back_up(house.engine._database, settings, MONDAY, tmp_path / "x.zip")
+    with pytest.raises(UsePostgres) as back:
+        restore(settings, tmp_path / "x.dump")
+
+    assert "pg_dump --host=db.example.com --port=5432 --username=us@er --format=custom" in told.value.text("en")
+    assert "pg_restore" in back.value.text("en")
+    assert "s3cret" not in told.value.text("en") + back.value.text("en")
+    house.close()
 
 
 def test_files_that_are_gone_or_damaged_are_named(tmp_path: Path) -> None:
