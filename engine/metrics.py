@@ -46,7 +46,7 @@ class Metrics:
     Attributes:
         commands: by `command` (``task.complete``) and `outcome` (``done``, the code of the refusal, or ``failed``).
         conflicts: commands that began again because somebody else changed the instance first.
-        commit_batch: how many commands one commit carried.
+        commit_batch: how many commands one commit carried, where commands share commits (SQLite).
         events: facts written into histories, by their type.
         jobs: by `kind` and `outcome` (``completed``, ``retried``, ``failed``, ``cancelled``).
         timer_late: how long after its due date a timer fired.

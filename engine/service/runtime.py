@@ -190,6 +190,7 @@ class Runtime:
         self.definitions = Definitions(database, settings.time_zone)
         self.prices = Prices()
         self.metrics = Metrics()
+        database.tell_commits(self.metrics.commit_batch.observe)
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
 

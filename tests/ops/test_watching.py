@@ -86,6 +86,7 @@ def test_commands_jobs_and_what_is_open_are_counted(plain: House) -> None:
     assert value(found, "psmflow_commands_total", command="task.complete", outcome="done") == 1
     assert value(found, "psmflow_commands_total", command="task.claim", outcome="access_denied") == 1
     assert value(found, "psmflow_command_seconds_count", command="task.complete") == 1
+    assert value(found, "psmflow_commit_batch_sum") >= value(found, "psmflow_commit_batch_count") > 0
     assert value(found, "psmflow_jobs_total", kind="service", outcome="retried") == 1
     assert value(found, "psmflow_jobs_open", kind="service", state="waiting") == 1
     assert value(found, "psmflow_instances_open", status="active") == 2
