@@ -125,7 +125,7 @@ class Run:
         """Give what stands, as the step of a command that changes nothing."""
         workflow = self.awake()
         return Step(
-            events=(), jobs=(), thrown=(), status=workflow.status, outcome=workflow.outcome() if _has_ended(workflow) else None,
+            events=(), jobs=(), thrown=(), status=workflow.status, outcome=workflow.outcome() if workflow.completed else None,
             suspended=_suspended(workflow), standing=_Standing(self))
 
     def awake(self) -> Workflow:
