@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from engine.clock import Clock, SystemClock
 from engine.dispatch.local import LocalDispatcher
 from engine.handler import REGISTRY, HandlerRegistry
+from engine.model import Break
+from engine.service import backup
 from engine.service.audit import Audit
 from engine.service.deployments import Deployments
 from engine.service.instances import Instances
@@ -16,6 +19,7 @@ from engine.service.messages import Messages
 from engine.service.people import People
 from engine.service.runtime import Runtime
 from engine.service.tasks import Tasks
+from engine.service.upkeep import Upkeep
 from engine.settings import Settings
 from engine.store.database import Database
 
@@ -33,6 +37,7 @@ class Engine:
         deployments: check, deploy, drafts of the modeler.
         people: users, groups, notices.
         audit: verify, backup, health.
+        metrics: counters of this process, to which the web adds its own.
     """
 
     def __init__(self, settings: Settings, clock: Clock, handlers: HandlerRegistry) -> None:
@@ -47,15 +52,21 @@ class Engine:
         self.deployments = Deployments(self._runtime)
         self.people = People(self._runtime)
         self.audit = Audit(self._runtime)
+        self.metrics = self._runtime.metrics
+        self._upkeep = Upkeep(self._runtime)
         self._dispatcher: LocalDispatcher | None = None
         self.people.make_demo_users()
 
     def dispatch(self) -> None:
         """Run due jobs in threads of this process from now on."""
         if self._dispatcher is None:
-            self._dispatcher = LocalDispatcher({"quick": self.jobs.run_quick, "slow": partial(self.jobs.run_slow, _HANDLERS_AT_ONCE)})
+            self._dispatcher = LocalDispatcher({"quick": self._run_quick, "slow": partial(self.jobs.run_slow, _HANDLERS_AT_ONCE)})
             self._runtime.wake = self._dispatcher.wake
             self._dispatcher.start()
+
+    def _run_quick(self) -> int:
+        self._upkeep.look()
+        return self.jobs.run_quick()
 
     def close(self) -> None:
         """Let running jobs end, then close the database. Nothing may be called afterwards."""
@@ -85,3 +96,20 @@ def open_engine(
     if dispatching:
         engine.dispatch()
     return engine
+
+
+def restore(
+    settings: Settings, archive: Path, *, force: bool = False, clock: Clock | None = None, handlers: HandlerRegistry = REGISTRY
+) -> backup.Restored:
+    """Make the installation that `settings` name from an archive that `engine.audit.backup` wrote; see `engine.service.backup`.
+
+    Raises:
+        BadArchive, NotRestored, StorageFailed: nothing was changed.
+    """
+    present = clock or SystemClock()
+
+    def check(staged: Settings) -> tuple[Break, ...]:
+        with Engine(staged, present, handlers) as engine:
+            return (*engine.audit.verify(), *engine.audit.cross_check())
+
+    return backup.restore(settings, present, archive, check, force=force)
