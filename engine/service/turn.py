@@ -480,11 +480,8 @@ class Turn:
             tasks.resume(tx, id)
             jobs.hold(tx, id, False)
         else:
-            now = micros(self.at)
-            for task_id in tasks.open_task_ids(tx, id):
-                tasks.end(tx, task_id, state=TaskState.CANCELLED, at=now, by=None)
-            jobs.cancel_all(tx, id)
-            jobs.resolve_incidents(tx, id, None, at=now, by=self.actor.id)
+            # the tasks and jobs of its tokens went with the events that say so
+            jobs.resolve_incidents(tx, id, None, at=micros(self.at), by=self.actor.id)
 
     def _suspend_tasks(self, tx: Session) -> None:
         """Let the tasks of suspended scopes stand still, those that came to be there in this turn among them."""
