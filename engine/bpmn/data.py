@@ -134,7 +134,15 @@ class Scope(Mapping[str, Value]):
     # ------------------------------------------------------------------------------------------------------------ writing
     def put(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Set `values` here and return those that are new or different."""
-        news = {name: value for name, value in values.items() if not self.has(name) or not same(self.own(name), value)}
+        known, raw, items = self._values, self._raw, self._items
+        news = {}
+        for name, value in values.items():
+            if name in raw and type(value) in PLAIN:
+                if codec.dump(value) == raw[name]:
+                    continue
+            elif (name in known or name in raw or name in items) and same(self.own(name), value):
+                continue
+            news[name] = value
         for name in news:
             self._raw.pop(name, None)
             self._items.pop(name, None)

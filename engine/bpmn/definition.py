@@ -22,6 +22,7 @@ class Definition:
         watches: something in it must be looked at again when variables change; `reads`: these variables.
         watching: names of the elements that must; readers: ``{element: variables}`` of those and of tasks whose dates move.
         suspends: an event sub-process suspends its scope.
+        has_joins: a token may have to wait for others somewhere; has_late_joins: and that is decided when nothing else can run.
         keyed: something in it waits for a message by BPMN's correlation keys.
     """
 
@@ -36,4 +37,6 @@ class Definition:
     watching: frozenset[str]
     readers: Mapping[str, frozenset[str]]
     suspends: bool
+    has_joins: bool
+    has_late_joins: bool
     keyed: bool

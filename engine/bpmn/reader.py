@@ -87,6 +87,8 @@ def compile_definition(
         watching=frozenset(node.name for node in nodes if node.watches),
         readers=_readers(nodes),
         suspends=any(isinstance(node, specs.EventSubProcess) and node.suspends for node in nodes),
+        has_joins=any(spec.has_joins for spec in made.values()),
+        has_late_joins=any(spec.late_joins for spec in made.values()),
         keyed=any(isinstance(d, ev.Message) and d.keys for node in nodes for d in getattr(node, "definitions", ())),
     )
 

@@ -15,7 +15,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine import events as log
 from engine.bpmn import compensation, timers
@@ -90,6 +90,7 @@ class Token(Task):  # type: ignore[misc]
         result    canonical JSON of what a person, a handler or a message gave to a task that is parked before it could take that over
     """
 
+    id: TokenId
     taken: list[Flow]
     facts: Facts | None = None  #: what the indexes know of it
     born: Sequence[Token] = ()  #: the tokens that it became
@@ -109,12 +110,13 @@ class Token(Task):  # type: ignore[misc]
         self.internal_data = {} if data is None else data
         self.data: Scope = workflow.scope
         if id is None:
-            self.id = id = top.last_token = top.last_token + 1
-            workflow.tasks[id] = top.dirty[id] = self
+            top.last_token += 1
+            self.id = new = cast(TokenId, top.last_token)
+            workflow.tasks[new] = top.dirty[new] = self
             if workflow is not top:
-                top.located[id] = workflow
+                top.located[new] = workflow
         else:
-            self.id = id
+            self.id = cast(TokenId, id)
 
     @property
     def _state(self) -> int:
@@ -135,12 +137,14 @@ class Token(Task):  # type: ignore[misc]
     def _ready(self) -> None:
         """It may run: at once, unless a person has to do it."""
         if not self._standing & FINISHED:
-            self._state = READY
+            self._standing = READY
+            self.top.dirty[self.id] = self
             self.task_spec._on_ready_hook(self)
 
     def run(self) -> None:
         if self.task_spec._run_hook(self) is None:
-            self._state = STARTED
+            self._standing = STARTED
+            self.top.dirty[self.id] = self
         else:
             self.complete()
 
@@ -206,7 +210,7 @@ class ScopeMixin:
     completed = False
     top_workflow: Workflow
     scope: Scope
-    parent_task_id: int | None
+    parent_task_id: TokenId | None = None
 
     def _open(self, scope: Scope, business_key: str) -> None:
         self.scope = scope
@@ -267,16 +271,14 @@ class ScopeMixin:
         new = facts(token) if self.tasks.awake(token.id) is token else None
         if new is not None:
             top.recent[token.id] = token
-        if old == new:
+        if old is new or old == new:
             return
         token.facts = new
         if old is not None:
             self.index.remove(token.id, name, old)
         if new is not None:
             self.index.add(token.id, name, new)
-        if (old is not None and (old.timers or old.messages or old.signals)) or (
-            new is not None and (new.timers or new.messages or new.signals)
-        ):
+        if (old is not None and old.waits) or (new is not None and new.waits):
             top.waits.change(token.id, old, new)
         top.moved[self.parent_task_id or 0] = self
         top.restless[self.parent_task_id or 0] = self
@@ -301,15 +303,17 @@ class ScopeMixin:
 
     def leave(self, token: Token) -> None:
         top = self.top_workflow
-        if token.id in self.tasks:
-            del self.tasks[token.id]
+        number = token.id
+        if number in self.tasks:
+            del self.tasks[number]
             top.touched[id(self)] = self
             if token.facts is None:
-                top.dirty.pop(token.id, None)  # come and gone since the indexes were last asked
+                top.dirty.pop(number, None)  # come and gone since the indexes were last asked
             else:
-                top.dirty[token.id] = token
-            top.recent.pop(token.id, None)
-            top.located.pop(token.id, None)
+                top.dirty[number] = token
+                top.recent.pop(number, None)
+            if self is not top:
+                top.located.pop(number, None)
 
     def absorb(self, token: Token, into: Token) -> None:
         """A join consumed this token."""
@@ -601,12 +605,17 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if not values:
             return
         start = scope if scope is not None else token.data if token is not None else self.scope
-        targets: dict[int, tuple[Scope, dict[str, Value]]] = {}
-        for name, value in values.items():
-            target = start if here else start.holder(name)
-            targets.setdefault(id(target), (target, {}))[1][name] = value
+        targets: dict[int, tuple[Scope, Values]] = {}
+        if here or start.parent is None:
+            targets[0] = start, values
+        else:
+            groups: dict[int, tuple[Scope, dict[str, Value]]] = {}
+            for name, value in values.items():
+                target = start.holder(name)
+                groups.setdefault(id(target), (target, {}))[1][name] = value
+            targets.update(groups)
         for target, group in targets.values():
-            if not here:
+            if target is not start:
                 start.forget_past(group, target)
             news = target.put(group)
             if not news:
@@ -719,7 +728,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         while True:
             while self.agenda:
                 token = self.agenda.popleft()
-                if token._state == READY and token.id in token.workflow.tasks:
+                if token._standing == READY and token.id in token.workflow.tasks:
                     self.step(token)
                 if self.changed:
                     self.look_again()
@@ -777,6 +786,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         Nothing can reach a join when every live token of its scope waits at one: tokens never come into a scope from outside.
         """
         self.refresh()
+        if not self.definition.has_joins:
+            return
         for place in sorted(self.moved):
             scope = self.moved[place]
             if scope.completed or not scope.spec.has_joins or not (scope.index.count[AT_JOIN] or scope.index.count[STUCK]):
@@ -918,7 +929,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     def release_joins(self) -> bool:
         """Let a join that was decided late go on; False when there is none: only where tokens moved can there be one."""
         self.refresh()
-        for place in sorted(self.restless):
+        for place in sorted(self.restless) if self.definition.has_late_joins else ():
             scope = self.restless[place]
             if scope.spec.late_joins and not scope.completed:
                 for spec in scope.spec.late_joins:

@@ -10,7 +10,7 @@ from engine import events as log
 from engine.bpmn import compensation
 from engine.bpmn.data import Scope
 from engine.bpmn.specs.associations import Data, moved
-from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, place, text_of
+from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, text_of
 from engine.bpmn.spiff import WAITING, BpmnSpecMixin
 from engine.bpmn.workflow import (
     ARRIVING,
@@ -41,6 +41,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
 
     start_quantity = completion_quantity = 1
+    is_join = False  #: `arrive` is to be asked
     is_activity = is_event = is_catch = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
     reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
     ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
@@ -80,7 +81,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         parked = my_task.top.parked
         if parked and (my_task.id, ARRIVING) in parked:
             return self.enter(my_task)
-        return self.arrive(my_task) and self.enter(my_task)
+        return ((self.start_quantity == 1 and not self.is_join) or self.arrive(my_task)) and self.enter(my_task)
 
     def _on_ready_hook(self, my_task: Token) -> None:
         if not self.manual:
@@ -97,15 +98,13 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         if taken:
             top, specs = token.top, workflow.spec.task_specs
             token.born = born = []
-            for flow in taken:
-                for _ in range(self.completion_quantity):
-                    child = Token(workflow, specs[flow.target], data={"flow": flow.id})
-                    born.append(child)
-                    if flow.id is not None:
-                        top.emit(log.flow_taken(
-                            process=self.process, element=self.bpmn_id, token=TokenId(token.id), flow=flow.id,
-                            to_token=TokenId(child.id), condition=None if flow.condition is None else flow.condition.text,
-                            is_default=flow.default))
+            for flow in taken if self.completion_quantity == 1 else [flow for flow in taken for _ in range(self.completion_quantity)]:
+                child = Token(workflow, specs[flow.target], data={"flow": flow.id})
+                born.append(child)
+                if flow.id is not None:
+                    top.emit(log.flow_taken(
+                        process=self.process, element=self.bpmn_id, token=token.id, flow=flow.id, to_token=child.id,
+                        condition=None if flow.condition is None else flow.condition.text, is_default=flow.default))
             if len(born) > 1 or "trail" in token.internal_data:
                 top.fork(token, born)
         workflow.leave(token)
@@ -128,14 +127,13 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     # ----------------------------------------------------------------------------------------------------- life of a token
     def announce(self, token: Token) -> None:
         """Record that the node begins."""
-        owner = token.internal_data.get("owner")
         token.top.emit(log.activity_started(
-            process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=self.kind, scope=place(token.workflow),
-            host=None if owner is None else TokenId(owner)))
+            process=self.process, element=self.bpmn_id, token=token.id, kind=self.kind, scope=token.workflow.parent_task_id,
+            host=token.internal_data.get("owner")))
 
     def announce_end(self, token: Token) -> None:
         token.top.emit(
-            log.activity_completed(process=self.process, element=self.bpmn_id, token=TokenId(token.id)))
+            log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
 
     def arrive(self, token: Token) -> bool:
         """True when the node may start with this token, else the token waits here."""
@@ -190,7 +188,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
 
     def enter(self, token: Token) -> bool:
         self.announce(token)
-        return self._enter(token)
+        return self._enter(token) if token.top.parked else self.entered(token)
 
     def _enter(self, token: Token) -> bool:
         top = token.top
@@ -322,7 +320,7 @@ class Activity(Node):
         return around if self.is_activity and not self.is_event_subprocess and "owner" not in token.internal_data else None
 
     def _update_hook(self, my_task: Token) -> bool:
-        around = self.ad_hoc(my_task)
+        around = None if my_task.workflow.spec.ad_hoc is None else self.ad_hoc(my_task)
         if around is not None:
             if "over" in my_task.workflow.host.internal_data:
                 my_task.workflow.kill(my_task, by=around.bpmn_id)
@@ -334,12 +332,16 @@ class Activity(Node):
         return super()._update_hook(my_task)
 
     def choose(self, token: Token) -> list[Flow]:
-        around = self.ad_hoc(token)
-        return [] if around is not None and around.is_over(token) else super().choose(token)
+        if token.workflow.spec.ad_hoc is not None:
+            around = self.ad_hoc(token)
+            if around is not None and around.is_over(token):
+                return []
+        flows = self.flows
+        return flows if len(flows) == 1 and flows[0].condition is None else self.select(token, first=False)
 
     def _on_complete_hook(self, my_task: Token) -> None:
         super()._on_complete_hook(my_task)
-        around = self.ad_hoc(my_task)
+        around = None if my_task.workflow.spec.ad_hoc is None else self.ad_hoc(my_task)
         if around is not None:
             around.inner_completed(my_task.workflow)
 
@@ -354,24 +356,27 @@ class Activity(Node):
         self.bind_inputs(token)
 
     def bind_inputs(self, token: Token) -> None:
-        top, data = token.workflow.top_workflow, self.data
+        data, mapping = self.data, self.mapping
+        if not (data.properties or data.inputs or mapping.inputs):
+            return
+        top = token.top
         if data.properties or data.inputs:
             visible = {**token.data.visible(), **dict.fromkeys(data.properties)}
             local, outer = moved(data.inputs, top, visible, visible)
             own = own_scope(token)
             top.write(token, {**dict.fromkeys(data.properties), **local}, scope=own, here=True)
             top.write(token, outer, scope=own.parent)
-        if not self.mapping.inputs:
+        if not mapping.inputs:
             return
-        values = {name: text_of(text, token, top) for name, text in self.mapping.inputs}
+        values = {name: text_of(text, token, top) for name, text in mapping.inputs}
         own = own_scope(token)
         top.write(token, values, scope=own, here=True)
 
     def give_out(self, token: Token, values: Values) -> None:
         """Write a result: through the output mapping, or as it is. Inputs are local, so the search begins outside them."""
-        top = token.workflow.top_workflow
+        top = token.top
         outside = outer_scope(token)
-        rest = self.put_out(token, values)
+        rest = self.put_out(token, values) if self.data.outputs or self.data.properties else values
         if not self.mapping.outputs:
             values = rest
         else:
@@ -412,7 +417,7 @@ class Activity(Node):
         if self.boundary:
             token.workflow.drop_subscriptions(token)
         self.announce_end(token)
-        if self.is_kept(token):
+        if token.top.definition.compensates and self.is_kept(token):
             compensation.keep(token)
 
     def is_kept(self, token: Token) -> bool:
