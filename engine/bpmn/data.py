@@ -96,9 +96,10 @@ class Scope(Mapping[str, Value]):
     @property
     def values(self) -> dict[str, Value]:  # type: ignore[override]
         """The scope's own variables; change them through `put` only."""
-        for name in (*self._raw, *self._items):
-            if name not in self._values:
-                self.own(name)
+        if self._raw.keys() - self._values.keys() or self._items:
+            for name in (*self._raw, *self._items):
+                if name not in self._values:
+                    self.own(name)
         return self._values
 
     def forget_past(self, values: Mapping[str, Value], target: Scope) -> None:

@@ -139,7 +139,8 @@ class Token(Task):  # type: ignore[misc]
         if not self._standing & FINISHED:
             self._standing = READY
             self.top.dirty[self.id] = self
-            self.task_spec._on_ready_hook(self)
+            if not self.task_spec.manual:
+                self.top.agenda.append(self)
 
     def run(self) -> None:
         if self.task_spec._run_hook(self) is None:
@@ -336,6 +337,8 @@ class ScopeMixin:
             next_ = top.agenda[-1]
             if next_.workflow is self and next_._state == READY and next_.id in self.tasks:
                 return True
+        if not top.definition.has_subscriptions:
+            return len(self.tasks) > 0
         top.refresh()
         return len(self.tasks) > self.index.count[DORMANT]
 
@@ -785,9 +788,9 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
         Nothing can reach a join when every live token of its scope waits at one: tokens never come into a scope from outside.
         """
-        self.refresh()
         if not self.definition.has_joins:
             return
+        self.refresh()
         for place in sorted(self.moved):
             scope = self.moved[place]
             if scope.completed or not scope.spec.has_joins or not (scope.index.count[AT_JOIN] or scope.index.count[STUCK]):
@@ -928,8 +931,10 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def release_joins(self) -> bool:
         """Let a join that was decided late go on; False when there is none: only where tokens moved can there be one."""
+        if not self.definition.has_late_joins:
+            return False
         self.refresh()
-        for place in sorted(self.restless) if self.definition.has_late_joins else ():
+        for place in sorted(self.restless):
             scope = self.restless[place]
             if scope.spec.late_joins and not scope.completed:
                 for spec in scope.spec.late_joins:
@@ -1137,6 +1142,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
         A task made in this step is born with it; a timer that moves takes the deadline along.
         """
+        if not self.definition.bounds_time:
+            return
         self.refresh()
         hosts: dict[int, Token] = {}
         for token in list(self.recent.values()):
@@ -1170,7 +1177,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             on_time: fire also what is due at this very instant, else only what is overdue.
         """
         fired, known = False, self.last_token
-        while not self.completed:
+        while self.definition.has_timers and not self.completed:
             self.refresh()
             place = self.waits.first_due(self.now, on_time, known)
             if place is None:

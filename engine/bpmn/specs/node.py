@@ -69,23 +69,18 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         """Nothing is predicted."""
 
     def _update(self, my_task: Token) -> None:
+        """A token has come, or is tried again."""
+        parked = my_task.top.parked
         try:
-            if self._update_hook(my_task):
+            if my_task.workflow.spec.ad_hoc is not None and not self.may_come(my_task):
+                return
+            arrived = not (self.is_join or self.start_quantity != 1) or (parked and (my_task.id, ARRIVING) in parked)
+            if (arrived or self.arrive(my_task)) and self.enter(my_task):
                 my_task._ready()
         except ElementFailed:
             raise
         except Exception as exc:
             raise failed(my_task, ARRIVING, exc) from exc
-
-    def _update_hook(self, my_task: Token) -> bool:
-        parked = my_task.top.parked
-        if parked and (my_task.id, ARRIVING) in parked:
-            return self.enter(my_task)
-        return ((self.start_quantity == 1 and not self.is_join) or self.arrive(my_task)) and self.enter(my_task)
-
-    def _on_ready_hook(self, my_task: Token) -> None:
-        if not self.manual:
-            my_task.top.agenda.append(my_task)
 
     def _run_hook(self, my_task: Token) -> bool | None:
         return True
@@ -93,7 +88,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     def _on_complete_hook(self, my_task: Token) -> None:
         workflow, token = my_task.workflow, my_task
         if not self.ends_before_leaving:
-            self.announce_end(token)
+            token.top.emit(log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
         taken = token.taken
         if taken:
             top, specs = token.top, workflow.spec.task_specs
@@ -108,6 +103,12 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
             if len(born) > 1 or "trail" in token.internal_data:
                 top.fork(token, born)
         workflow.leave(token)
+        if workflow.spec.ad_hoc is not None or "owner" in token.internal_data:
+            self.gone(token)
+
+    def gone(self, token: Token) -> None:
+        """Tell those around: the owner of an instance or compensation handler, the ad-hoc sub-process."""
+        workflow = token.workflow
         if "owner" in token.internal_data:
             owner = workflow.owner(token)
             if owner is not None and "undoes" in token.internal_data:
@@ -125,15 +126,15 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         my_task.workflow.leave(my_task)
 
     # ----------------------------------------------------------------------------------------------------- life of a token
+    def may_come(self, token: Token) -> bool:
+        """Whether the ad-hoc sub-process around lets the token begin here now."""
+        return True
+
     def announce(self, token: Token) -> None:
         """Record that the node begins."""
         token.top.emit(log.activity_started(
             process=self.process, element=self.bpmn_id, token=token.id, kind=self.kind, scope=token.workflow.parent_task_id,
             host=token.internal_data.get("owner")))
-
-    def announce_end(self, token: Token) -> None:
-        token.top.emit(
-            log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
 
     def arrive(self, token: Token) -> bool:
         """True when the node may start with this token, else the token waits here."""
@@ -319,17 +320,17 @@ class Activity(Node):
         around = token.workflow.spec.ad_hoc
         return around if self.is_activity and not self.is_event_subprocess and "owner" not in token.internal_data else None
 
-    def _update_hook(self, my_task: Token) -> bool:
-        around = None if my_task.workflow.spec.ad_hoc is None else self.ad_hoc(my_task)
+    def may_come(self, token: Token) -> bool:
+        around = self.ad_hoc(token)
         if around is not None:
-            if "over" in my_task.workflow.host.internal_data:
-                my_task.workflow.kill(my_task, by=around.bpmn_id)
+            if "over" in token.workflow.host.internal_data:
+                token.workflow.kill(token, by=around.bpmn_id)
                 return False
-            if around.fields.sequential and "turn" not in my_task.internal_data:
-                my_task.internal_data["turn"] = "waits"
-                my_task._state = WAITING
+            if around.fields.sequential and "turn" not in token.internal_data:
+                token.internal_data["turn"] = "waits"
+                token._state = WAITING
                 return False
-        return super()._update_hook(my_task)
+        return True
 
     def choose(self, token: Token) -> list[Flow]:
         if token.workflow.spec.ad_hoc is not None:
@@ -339,11 +340,11 @@ class Activity(Node):
         flows = self.flows
         return flows if len(flows) == 1 and flows[0].condition is None else self.select(token, first=False)
 
-    def _on_complete_hook(self, my_task: Token) -> None:
-        super()._on_complete_hook(my_task)
-        around = None if my_task.workflow.spec.ad_hoc is None else self.ad_hoc(my_task)
+    def gone(self, token: Token) -> None:
+        super().gone(token)
+        around = self.ad_hoc(token)
         if around is not None:
-            around.inner_completed(my_task.workflow)
+            around.inner_completed(token.workflow)
 
     def entered(self, token: Token) -> bool:
         self.prepare(token)
@@ -416,7 +417,7 @@ class Activity(Node):
     def finish(self, token: Token) -> None:
         if self.boundary:
             token.workflow.drop_subscriptions(token)
-        self.announce_end(token)
+        token.top.emit(log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
         if token.top.definition.compensates and self.is_kept(token):
             compensation.keep(token)
 
