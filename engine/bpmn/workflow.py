@@ -203,17 +203,20 @@ class ScopeMixin:
         suspenders: ``{token of a running event sub-process that suspends the rest: since}``.
     """
 
-    tasks: Lazy[Token]
+    __slots__ = (  # a dict of so many attributes would cost more than all the rest of loading
+        "business_key", "completed", "gateways", "host", "index", "kept", "parent_task_id", "past", "scope", "spec", "start_event",
+        "suspenders", "tasks", "timer", "top_workflow", "trigger", "wrote",
+    )
+
     spec: ProcessSpec
     host: Token  #: of a sub-process instance: the token that runs it
     parent_workflow: Any
     success = True
-    completed = False
     top_workflow: Workflow
-    scope: Scope
-    parent_task_id: TokenId | None = None
+    parent_task_id: TokenId | None
 
     def _open(self, scope: Scope, business_key: str) -> None:
+        self.completed = False
         self.scope = scope
         self.business_key = business_key
         self.tasks: Lazy[Token] = Lazy(self._wake)
@@ -420,6 +423,8 @@ class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
         self.spec = spec
         self._open(scope, business_key)
 
+    __slots__ = ()
+
     parent_workflow: Any = None  # the library looks it up each time
 
     def is_completed(self) -> bool:
@@ -443,7 +448,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     Attributes:
         at: the instant of its commands; there is no other clock. now: the same as text, in UTC.
-        commands: how many were begun.
         parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
         stored: the state it was loaded from.
@@ -456,7 +460,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             is the one that a new variable goes to, so each instance of a multi-instance activity may have its own partner.
     """
 
-    top_workflow: Any = None  # the library computes it each time
+    __slots__ = (
+        "agenda", "at", "changed", "conversations", "definition", "dirty", "emit", "events", "fresh", "jobs", "last_end", "last_token",
+        "located", "moved", "nesting", "now", "parked", "recent", "restless", "sequence", "status", "steps", "stored",
+        "subprocess_specs", "subprocesses", "suspended_since", "thrown", "touched", "waits", "zone",
+    )
 
     def __init__(self, definition: Definition, at: datetime, stored: Stored) -> None:
         self.definition, self.at, self.now, self.stored = definition, at, at.isoformat(), stored
@@ -471,7 +479,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.status = InstanceStatus.ACTIVE
         self.suspended_since: str | None = None
         self.last_end: str | None = None
-        self.last_token = self.sequence = self.nesting = self.steps = self.commands = 0
+        self.last_token = self.sequence = self.nesting = self.steps = 0
         self.changed: set[str] = set()
         self.fresh: dict[int, SubWorkflow] = {}
         self.located: dict[int, AnyWorkflow] = {}
@@ -481,14 +489,13 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.restless: dict[int, AnyWorkflow] = {}
         self.waits = Waits()
         self.conversations: dict[int, dict[str, str]] = {}
-        self.top_workflow = self
+        self.top_workflow, self.parent_task_id = self, None
         self.spec, self.subprocess_specs = definition.root, definition.specs
         self.subprocesses: Lazy[SubWorkflow] = Lazy(stored.scope)
         self._open(Scope(0, None, keeps_new=True), "")
 
     def next_command(self, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         """Begin a command: what the one before it led to is forgotten, the instance stays as it is."""
-        self.commands += 1
         self.parked = parked
         self.events, self.jobs, self.thrown, self.steps = [], [], [], 0
         self.emit = self.events.append
