@@ -92,6 +92,10 @@ class Run:
         self._awake: Workflow | None = None  #: as these commands left it
         self.count = 0  #: commands that were carried out
 
+    def __del__(self) -> None:
+        if self._awake is not None:
+            self._awake.let_go()
+
     def do(self, command: Command) -> Step:
         """Carry out a command; see `advance`."""
         if self._base is None and not self._done and not isinstance(command, StartInstance):

@@ -502,6 +502,14 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         for gathered in (self.recent, self.moved, self.restless):
             gathered.clear()
 
+    def let_go(self) -> None:
+        """Cut what refers to each other: nobody needs the instance any more, and it goes at once, not when Python collects garbage."""
+        for scope in self.subprocesses.entries():
+            if isinstance(scope, SubWorkflow):
+                del scope.tasks, scope.kept, scope.host, scope.top_workflow, scope.parent_workflow
+        del self.tasks, self.kept, self.top_workflow, self.stored, self.subprocesses, self.fresh, self.located
+        del self.agenda, self.touched, self.dirty, self.recent, self.moved, self.restless
+
     def refresh(self) -> None:
         """Bring the indexes up to date."""
         if not self.dirty:
