@@ -481,8 +481,7 @@ class Turn:
             jobs.hold(tx, id, False)
         else:
             now = micros(self.at)
-            for task_id in tasks.open_task_ids(tx, id):
-                tasks.end(tx, task_id, state=TaskState.CANCELLED, at=now, by=None)
+            tasks.cancel_all(tx, id, now)
             jobs.cancel_all(tx, id)
             jobs.resolve_incidents(tx, id, None, at=now, by=self.actor.id)
 

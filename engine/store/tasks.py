@@ -172,9 +172,16 @@ def open_task_id(tx: Session, instance_id: int, token: int) -> int | None:
     return found
 
 
-def open_task_ids(tx: Session, instance_id: int) -> list[int]:
-    sql = "select id from user_task where instance_id = ? and ended_at is null"
-    return [row[0] for row in tx.rows(sql, (instance_id,))]
+def cancel_all(tx: Session, instance_id: int, at: int) -> None:
+    """The instance has ended: close what is open of it (`ix_user_task_token`)."""
+    still_open = "select id from user_task where instance_id = ? and ended_at is null"
+    tx.put(f"delete from user_task_candidate where task_id in ({still_open})", (instance_id,))
+    tx.put(f"delete from draft where task_id in ({still_open})", (instance_id,))
+    tx.put(
+        "update user_task set state = 'cancelled', ended_at = ?, version = version + 1, remind_at = null"
+        " where instance_id = ? and ended_at is null",
+        (at, instance_id),
+    )
 
 
 def created_at(tx: Session, task_id: int) -> int | None:
