@@ -62,12 +62,14 @@ _TROUBLES: dict[str, _Trouble] = {
 }
 #: A login that fails has no SQLSTATE in libpq, only words.
 _SAID: tuple[tuple[str, str], ...] = (
+    ("too many", "53300"),
+    ("remaining connection slots", "53300"),
     ("authentication failed", "28"),
     ("no password supplied", "28"),
     ("pg_hba.conf", "28"),
+    ("not permitted to log in", "28"),
+    ('role "', "28"),
     ("does not exist", "3D000"),
-    ("too many", "53300"),
-    ("remaining connection slots", "53300"),
     ("starting up", "57P"),
     ("shutting down", "57P"),
 )
@@ -415,11 +417,12 @@ class _Session(Session):
         if not self._begun:
             return
         self._begun = False
-        if self._wire.has_unanswered:
-            with suppress(_Failed):  # then that is why it is given up
-                self._wire.trip()
-        self._wire.send("rollback")
-        self._wire.trip()
+        with suppress(_Lost):  # then nothing is left to take back
+            if self._wire.has_unanswered:
+                with suppress(_Failed):  # that is why it is given up
+                    self._wire.trip()
+            self._wire.send("rollback")
+            self._wire.trip()
 
 
 class PostgreSQL:
@@ -435,6 +438,10 @@ class PostgreSQL:
         self._pool = self._make_pool()
         self._inherited: list[QueuePool] = []
         with self._administering() as engine:
+            with engine.connect() as connection:
+                encoding = connection.exec_driver_sql("show server_encoding").scalar_one()
+            if encoding != "UTF8":
+                raise _told((f"数据库的编码是 {encoding}，须为 UTF8", f"its encoding is {encoding}; it has to be UTF8"), writing=True)
             migrate(engine)
 
     def _make_pool(self) -> QueuePool:
