@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,7 +21,9 @@ from engine.store import postgres as ours
 from engine.store.database import Database, Missed, Session
 from engine.store.partitions import months
 from tests import databases, postgres
-from tests.service.house import MONDAY
+from tests.bpmn.build import diagram, end, process, start, user
+from tests.service.house import MONDAY, House
+from tests.service.laws import require_agreement
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -311,6 +315,53 @@ def test_durability_is_the_setting(tmp_path: Path, synchronous: str, setting: st
     with database.reading() as session:
         assert session.value("select current_setting('synchronous_commit')") == setting
     database.close()
+
+
+# --------------------------------------------------------------------------------------------------------------------------- copies
+def test_a_copy_is_what_pg_dump_writes_and_pg_restore_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(postgres.programs()), prepend=os.pathsep)
+    house = House(tmp_path / "data")
+    house.deploy(diagram(process(start(), user("a"), end(), "s>a", "a>e")))
+    id = house.start(variables={"n": 1}).id
+    house.engine._database.backup(tmp_path / "copies" / "psmflow.dump")
+    house.complete(id)
+    house.close()
+
+    url = postgres.make_database(empty=True)
+    copy = tmp_path / "copies" / "psmflow.dump"
+    assert copy.stat().st_mode & 0o077 == 0
+    subprocess.run(["pg_restore", "--exit-on-error", f"--dbname={url}", copy], check=True)
+    house = House(tmp_path / "other", database_url=url)
+    assert house.engine.audit.verify() == ()
+    house.complete(id)
+    assert house.status(id) == "completed"
+    require_agreement(house)
+    house.close()
+    postgres.drop_database(url)
+
+
+def test_without_pg_dump_the_command_is_told_but_not_the_password(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    url = databases.address(tmp_path, {})
+    assert url is not None
+    monkeypatch.setattr(database._server, "_conninfo", ours.make_conninfo(url, password="s3cret", connect_timeout="10"))
+
+    with pytest.raises(StorageFailed, match=r"pg_dump --format=custom .*my\.dump") as told:
+        database.backup(tmp_path / "my.dump")
+
+    assert "s3cret" not in told.value.text("zh") + str(told.value)
+    assert not (tmp_path / "my.dump").exists()
+
+
+def test_a_pg_dump_that_fails_leaves_nothing_and_says_why(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pg_dump").write_text("#!/bin/sh\necho server version mismatch >&2\nexit 1\n")
+    (tmp_path / "pg_dump").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    with pytest.raises(StorageFailed, match="server version mismatch"):
+        database.backup(tmp_path / "my.dump")
+
+    assert not (tmp_path / "my.dump").exists()
 
 
 # ---------------------------------------------------------------------------------------------------------------------- partitions
