@@ -39,6 +39,31 @@ class NotFound(EngineError, LookupError):
     en = "There is no {what} {id}. Check the number, or open it again from the list."
 
 
+class InstanceArchived(NotFound):
+    """The process instance was moved into an archive file; it can be looked at and no longer be changed."""
+
+    code = "instance_archived"
+    status = 409
+    zh = "流程实例 {id} 已归档(文件 {file})，只能查看，不能再办理或更改。"
+    en = "The process instance {id} is archived (file {file}); it can be looked at, but nothing in it changes any more."
+
+
+class DocumentErased(NotFound):
+    code = "document_erased"
+    status = 410
+    zh = "文件 {id} 已依法清除，历史中留有清除的理由。"
+    en = "The file {id} was erased lawfully; the history says why."
+
+
+class Held(EngineError):
+    """A legal hold stands over the process instance."""
+
+    code = "held"
+    status = 409
+    zh = "流程实例 {id} 处于法定保全之下，不能{action}：{reason}(由 {by} 设置)。请先由审计员或流程负责人说明理由后解除保全。"
+    en = "A legal hold stands over the process instance {id}, it cannot be {action_en}: {reason} (placed by {by}). An auditor or process owner has to lift it first, with a reason."
+
+
 class AccessDenied(EngineError, PermissionError):
     code = "access_denied"
     status = 403
