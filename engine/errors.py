@@ -234,6 +234,15 @@ class UnknownSchema(EngineError):
     en = "The database stands at the schema “{revision}”, which this version of psmflow does not know. Use the version that made it, or a newer one; if its data are not needed, give an empty database (PSMFLOW_DATABASE, PSMFLOW_DATABASE_URL)."
 
 
+class BadHeads(EngineError):
+    """A head file, or one before it, is not there or is none."""
+
+    code = "bad_heads"
+    status = 422
+    zh = "链头文件 {file} 无法使用：{reason}。请把它和同一文件夹中本月更早的链头文件放在一起。"
+    en = "The head file {file} cannot be used: {reason}. Put it together with the earlier head files of its month, as they lay in one folder."
+
+
 class SettingsError(EngineError):
     code = "settings"
     zh = "配置 {name} 不正确：{reason}"

@@ -147,6 +147,10 @@ class InstanceStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+#: What lists are asked for beside a status: instances that were moved into archive files.
+ARCHIVED = "archived"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessInstance:
     id: InstanceId

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from engine import access, history, merkle
 from engine.clock import first_id
-from engine.errors import EngineError
+from engine.errors import BadHeads, EngineError
 from engine.feel import codec
 from engine.model import Actor, Break, InstanceId, JobKind
 from engine.service.archives import sync_folder
@@ -44,15 +44,6 @@ Ends = Mapping[int, tuple[int, bytes]]
 #: An instance whose number was given out so long before a signing is in the tables by then.
 _UNDER_WAY = timedelta(hours=1)
 _TICK = timedelta(milliseconds=1)
-
-
-class BadHeads(EngineError):
-    """A head file, or one before it, is not there or is none."""
-
-    code = "bad_heads"
-    status = 422
-    zh = "链头文件 {file} 无法使用：{reason}。请把它和同一文件夹中本月更早的链头文件放在一起。"
-    en = "The head file {file} cannot be used: {reason}. Put it together with the earlier head files of its month, as they lay in one folder."
 
 
 class HeadsNotSent(EngineError):

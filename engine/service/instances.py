@@ -16,6 +16,7 @@ from engine.events import DataMended, DecisionEvaluated, Event, ExpressionWasNul
 from engine.feel import Explained, FeelLimit
 from engine.forms import Form
 from engine.model import (
+    ARCHIVED,
     Actor,
     CancelInstance,
     Command,
@@ -47,8 +48,6 @@ from engine.store import chain, definitions, instances, jobs, keep, tasks
 from engine.store.database import Session, instant, instant_or_none, micros
 from engine.store.instances import InstanceRow
 
-#: As a status in lists: those that were moved into archive files.
-ARCHIVED = "archived"
 _SEARCH = 200  #: characters; SQLite refuses patterns beyond some size
 
 

@@ -350,7 +350,7 @@ def archived_document(tx: Session, document_id: int) -> int | None:
 def erase_document(tx: Session, document_id: int, at: int, name: str) -> None:
     """Let a file have been erased; `name` stands for what it was called."""
     tx.run("update document set name = ?, erased_at = coalesce(erased_at, ?) where id = ?", (name, at, document_id))
-    tx.run("delete from archived_document where id = ?", (document_id,))
+    tx.run("update archived_document set sha256 = '' where id = ?", (document_id,))
 
 
 def bytes_are_used(tx: Session, sha256: str) -> bool:

@@ -337,7 +337,7 @@ archived_instance = Table(
     Index("ix_archived_instance_key", "key", "id"),
     Index("ix_archived_instance_business_key", "business_key"),
 )
-#: The uploaded files of archived instances: their bytes stay where they are.
+#: The uploaded files of archived instances: their bytes stay where they are. `sha256`: empty once they were erased.
 archived_document = Table(
     "archived_document",
     METADATA,

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 
 from engine import history, merkle
 from engine.cli import main
-from engine.errors import AccessDenied, SettingsError
+from engine.errors import AccessDenied, BadHeads, SettingsError
 from engine.history import Entry
 from engine.model import InstanceId
-from engine.service.heads import BadHeads, HeadsNotSent, ends_at, leaf, read_heads
+from engine.service.heads import HeadsNotSent, ends_at, leaf, read_heads
 from engine.settings import read_settings
 from engine.store import chain
 from engine.store.chain import pack
