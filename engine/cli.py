@@ -323,6 +323,10 @@ def verify(instance: int | None, archive: Path | None, heads: Path | None, key: 
         else:
             broken = engine.audit.verify(InstanceId(instance) if instance is not None else None)
             checked_instances, checked_events = engine.audit.last_checked.instances, engine.audit.last_checked.events
+            names = engine.keep.archive_names() if instance is None else ()
+            if names:
+                broken += engine.keep.verify_archives()
+                click.echo(f"另有 {len(names)} 个归档文件已核对 ({len(names)} archive files were looked through as well)")
     for b in broken:
         place = f"第 {b.seq} 条：" if b.seq else ""
         click.echo(f"实例 {b.instance_id} {place}{b.zh} ({b.en})" if b.instance_id else f"{b.zh} ({b.en})")

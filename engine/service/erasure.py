@@ -124,16 +124,23 @@ def _choose(found: Erasure, recorded: Sequence[Recorded], there: set[int], names
         return after
 
     seqs = list[int]()
+    after = {seq: cleaned(seq, payload) for seq, payload in contents.items()}
     for r in recorded:
-        if r.seq in there and (after := cleaned(r.seq, contents[r.seq])) != contents[r.seq]:
+        if r.seq in there and after[r.seq] != contents[r.seq]:
             seqs.append(r.seq)
-            found.kept[str(r.seq)] = after
+            found.kept[str(r.seq)] = after[r.seq]
     found.seqs = tuple(seqs)
-    found.left += _left(recorded, names, found.texts)
+    found.left += _left(recorded, after, names, found.texts)
 
 
-def _left(recorded: Sequence[Recorded], names: frozenset[str], texts: frozenset[str]) -> Iterator[Left]:
-    """Give what the history goes on saying: open parts of events, the same text under another name, what was told to others."""
+def _left(
+    recorded: Sequence[Recorded], after: Mapping[int, Mapping[str, Any]], names: frozenset[str], texts: frozenset[str]
+) -> Iterator[Left]:
+    """Give what the history goes on saying: open parts of events, the same text under another name, what was told to others.
+
+    Args:
+        after: ``{seq: payload as it is after the erasure}``
+    """
     elsewhere: dict[str, int] = {}
     for r in recorded:
         event = r.event
@@ -151,8 +158,8 @@ def _left(recorded: Sequence[Recorded], names: frozenset[str], texts: frozenset[
             )  # fmt: skip
         for part in DATA:
             if part in event.payload:
-                for name, text in _named_leaves(getattr(event, part), part):
-                    if name not in names and _quotes(text, texts):
+                for name, text in _named_leaves(after[r.seq].get(part), part):
+                    if _quotes(text, texts):
                         elsewhere.setdefault(name, r.seq)
         if isinstance(event, e.MessageThrown) and not event.inside and any(True for _ in _values_of({"values": event.values}, names)):
             yield Left(

@@ -38,6 +38,7 @@ from engine.service.runtime import Runtime
 from engine.store import chain, jobs, keep
 from engine.store.database import Session, micros
 from engine.store.jobs import JobRow
+from engine.store.keep import Stub
 
 #: ``{instance: (seq, head)}``
 Ends = Mapping[int, tuple[int, bytes]]
@@ -215,7 +216,7 @@ class Heads:
 
         Returns:
             The file, and what is no more as the file before it had it: an instance that is gone, or whose chain became shorter or
-            another.
+            another; that file itself, when it cannot be read any more.
 
         Raises:
             HeadsNotSent: it is signed and kept, but could not be copied.
@@ -230,11 +231,12 @@ class Heads:
         last = max(self.folder.glob("*.json"), default=None)
         before: dict[int, tuple[int, bytes]] = {}
         previous: Signing | None = None
+        torn = list[Break]()
         if last is not None:
             try:
                 previous, before = ends_at(last)
-            except BadHeads:  # damaged or taken away: begin again with everything, and leave a gap that shows
-                previous = None
+            except BadHeads as error:  # begin again with everything; the gap shows
+                torn = [_break(0, 0, "removed", error.text("zh"), error.text("en"))]
         if previous is not None:
             now = max(now, previous.at + _TICK)  # names sort by time, also when the clock was put back
         with self._database.snapshot() as session:
@@ -251,7 +253,7 @@ class Heads:
         _put(self.folder / signed.name, _dump(signed))
         with self._database.snapshot() as session:
             grown = (id for id in before if id not in ends or ends[id] != before[id])
-            return read_heads(self.folder / signed.name), tuple(self._differing(session, ((id, *before[id]) for id in grown)))
+            return read_heads(self.folder / signed.name), (*torn, *self._differing(session, ((id, *before[id]) for id in grown)))
 
     def daily(self) -> None:
         """Sign if nothing was signed today.
@@ -345,22 +347,29 @@ class Heads:
     def _differing(self, session: Session, ends: Iterable[tuple[int, int, bytes]]) -> Iterator[Break]:
         """Give the instances whose chains do not hold the signed ends any more."""
         now = {id: (seq, bytes(head)) for id, seq, head in chain.heads(session, None)}
+        archived: dict[str, dict[int, tuple[Stub, int, bytes]]] = {}
         for id, seq, head in ends:
             if id in now:
-                entries, end = [history.Entry(*row) for row in chain.read(session, id)], now[id]
+                told = judged(id, [history.Entry(*row) for row in chain.read(session, id)], now[id], seq, head)
+                if told is not None:
+                    yield told
+            elif (stub := keep.stub(session, id)) is not None:
+                archived.setdefault(stub.file, {})[id] = stub, seq, head
             else:
-                stub = keep.stub(session, id)
-                if stub is None:
-                    yield _break(id, 0, "removed", "实例已被删除，也没有归档登记。", "The instance was removed, and was not archived.")
-                    continue
-                try:
-                    entries, end = list(self._runtime.archives.record(stub).entries), (stub.seq, bytes(stub.head))
-                except EngineError as error:
-                    yield _break(id, 0, "removed", error.text("zh"), error.text("en"))
-                    continue
-            told = judged(id, entries, end, seq, head)
-            if told is not None:
-                yield told
+                yield _break(id, 0, "removed", "实例已被删除，也没有归档登记。", "The instance was removed, and was not archived.")
+        for file, wanted in archived.items():  # each file is read once
+            try:
+                for record in self._runtime.archives.records(file):
+                    if record.id in wanted:
+                        stub, seq, head = wanted.pop(record.id)
+                        told = judged(record.id, list(record.entries), (stub.seq, bytes(stub.head)), seq, head)
+                        if told is not None:
+                            yield told
+                zh, en = "实例不在其归档文件中。", "The instance is not in its archive file."
+            except EngineError as error:
+                zh, en = error.text("zh"), error.text("en")
+            for id in wanted:
+                yield _break(id, 0, "removed", zh, en)
 
     def _inserted(self, session: Session, signing: Signing, ends: Ends) -> Iterator[Break]:
         """Give the instances that say they began before the signing, and were not there."""

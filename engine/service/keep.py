@@ -347,8 +347,7 @@ class Keep:
             Conflict: somebody was faster; everything is as it was.
         """
         at = self._runtime.clock.now()
-        month = re.split(r"[.]|(?<=\d{4}-\d\d)-", file.name)[0]
-        name, heads = self._archives.free_name(month), dict[int, tuple[int, bytes]]()
+        name, heads = self._archives.free_name(file.name[:7]), dict[int, tuple[int, bytes]]()
 
         def records() -> Iterable[Record]:
             for record in self._archives.records(file.name):
@@ -381,6 +380,16 @@ class Keep:
         found = look_through(path)
         with self._database.snapshot() as session:
             return found, (*found.breaks, *against_stubs(session, found, path.name))
+
+    def verify_archives(self) -> tuple[Break, ...]:
+        """Return everything in which the archive files differ from what the database remembers; one that is gone as well."""
+        breaks = list[Break]()
+        for name in self.archive_names():
+            try:
+                breaks += self.verify_archive(self.archive_path(name))[1]
+            except Unreadable as error:
+                breaks.append(Break(instance_id=InstanceId(0), seq=0, kind="archive", zh=error.text("zh"), en=error.text("en")))
+        return tuple(breaks)
 
     def archive_path(self, name: str) -> Path:
         """Return where an archive file of this name lies."""

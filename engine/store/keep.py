@@ -350,13 +350,14 @@ def archived_document(tx: Session, document_id: int) -> int | None:
 def erase_document(tx: Session, document_id: int, at: int, name: str) -> None:
     """Let a file have been erased; `name` stands for what it was called."""
     tx.run("update document set name = ?, erased_at = coalesce(erased_at, ?) where id = ?", (name, at, document_id))
-    tx.run("update archived_document set sha256 = '' where id = ?", (document_id,))
+    tx.run("update archived_document set erased_at = coalesce(erased_at, ?) where id = ?", (at, document_id))
 
 
 def bytes_are_used(tx: Session, sha256: str) -> bool:
     """True if the bytes of this hash belong to a file that was not erased."""
     return tx.value(
-        "select 1 from document where sha256 = ? and erased_at is null union all select 1 from archived_document where sha256 = ?",
+        "select 1 from document where sha256 = ? and erased_at is null union all"
+        " select 1 from archived_document where sha256 = ? and erased_at is null",
         (sha256, sha256),
     ) is not None  # fmt: skip
 
@@ -364,9 +365,10 @@ def bytes_are_used(tx: Session, sha256: str) -> bool:
 def erased_hashes(tx: Session) -> list[str]:
     """Return the hashes of erased files whose bytes nobody uses any more."""
     return [sha for (sha,) in tx.rows(
-        "select distinct d.sha256 from document d where d.erased_at is not null"
-        " and not exists (select 1 from document o where o.sha256 = d.sha256 and o.erased_at is null)"
-        " and not exists (select 1 from archived_document a where a.sha256 = d.sha256)"
+        "select d.sha256 from (select sha256 from document where erased_at is not null"
+        " union select sha256 from archived_document where erased_at is not null) d"
+        " where not exists (select 1 from document o where o.sha256 = d.sha256 and o.erased_at is null)"
+        " and not exists (select 1 from archived_document a where a.sha256 = d.sha256 and a.erased_at is null)"
     )]  # fmt: skip
 
 

@@ -337,13 +337,14 @@ archived_instance = Table(
     Index("ix_archived_instance_key", "key", "id"),
     Index("ix_archived_instance_business_key", "business_key"),
 )
-#: The uploaded files of archived instances: their bytes stay where they are. `sha256`: empty once they were erased.
+#: The uploaded files of archived instances: their bytes stay where they are.
 archived_document = Table(
     "archived_document",
     METADATA,
     _id(),
     _ref("instance_id", "archived_instance.id"),
     Column("sha256", String(64), nullable=False),
+    _when("erased_at", null=True),
     Index("ix_archived_document_instance", "instance_id"),
     Index("ix_archived_document_sha256", "sha256"),
 )

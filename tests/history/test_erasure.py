@@ -120,6 +120,7 @@ def test_a_file_loses_its_name_and_its_bytes(house: House, where: str) -> None:
         assert "报价1" not in archives(house)
     assert house.events(id, "PayloadsErased")[0].documents == (document.id,)
     assert house.events(id, "DocumentAttached")[0].name == ERASED
+    assert not any("field “name”" in left.en for left in done.left)
     assert house.engine.instances.variables(SYSTEM, id)["contact"] == "王小明"
     intact(house)
 

@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("id", _ID, autoincrement=False, nullable=False),
         sa.Column("instance_id", _ID, nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("erased_at", _ID, nullable=True),
         sa.ForeignKeyConstraint(
             ["instance_id"], ["archived_instance.id"], name=op.f("fk_archived_document_instance_id_archived_instance")
         ),
