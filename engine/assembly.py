@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,8 +14,10 @@ from engine.model import Break
 from engine.service import backup
 from engine.service.audit import Audit
 from engine.service.deployments import Deployments
+from engine.service.heads import Heads
 from engine.service.instances import Instances
 from engine.service.jobs import Jobs
+from engine.service.keep import Keep
 from engine.service.messages import Messages
 from engine.service.people import People
 from engine.service.runtime import Runtime
@@ -38,6 +41,8 @@ class Engine:
         people: users, groups, notices.
         audit: verify, backup, health.
         metrics: counters of this process, to which the web adds its own.
+        keep: archive files, legal holds, lawful erasure.
+        heads: signed ends of all chains, for whoever keeps them elsewhere.
     """
 
     def __init__(self, settings: Settings, clock: Clock, handlers: HandlerRegistry) -> None:
@@ -54,13 +59,16 @@ class Engine:
         self.audit = Audit(self._runtime)
         self.metrics = self._runtime.metrics
         self._upkeep = Upkeep(self._runtime)
+        self.heads = Heads(self._runtime)
+        self.keep = Keep(self._runtime, self.heads)
         self._dispatcher: LocalDispatcher | None = None
         self.people.make_demo_users()
 
     def dispatch(self) -> None:
         """Run due jobs in threads of this process from now on."""
         if self._dispatcher is None:
-            self._dispatcher = LocalDispatcher({"quick": self._run_quick, "slow": partial(self.jobs.run_slow, _HANDLERS_AT_ONCE)})
+            loops: dict[str, Callable[[], int]] = {"quick": self._run_quick, "slow": partial(self.jobs.run_slow, _HANDLERS_AT_ONCE)}
+            self._dispatcher = LocalDispatcher(loops, calm={"daily": self.keep.run_due})
             self._runtime.wake = self._dispatcher.wake
             self._dispatcher.start()
 

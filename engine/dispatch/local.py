@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -24,10 +24,12 @@ class LocalDispatcher:
     Args:
         loops: ``{name: run}``; each returns how many jobs it ran, and is never run twice at once by this dispatcher.
         every: seconds between looks at the job table.
+        calm: loops that no commit wakes; looked at once a minute.
     """
 
-    def __init__(self, loops: dict[str, Callable[[], int]], every: float = 1.0) -> None:
-        self._loops = loops
+    def __init__(self, loops: dict[str, Callable[[], int]], every: float = 1.0, *, calm: Mapping[str, Callable[[], int]] = {}) -> None:
+        self._woken = tuple(loops)
+        self._loops = loops = {**loops, **calm}
         self._running = {name: threading.Lock() for name in loops}
         self._again = {name: threading.Event() for name in loops}
         self._stopping = threading.Event()
@@ -37,7 +39,7 @@ class LocalDispatcher:
                 self._turn,
                 "interval",
                 args=[name],
-                seconds=every,
+                seconds=60 if name in calm else every,
                 id=name,
                 max_instances=1,
                 coalesce=True,
@@ -51,7 +53,7 @@ class LocalDispatcher:
         """Look at the job table now; called after a commit that made work. Returns at once."""
         if self._stopping.is_set() or not self._scheduler.running:
             return
-        for name in self._loops:
+        for name in self._woken:
             if not self._again[name].is_set():
                 self._again[name].set()
                 self._scheduler.add_job(self._turn, args=[name], misfire_grace_time=None)

@@ -37,7 +37,7 @@ instants = st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st
 
 def _field(name: str, hint: Any) -> st.SearchStrategy[Any]:
     text = str(hint)
-    if name in ("values", "variables", "inputs"):
+    if name in ("values", "variables", "inputs", "kept"):
         return values
     if name == "result":
         return scalars
