@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -52,6 +53,10 @@ from engine.store.people import NewNotice
 KEEP_THROWN = timedelta(days=30)
 _LEASE = timedelta(minutes=1)
 _LATE = timedelta(minutes=1)
+#: So many jobs are claimed in one go, and as many timers fire in one transaction.
+_AT_ONCE = 50
+#: A timer that a step did not fire though it was due is looked at again after this.
+_UNFIRED = timedelta(seconds=30)
 #: So often a worker may die over a job, beyond the attempts that the job has anyway, before a person has to look.
 _DEATHS = 5
 #: A reminder that could not be told is tried again after this.
@@ -76,6 +81,7 @@ class Jobs:
         self._instances = of_instances
         self._messages = of_messages
         self._worker = token()[:12]
+        self._leases = itertools.count()
 
     # -- the dispatcher's
     def run_due(self, limit: int = 100) -> int:
@@ -97,24 +103,22 @@ class Jobs:
         self._reap()
         kinds = _QUICK if timers else (JobKind.EVENT.value,)
         count, problems = 0, list[Exception]()
-        for _ in range(limit):
-            claimed = self._claim(kinds, min(limit - count, 50))
+        while count < limit:
+            lease, claimed = self._claim(kinds, min(limit - count, _AT_ONCE))
             if not claimed:
                 break
             count += len(claimed)
-            firing = dict.fromkeys(
-                j.instance_id for j in claimed if j.kind == JobKind.TIMER.value and j.instance_id is not None
-            )
-            for instance_id in firing:
-                due = [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value]
-                _try(problems, partial(self._fire, instance_id, due))
+            firing: dict[int, list[JobRow]] = {}
+            for job in claimed:
+                if job.kind == JobKind.TIMER.value and job.instance_id is not None:
+                    firing.setdefault(job.instance_id, []).append(job)
+            if firing:
+                _try(problems, partial(self._fire, firing, lease))
             for job in claimed:
                 if job.kind == JobKind.EVENT.value:
                     _try(problems, partial(self._attempt, job, self._route))
                 elif job.instance_id is None:
                     _try(problems, partial(self._attempt, job, self._start_on_time))
-            if count >= limit:
-                break
         count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
         if problems:  # one that cannot be done keeps no other waiting, and is told all the same
             raise problems[0]
@@ -124,7 +128,7 @@ class Jobs:
         """Run handlers and notifications, one after the other; each is claimed just before it runs."""
         count = 0
         while count < limit:
-            claimed = self._claim(_SLOW, 1)
+            _, claimed = self._claim(_SLOW, 1)
             if not claimed:
                 break
             count += 1
@@ -149,15 +153,15 @@ class Jobs:
             with self._database.writing() as tx:
                 jobs.reap(tx, now)
 
-    def _claim(self, kinds: tuple[str, ...], limit: int) -> list[JobRow]:
-        now = self._runtime.clock.now()
+    def _claim(self, kinds: tuple[str, ...], limit: int) -> tuple[str, list[JobRow]]:
+        """Return the name of a new lease and the jobs that are under it."""
+        now, lease = self._runtime.clock.now(), f"{self._worker}.{next(self._leases)}"
         with self._database.reading() as session:
             if not jobs.any_due(session, kinds, micros(now)):
-                return []
+                return lease, []
         with self._database.writing() as tx:
-            return jobs.claim(
-                tx, kinds, now=micros(now), lease_until=micros(now + self._lease(kinds)), worker=self._worker, limit=limit
-            )
+            until = micros(now + self._lease(kinds))
+            return lease, jobs.claim(tx, kinds, now=micros(now), lease_until=until, lease=lease, limit=limit)
 
     def _lease(self, kinds: tuple[str, ...]) -> timedelta:
         if kinds is not _SLOW:
@@ -165,25 +169,32 @@ class Jobs:
         return max([_LEASE, *(h.timeout for h in self._runtime.handlers.values())])
 
     # -- timers
-    def _fire(self, instance_id: int, claimed: list[JobRow]) -> None:
-        def do(turn: Turn) -> None:
+    def _fire(self, firing: Mapping[int, Sequence[JobRow]], lease: str) -> None:
+        """Fire the timers of ``{instance: its timers that are due}``, in one transaction; who fails is tried again, or told."""
+        due: dict[int, list[JobRow]] = {}
+        problems: list[Exception] = []
+        for instance_id, claimed in firing.items():
+            for job in claimed:
+                if _is_worn_out(job):
+                    _try(problems, partial(self._failed, job, WorkerDied(job)))
+                else:
+                    due.setdefault(instance_id, []).append(job)
+
+        def fire(turn: Turn) -> None:
             if turn.status is InstanceStatus.ACTIVE:
                 turn.rewrite_timers()
                 turn.step(FireTimers())
-            else:
-                due = micros(turn.at + _LEASE)
-                turn.also(lambda tx: jobs.release(tx, instance_id, due_at=due))
 
-        worn = [job for job in claimed if _is_worn_out(job)]
-        try:
-            if worn:
-                raise WorkerDied(worn[0])
-            self._runtime.command(SYSTEM, instance_id, do)
-        except Exception as error:  # noqa: BLE001  whatever it is, the other instances' timers must fire; this one is tried again
-            for job in worn or claimed:
-                self._failed(job, error)
-            if worn and len(worn) < len(claimed):
-                self._fire(instance_id, [job for job in claimed if job not in worn])
+        def put_off(tx: Session, of: Iterable[int]) -> None:
+            ids = [job.id for instance_id in of for job in due[instance_id]]  # those that fired are gone or wait for their next turn
+            jobs.put_off(tx, ids, lease, due_at=micros(self._runtime.clock.now() + _UNFIRED))
+
+        failed = self._runtime.together(SYSTEM, dict.fromkeys(due, fire), put_off)
+        for instance_id, error in failed.items():
+            for job in due[instance_id]:
+                _try(problems, partial(self._failed, job, error))
+        if problems:
+            raise problems[0]
 
     def _start_on_time(self, job: JobRow) -> None:
         """A timer start event is due: start an instance, once however many turns were missed, and set the next turn."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -263,6 +263,64 @@ class Runtime:
             if stripe is not None:
                 stripe.release()
         return self._answer(turn, answer)
+
+    def together(
+        self, actor: Actor, wanted: Mapping[int, Callable[[Turn], object]], also: Callable[[Session, Iterable[int]], object]
+    ) -> dict[int, Exception]:
+        """Carry out commands that nobody waits for, each on an instance of its own, in one transaction.
+
+        One that fails, or finds that somebody else was faster, is taken out and carried out alone; it takes no other with it.
+
+        Args:
+            wanted: ``{instance: do}``, each as for `command`.
+            also: writes something more in the same transaction, about the instances that are named.
+
+        Returns:
+            ``{instance: what its command raised}``; what did not raise is written.
+        """
+        turns: list[Turn] = []
+        alone: list[int] = []
+        with self.database.reading() as session:
+            for instance_id in sorted(wanted):  # everybody goes through them in the same order: nobody waits in a circle
+                try:
+                    row = instances.load(session, instance_id)
+                    if row is None:
+                        raise NotFound(what="流程实例 (process instance)", id=instance_id)
+                    compiled = self.definitions.compiled(session, row.bundle_id)
+                    turn = Turn(self, session, compiled, row, actor, self.clock.now())
+                    wanted[instance_id](turn)
+                    turn.prepare()
+                except Exception:  # noqa: BLE001  it fails again, alone, and is told then
+                    alone.append(instance_id)
+                else:
+                    turns.append(turn)
+        done: list[Turn] = []
+        if turns:
+            with self.database.writing() as tx:
+                for turn in turns:
+                    try:
+                        with tx.apart():
+                            if not turn.is_empty:
+                                turn.write(tx)
+                    except Exception:  # noqa: BLE001  likewise
+                        alone.append(turn.row.id)
+                    else:
+                        done.append(turn)
+                also(tx, [turn.row.id for turn in done])
+        if any(turn.made_work for turn in done):
+            self.wake()
+        failed: dict[int, Exception] = {}
+
+        def by_itself(turn: Turn) -> None:
+            wanted[turn.row.id](turn)
+            turn.also(lambda tx: also(tx, [turn.row.id]))
+
+        for instance_id in alone:
+            try:
+                self.command(actor, instance_id, by_itself)
+            except Exception as error:  # noqa: BLE001  the caller decides what becomes of it
+                failed[instance_id] = error
+        return failed
 
     def create(self, make: Callable[[Session], tuple[Turn, Answer]], made_before: Callable[[], Answer | None]) -> Answer:
         """Write a new instance that `make` started in memory.

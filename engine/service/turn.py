@@ -55,8 +55,6 @@ _ENDED = (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
 _INLINE = ("none", "database")
 #: Facts with which the incident of a job or timer ends.
 _WITH_INCIDENTS = (e.JobCancelled, e.TimerCancelled, e.TimerFired)
-#: A timer that a step did not fire though it was due is looked at again after this.
-_UNFIRED = timedelta(seconds=30)
 
 
 class Faster(Exception):
@@ -448,8 +446,6 @@ class Turn:
             timers = list(soonest.values())
             new_id = self._runtime.database.new_id
             jobs.replace_timers(tx, row.id, timers, held=suspended, ids=[new_id() for _ in timers])
-            if self._touched_timers:
-                jobs.release(tx, row.id, due_at=micros(self.at + _UNFIRED))
         if row.subscriptions_mark != self.row.subscriptions_mark:
             waiting = self._subscriptions or ()
             messages.replace(tx, row.id, waiting, [self._runtime.database.new_id() for _ in waiting])

@@ -1,19 +1,23 @@
 """Jobs: timers, service work, thrown events, notifications; and incidents.
 
-A worker claims a due row with a lease and a new fence; what it finishes later counts only if the fence still is its own.
+A worker claims due rows, many at once, with a lease and a new fence; what it finishes later counts only if the fence still is
+its own. Rows that were claimed together are finished together, by the name of their lease: no two claims ever have the same, so it
+guards as the fence does. `JOB_MOVES` in `engine.model` are the moves between states that there are.
 """
 
 # ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.model import Incident, IncidentId, InstanceId, JobId, JobKind, JobState, OpenTimer, TokenId, WaitingJob
 from engine.store.database import Session, instant, instant_or_none
 
+#: Rows that one statement names; each list is filled up to it, so that the text of the statement stays the same.
+_TOGETHER = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
@@ -65,8 +69,12 @@ def get(tx: Session, job_id: int) -> JobRow | None:
     return None if row is None else _job(row)
 
 
-def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, worker: str, limit: int) -> list[JobRow]:
-    """Lease due jobs (`ix_job_due`), the oldest first; nobody else gets them until the lease is over."""
+def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, lease: str, limit: int) -> list[JobRow]:
+    """Lease due jobs (`ix_job_due`), the oldest first; nobody else gets them until the lease is over.
+
+    Args:
+        lease: its name, new with each claim.
+    """
     marks = ", ".join("?" * len(kinds))
     rows = tx.rows(
         # the rows are chosen once, as a join could choose others each time it looks
@@ -74,7 +82,7 @@ def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, work
         f" and kind in ({marks}) order by due_at, id limit ?{tx.skip_locked})"
         " update job set state = 'running', lease_until = ?, worker = ?, fence = fence + 1, attempts = attempts + 1"
         f" where id in (select id from due) returning {_COLUMNS}",
-        (now, *kinds, limit, lease_until, worker),
+        (now, *kinds, limit, lease_until, lease),
     )
     return sorted((_job(row) for row in rows), key=lambda j: (j.due_at, j.id))
 
@@ -99,6 +107,27 @@ def held(tx: Session, job_id: int, fence: int) -> bool:
 def reap(tx: Session, now: int) -> int:
     """Offer again what workers that died had leased (`ix_job_lease`); return how many."""
     return tx.run("update job set state = 'waiting', lease_until = null where state = 'running' and lease_until < ?", (now,))
+
+
+# The rows of one claim. They are found by their ids alone: the planner must not walk through everything that is leased.
+_LEASED = f"lease_until is not null and worker = ? and id in ({', '.join('?' * _TOGETHER)})"
+
+
+def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), _TOGETHER):
+        part = list(ids[start : start + _TOGETHER])
+        yield part + part[-1:] * (_TOGETHER - len(part))
+
+
+def finish_all(tx: Session, ids: Sequence[int], lease: str) -> int:
+    """Delete jobs of one claim that are done; return how many still were its own."""
+    return sum(tx.run(f"delete from job where {_LEASED}", (lease, *part)) for part in _parts(ids))
+
+
+def put_off(tx: Session, ids: Sequence[int], lease: str, *, due_at: int) -> int:
+    """Give back jobs of one claim of which there was nothing to do yet; not before `due_at`, so that nothing turns in circles."""
+    sql = f"update job set state = 'waiting', lease_until = null, due_at = case when due_at > ? then due_at else ? end where {_LEASED}"
+    return sum(tx.run(sql, (due_at, due_at, lease, *part)) for part in _parts(ids))
 
 
 def finish(tx: Session, job_id: int, fence: int) -> bool:
@@ -139,15 +168,6 @@ def make_due(tx: Session, job_id: int, now: int) -> bool:
     """Give a failed job all its attempts again, from now."""
     return bool(
         tx.run("update job set state = 'waiting', attempts = 0, due_at = ? where id = ? and state = 'failed'", (now, job_id))
-    )
-
-
-def release(tx: Session, instance_id: int, *, due_at: int) -> None:
-    """Give back leased timers of an instance that the step did not fire; a little later, so that nothing turns in circles."""
-    tx.put(
-        "update job set state = 'waiting', lease_until = null, due_at = case when due_at > ? then due_at else ? end"
-        " where instance_id = ? and kind = 'timer' and state = 'running'",
-        (due_at, due_at, instance_id),
     )
 
 
