@@ -27,12 +27,12 @@ from engine.store.jobs import JobRow
 
 AT = datetime(2026, 1, 5, 1, 0, tzinfo=UTC)
 LATE = (
-    '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="urn:psmflow:bench">'
-    '<process id="p" isExecutable="true"><startEvent id="s"/><userTask id="a"/><userTask id="chase"/><endEvent id="e"/>'
-    '<boundaryEvent id="late" attachedToRef="a"><timerEventDefinition><timeDuration>PT2H</timeDuration></timerEventDefinition></boundaryEvent>'
-    '<sequenceFlow id="f1" sourceRef="s" targetRef="a"/><sequenceFlow id="f2" sourceRef="a" targetRef="e"/>'
-    '<sequenceFlow id="f3" sourceRef="late" targetRef="chase"/><sequenceFlow id="f4" sourceRef="chase" targetRef="e"/></process></definitions>'
-).encode()
+    b'<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="urn:psmflow:bench">'
+    b'<process id="p" isExecutable="true"><startEvent id="s"/><userTask id="a"/><userTask id="chase"/><endEvent id="e"/>'
+    b'<boundaryEvent id="late" attachedToRef="a"><timerEventDefinition><timeDuration>PT2H</timeDuration></timerEventDefinition></boundaryEvent>'
+    b'<sequenceFlow id="f1" sourceRef="s" targetRef="a"/><sequenceFlow id="f2" sourceRef="a" targetRef="e"/>'
+    b'<sequenceFlow id="f3" sourceRef="late" targetRef="chase"/><sequenceFlow id="f4" sourceRef="chase" targetRef="e"/></process></definitions>'
+)
 
 #: Of (jobs done, seconds of processor time), and the moment at which all workers begin.
 Answers = multiprocessing.Queue

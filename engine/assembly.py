@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 
 from engine.clock import Clock, SystemClock
 from engine.dispatch.local import LocalDispatcher
+from engine.dispatch.pool import HandlerPool
 from engine.handler import REGISTRY, HandlerRegistry
 from engine.service.audit import Audit
 from engine.service.deployments import Deployments
@@ -19,7 +21,7 @@ from engine.service.tasks import Tasks
 from engine.settings import Settings
 from engine.store.database import Database
 
-_HANDLERS_AT_ONCE = 5  # between looks at whether to stop
+_QUICK_AT_ONCE = 500  # between looks at whether to stop
 
 
 class Engine:
@@ -53,14 +55,18 @@ class Engine:
     def dispatch(self) -> None:
         """Run due jobs in threads of this process from now on."""
         if self._dispatcher is None:
-            self._dispatcher = LocalDispatcher({"quick": self.jobs.run_quick, "slow": partial(self.jobs.run_slow, _HANDLERS_AT_ONCE)})
+            pool = HandlerPool(self.jobs, self.clock, self.settings.worker_threads)
+            self._dispatcher = LocalDispatcher(partial(self.jobs.run_quick, _QUICK_AT_ONCE), pool)
             self._runtime.wake = self._dispatcher.wake
             self._dispatcher.start()
 
     def close(self) -> None:
-        """Let running jobs end, then close the database. Nothing may be called afterwards."""
+        """Let running jobs end, or give them back when they take too long, then close the database.
+
+        Nothing may be called afterwards.
+        """
         if self._dispatcher is not None:
-            self._dispatcher.stop()
+            self._dispatcher.stop(timedelta(seconds=self.settings.stop_seconds))
             self._dispatcher = None
         self._database.close()
 

@@ -669,8 +669,10 @@ class Health:
     failed_job_count: int
     open_incident_count: int
     active_instance_count: int
+    hanging_handler_count: int = 0  #: runs in this process that took too long and have not come to an end
+    takes_handlers: bool = True  #: False: so many hang in this process that it has to be started again
 
     @property
     def ok(self) -> bool:
-        """True when the database answers and nothing due has waited for more than a minute."""
-        return self.database and max(self.timer_lag, self.job_lag) <= timedelta(minutes=1)
+        """True when the database answers, nothing due has waited for more than a minute, and handlers do not pile up."""
+        return self.database and max(self.timer_lag, self.job_lag) <= timedelta(minutes=1) and self.takes_handlers

@@ -141,4 +141,5 @@ class Audit:
         return Health(
             database=True, at=at, timer_lag=timedelta(microseconds=timer_lag), job_lag=timedelta(microseconds=job_lag),
             waiting_job_count=waiting, failed_job_count=failed, open_incident_count=incidents, active_instance_count=active,
+            hanging_handler_count=len(self._runtime.hanging), takes_handlers=self._runtime.takes_handlers,
         )  # fmt: skip

@@ -6,8 +6,10 @@ import itertools
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -51,8 +53,11 @@ from engine.store.people import NewNotice
 
 #: A message that was thrown and that nobody waits for yet is kept this long.
 KEEP_THROWN = timedelta(days=30)
-_LEASE = timedelta(minutes=1)
+#: Who runs handlers for longer renews it.
+LEASE = timedelta(minutes=1)
 _LATE = timedelta(minutes=1)
+#: So long may a mail or a message to a robot take.
+_NOTIFYING = timedelta(minutes=2)
 #: So many jobs are claimed in one go, and as many timers fire in one transaction.
 _AT_ONCE = 50
 #: A timer that a step did not fire though it was due is looked at again after this.
@@ -62,10 +67,28 @@ _DEATHS = 5
 #: A reminder that could not be told is tried again after this.
 _AGAIN = timedelta(minutes=5)
 _QUICK = (JobKind.TIMER.value, JobKind.EVENT.value)
-_SLOW = (JobKind.SERVICE.value, JobKind.NOTIFICATION.value)
 
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Work:
+    """One run of a handler, or one notification, that this process has claimed.
+
+    Attributes:
+        until: it is given up then.
+        is_over: it was given up or given back; what comes of it does not count.
+        has_ended: its thread is through with it.
+        is_lost: the job is somebody else's or was cancelled.
+    """
+
+    job: JobRow
+    until: datetime
+    errands: Errands
+    is_over: bool = False
+    has_ended: bool = False
+    is_lost: bool = False
 
 
 class _Stale(Exception):
@@ -81,7 +104,8 @@ class Jobs:
         self._instances = of_instances
         self._messages = of_messages
         self._worker = token()[:12]
-        self._leases = itertools.count()
+        self._turns = itertools.count(1)
+        self._served: dict[str, int] = {}  #: ``{type: when it last had a turn}``, counted by `_turns`
 
     # -- the dispatcher's
     def run_due(self, limit: int = 100) -> int:
@@ -128,16 +152,101 @@ class Jobs:
         """Run handlers and notifications, one after the other; each is claimed just before it runs."""
         count = 0
         while count < limit:
-            _, claimed = self._claim(_SLOW, 1)
-            if not claimed:
+            taken = self.take_work(1)
+            if not taken:
                 break
             count += 1
-            job = claimed[0]
-            if job.kind == JobKind.SERVICE.value:
-                self._work(job)
-            else:
-                self._attempt(job, self._notify)
+            self.do_work(taken[0])
         return count
+
+    # -- the pool's
+    def take_work(self, slots: int, running: Mapping[str, int] = MappingProxyType({}), *, lease: timedelta | None = None) -> list[Work]:
+        """Claim work for so many free threads, spread over the types that are due: no type keeps another waiting.
+
+        Args:
+            running: ``{type: runs}`` of the caller's own; the fewest of them come first, then who has waited longest for a turn.
+            lease: at first, for who renews it; by default as long as a run may take.
+        """
+        now, handlers = self._runtime.clock.now(), self._runtime.handlers
+        limits = {type: h.concurrency for type, h in handlers.items() if h.concurrency is not None}
+        with self._database.reading() as session:
+            types = [
+                type for type in jobs.due_types(session, micros(now))
+                if type not in limits or jobs.running_count(session, type) < limits[type]
+            ]  # fmt: skip
+        if not types or slots < 1:
+            return []
+        types.sort(key=lambda type: (running.get(type, 0), self._served.get(type, 0)))
+        taken: list[Work] = []
+        with self._database.writing() as tx:
+            for type in sorted(limits.keys() & set(types)):  # in one order: nobody waits in a circle
+                tx.queue(f"job type {type}")
+            for n, type in enumerate(types):
+                share = -(-(slots - len(taken)) // (len(types) - n))
+                if type in limits:
+                    share = min(share, limits[type] - jobs.running_count(tx, type))
+                if share > 0:
+                    longest = handlers[type].timeout if type in handlers else _NOTIFYING
+                    claimed = jobs.claim_type(
+                        tx, type, now=micros(now), lease_until=micros(now + (lease or max(LEASE, longest))), lease=self._new_lease(),
+                        limit=share,
+                    )  # fmt: skip
+                    taken += [self._taken(job, now + longest) for job in claimed]
+                    self._served[type] = next(self._turns)
+        return taken
+
+    def _taken(self, job: JobRow, until: datetime) -> Work:
+        errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
+        return Work(job=job, until=until, errands=errands)
+
+    def do_work(self, work: Work) -> None:
+        """Run a handler or send a notification; nothing is raised for a failure. Called in a thread of its own, if it may hang."""
+        try:
+            if work.job.kind == JobKind.SERVICE.value:
+                self._work(work)
+            else:
+                self._attempt(work.job, self._notify)
+        finally:
+            work.has_ended = True
+            self._runtime.hanging.discard(work)
+
+    def renew(self, works: Iterable[Work]) -> None:
+        """Prolong the leases of runs that go on, by a minute; one that was lost (cancelled, say) comes to nothing."""
+        until = micros(self._runtime.clock.now() + LEASE)
+        with self._database.writing() as tx:
+            for work in works:
+                if not jobs.renew(tx, work.job.id, work.job.fence, until):
+                    work.is_lost = True
+
+    def give_up(self, work: Work) -> None:
+        """A run has taken longer than it may: it has failed. Its thread cannot be stopped; what it gives later does not count."""
+        work.is_over = True
+        self._runtime.hanging.add(work)
+        if work.has_ended:  # just now
+            self._runtime.hanging.discard(work)
+        error = TimedOut(work)
+        if work.job.kind == JobKind.SERVICE.value:
+            retries = Retries(work.job.retries, timedelta(microseconds=work.job.backoff))
+            self._settle(work.job, lambda turn: turn.job_failed(work.job, str(error), retries, work.errands), work.errands)
+        else:
+            self._failed(work.job, error)
+
+    @property
+    def hanging_count(self) -> int:
+        """Runs in this process that were given up and have not come to an end."""
+        return len(self._runtime.hanging)
+
+    @property
+    def takes_handlers(self) -> bool:
+        """False when so many runs hang in this process that it had better be started again."""
+        return self._runtime.takes_handlers
+
+    def give_back(self, works: Iterable[Work]) -> None:
+        """This process stops: let others do at once what it does not bring to an end. The attempt does not count."""
+        with self._database.writing() as tx:
+            for work in works:
+                work.is_over = True
+                jobs.give_back(tx, work.job.id, work.job.fence)
 
     def next_due_at(self) -> datetime | None:
         """Return when the next job or reminder becomes due; None when nothing waits."""
@@ -154,19 +263,16 @@ class Jobs:
                 jobs.reap(tx, now)
 
     def _claim(self, kinds: tuple[str, ...], limit: int) -> tuple[str, list[JobRow]]:
-        """Return the name of a new lease and the jobs that are under it."""
-        now, lease = self._runtime.clock.now(), f"{self._worker}.{next(self._leases)}"
+        """Return the name of a new lease and the quick jobs that are under it."""
+        now, lease = self._runtime.clock.now(), self._new_lease()
         with self._database.reading() as session:
             if not jobs.any_due(session, kinds, micros(now)):
                 return lease, []
         with self._database.writing() as tx:
-            until = micros(now + self._lease(kinds))
-            return lease, jobs.claim(tx, kinds, now=micros(now), lease_until=until, lease=lease, limit=limit)
+            return lease, jobs.claim(tx, kinds, now=micros(now), lease_until=micros(now + LEASE), lease=lease, limit=limit)
 
-    def _lease(self, kinds: tuple[str, ...]) -> timedelta:
-        if kinds is not _SLOW:
-            return _LEASE
-        return max([_LEASE, *(h.timeout for h in self._runtime.handlers.values())])
+    def _new_lease(self) -> str:
+        return f"{self._worker}.{next(self._turns)}"
 
     # -- timers
     def _fire(self, firing: Mapping[int, Sequence[JobRow]], lease: str) -> None:
@@ -214,13 +320,13 @@ class Jobs:
                 jobs.set_start_timer(tx, job.id, job.fence, due_at=micros(due_at(following)), body=body)
 
     # -- handlers
-    def _work(self, job: JobRow) -> None:
+    def _work(self, work: Work) -> None:
         """Run a handler outside every transaction, then let the token go on; the fence keeps a late finish out."""
+        job, errands = work.job, work.errands
         assert job.instance_id is not None
         assert job.body is not None
         retries = Retries(job.retries, timedelta(microseconds=job.backoff))
         handler = self._runtime.handlers.get(job.type)
-        errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
         if handler is None:
             message = f"没有注册处理程序 (no handler is registered): {job.type}"
             self._settle(job, lambda turn: turn.job_failed(job, message, Retries(0, retries.backoff)), errands)
@@ -236,17 +342,18 @@ class Jobs:
             compiled = self._runtime.definitions.compiled(session, row.bundle_id)
             turn = Turn(self._runtime, session, compiled, row, SYSTEM, self._runtime.clock.now())
         seen = turn.job_for(job, given["values"], given["properties"], attempt=job.attempts, errands=errands)
+        do: Callable[[Turn], None]
         try:
             values = dict(handler.run(seen) or {})
             codec.dump(values)
         except BpmnError as error:
-            thrown = error
-            self._settle(job, lambda turn: turn.job_threw(job, thrown, errands), errands)
+            do = partial(_threw, job, error, errands)
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it is tried again, then a person looks
-            message = _said(error)
-            self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands), errands)
+            do = partial(_failed, job, _said(error), retries, errands)
         else:
-            self._settle(job, lambda turn: turn.job_done(job, values, errands), errands)
+            do = partial(_done, job, values, errands)
+        if not work.is_over:
+            self._settle(job, do, errands)
 
     def _settle(self, job: JobRow, do: Callable[[Turn], None], errands: Errands) -> None:
         """Write how a handler's run ended, if the job still is this worker's."""
@@ -481,6 +588,27 @@ class Jobs:
                 turn.say_why(incident.token, reason.strip())
 
         self._runtime.command(actor, found.instance_id, do)
+
+
+def _done(job: JobRow, values: Values, errands: Errands, turn: Turn) -> None:
+    turn.job_done(job, dict(values), errands)
+
+
+def _threw(job: JobRow, error: BpmnError, errands: Errands, turn: Turn) -> None:
+    turn.job_threw(job, error, errands)
+
+
+def _failed(job: JobRow, message: str, retries: Retries, errands: Errands, turn: Turn) -> None:
+    turn.job_failed(job, message, retries, errands)
+
+
+class TimedOut(RuntimeError):
+    """A run that took longer than its handler allows."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(
+            f"处理程序 {work.job.type} 超过时限，已放弃本次执行 (the handler took longer than its timeout; this run was given up)"
+        )
 
 
 class WorkerDied(RuntimeError):

@@ -25,6 +25,8 @@ Answer = TypeVar("Answer")
 Target = TypeVar("Target")
 _ATTEMPTS = 40
 _STRIPES = 256
+#: So many runs of handlers may hang in a process for each of its threads before it takes no more.
+_HANGING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +190,13 @@ class Runtime:
         self.definitions = Definitions(database, settings.time_zone)
         self.prices = Prices()
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
+        self.hanging = set[object]()  #: runs of handlers in this process that were given up and have not come to an end
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
+
+    @property
+    def takes_handlers(self) -> bool:
+        """False when so many runs of handlers hang in this process that only a new start helps."""
+        return len(self.hanging) < _HANGING * self.settings.worker_threads
 
     def command(self, actor: Actor, instance_id: int, do: Callable[[Turn], Answer]) -> Answer:
         """Let `do` work on an instance in memory, then write all that followed in one transaction.

@@ -87,6 +87,43 @@ def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, leas
     return sorted((_job(row) for row in rows), key=lambda j: (j.due_at, j.id))
 
 
+#: As the indexes `ix_job_type` and `ix_job_running` have it, to the letter.
+_SLOW = "kind in ('service', 'notification')"
+_WAITING = f"state = 'waiting' and held = 0 and {_SLOW}"
+
+
+def due_types(tx: Session, now: int) -> list[str]:
+    """Return the types of which work is due, each once, without walking through all there is of one (`ix_job_type`)."""
+    sql = (
+        f"with recursive kinds(type) as (select min(type) from job where {_WAITING} union all"
+        f" select (select min(j.type) from job j where {_WAITING} and j.type > kinds.type) from kinds where kinds.type is not null)"
+        f" select type from kinds where exists (select 1 from job j where {_WAITING} and j.type = kinds.type and j.due_at <= ?)"
+    )
+    return [type for (type,) in tx.rows(sql, (now,))]
+
+
+def running_count(tx: Session, type: str) -> int:
+    """Return how many jobs of a type are leased in the whole installation (`ix_job_running`)."""
+    found: int = tx.value(f"select count(*) from job where state = 'running' and {_SLOW} and type = ?", (type,))
+    return found
+
+
+def claim_type(tx: Session, type: str, *, now: int, lease_until: int, lease: str, limit: int) -> list[JobRow]:
+    """Lease due work of one type (`ix_job_type`), as `claim` does."""
+    rows = tx.rows(
+        "update job set state = 'running', lease_until = ?, worker = ?, fence = fence + 1, attempts = attempts + 1 where id in"
+        f" (select id from job where {_WAITING} and type = ? and due_at <= ? order by due_at, id limit ?) returning {_COLUMNS}",
+        (lease_until, lease, type, now, limit),
+    )
+    return sorted((_job(row) for row in rows), key=lambda j: (j.due_at, j.id))
+
+
+def renew(tx: Session, job_id: int, fence: int, lease_until: int) -> bool:
+    """Prolong the lease of a job whose run goes on. False: as in `finish`."""
+    sql = "update job set lease_until = ? where id = ? and fence = ? and state = 'running'"
+    return bool(tx.run(sql, (lease_until, job_id, fence)))
+
+
 def any_due(tx: Session, kinds: Sequence[str], now: int) -> bool:
     """True if there is something to claim; asked first, so that an idle dispatcher writes nothing."""
     marks = ", ".join("?" * len(kinds))

@@ -320,6 +320,8 @@ job = Table(
     CheckConstraint("state in ('waiting', 'running', 'failed', 'done', 'cancelled')", name="state"),
     _partial("ix_job_due", "due_at", "id", where="state = 'waiting' and held = 0"),
     _partial("ix_job_lease", "lease_until", where="state = 'running'"),
+    _partial("ix_job_type", "type", "due_at", "id", where="state = 'waiting' and held = 0 and kind in ('service', 'notification')"),
+    _partial("ix_job_running", "type", where="state = 'running' and kind in ('service', 'notification')"),
     _partial("ix_job_token", "instance_id", "token", "kind", where="token is not null", unique=True),
     Index("ix_job_instance", "instance_id"),
     postgresql_with={"fillfactor": "80"},

@@ -317,6 +317,11 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'running'"),
         postgresql_where=sa.text("state = 'running'"),
     )
+    for name, columns, where in (
+        ("ix_job_type", ["type", "due_at", "id"], "state = 'waiting' and held = 0 and kind in ('service', 'notification')"),
+        ("ix_job_running", ["type"], "state = 'running' and kind in ('service', 'notification')"),
+    ):
+        op.create_index(name, "job", columns, unique=False, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
     op.create_index(
         "ix_job_token",
         "job",
