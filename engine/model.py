@@ -208,10 +208,12 @@ class JobState(StrEnum):
     WAITING = "waiting"  #: no worker has it yet
     RUNNING = "running"  #: leased to a worker until lease_until
     FAILED = "failed"  #: no retries left; an incident is open
-    DONE = "done"
-    CANCELLED = "cancelled"
+    DONE = "done"  #: its row is deleted
+    CANCELLED = "cancelled"  #: likewise; what it was for is over
 
 
+#: Every move that there is. Claimed; done, given back, tried again later, put off or reaped, failed for good; retried by a person.
+#: A timer whose time changes waits again, whatever it was. A worker's move counts only under its own lease and fence.
 JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset({JobState.RUNNING, JobState.CANCELLED}),
     JobState.RUNNING: frozenset({JobState.WAITING, JobState.FAILED, JobState.DONE, JobState.CANCELLED}),

@@ -66,9 +66,9 @@ class Workers:
         (self.folder / "enough").touch()
 
     def close(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.communicate()
+        for each in self.processes:
+            each.kill()
+            each.communicate()
         self.house.close()
 
 
