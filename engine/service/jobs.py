@@ -64,6 +64,8 @@ _AT_ONCE = 50
 _UNFIRED = timedelta(seconds=30)
 #: So often a worker may die over a job, beyond the attempts that the job has anyway, before a person has to look.
 _DEATHS = 5
+#: The clocks of two workers may differ by so much before one takes the other's leases for those of a clock that was set back.
+_AHEAD = timedelta(hours=1)
 #: A reminder that could not be told is tried again after this.
 _AGAIN = timedelta(minutes=5)
 _QUICK = (JobKind.TIMER.value, JobKind.EVENT.value)
@@ -255,12 +257,13 @@ class Jobs:
         return instant(min(due)) if due else None
 
     def _reap(self) -> None:
-        now = micros(self._runtime.clock.now())
+        at = self._runtime.clock.now()
+        now, longest = micros(at), micros(at + _AHEAD + max([LEASE, *(h.timeout for h in self._runtime.handlers.values())]))
         with self._database.reading() as session:
-            late = jobs.any_expired(session, now)
+            late = jobs.any_expired(session, now, longest)
         if late:
             with self._database.writing() as tx:
-                jobs.reap(tx, now)
+                jobs.reap(tx, now, longest)
 
     def _claim(self, kinds: tuple[str, ...], limit: int) -> tuple[str, list[JobRow]]:
         """Return the name of a new lease and the quick jobs that are under it."""

@@ -131,9 +131,10 @@ def any_due(tx: Session, kinds: Sequence[str], now: int) -> bool:
     return tx.value(sql, (now, *kinds)) is not None
 
 
-def any_expired(tx: Session, now: int) -> bool:
-    """True if a lease is over (`ix_job_lease`)."""
-    return tx.value("select 1 from job where state = 'running' and lease_until < ? limit 1", (now,)) is not None
+def any_expired(tx: Session, now: int, longest: int) -> bool:
+    """True if `reap` has something to do (`ix_job_lease`)."""
+    sql = "select 1 from job where state = 'running' and (lease_until < ? or lease_until > ?) limit 1"
+    return tx.value(sql, (now, longest)) is not None
 
 
 def held(tx: Session, job_id: int, fence: int) -> bool:
@@ -141,9 +142,14 @@ def held(tx: Session, job_id: int, fence: int) -> bool:
     return tx.value("select 1 from job where id = ? and fence = ? and state = 'running'", (job_id, fence)) is not None
 
 
-def reap(tx: Session, now: int) -> int:
-    """Offer again what workers that died had leased (`ix_job_lease`); return how many."""
-    return tx.run("update job set state = 'waiting', lease_until = null where state = 'running' and lease_until < ?", (now,))
+def reap(tx: Session, now: int, longest: int) -> int:
+    """Offer again what workers that died had leased (`ix_job_lease`); return how many.
+
+    Args:
+        longest: no lease that is given now goes on until then: one that does was given by a clock that had run ahead.
+    """
+    sql = "update job set state = 'waiting', lease_until = null where state = 'running' and (lease_until < ? or lease_until > ?)"
+    return tx.run(sql, (now, longest))
 
 
 # The rows of one claim. They are found by their ids alone: the planner must not walk through everything that is leased.

@@ -61,7 +61,7 @@ def test_all_of_a_claim_are_finished_with_one_call(database: Database) -> None:
 def test_what_somebody_else_claimed_meanwhile_is_neither_finished_nor_put_off(database: Database) -> None:
     ids = claimed(database, "a.1", 600, until=1)
     with database.writing() as tx:
-        jobs.reap(tx, 6_000)
+        jobs.reap(tx, 6_000, 20_000)
     others = claimed(database, "b.1", 200)
 
     with database.writing() as tx:
