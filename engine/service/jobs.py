@@ -182,7 +182,7 @@ class Jobs:
         taken: list[Work] = []
         with self._database.writing() as tx:
             for type in sorted(limits.keys() & set(types)):  # in one order: nobody waits in a circle
-                tx.queue(f"job type {type}")
+                tx.alone(f"job type {type}")
             for n, type in enumerate(types):
                 share = -(-(slots - len(taken)) // (len(types) - n))
                 if type in limits:

@@ -11,7 +11,7 @@ from engine import clock as house_clock
 from engine.bpmn import Definition, compile_definition
 from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
-from engine.errors import Conflict, EngineError, NotFound
+from engine.errors import Conflict, EngineError, NotFound, StorageFailed
 from engine.handler import HandlerRegistry
 from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
 from engine.service.prices import Prices
@@ -277,7 +277,8 @@ class Runtime:
     ) -> dict[int, Exception]:
         """Carry out commands that nobody waits for, each on an instance of its own, in one transaction.
 
-        One that fails, or finds that somebody else was faster, is taken out and carried out alone; it takes no other with it.
+        One that fails is taken out and carried out alone. When one cannot be written, because somebody else was faster, say, all of
+        them are carried out alone: that is rare, and no command pays for it with a savepoint.
 
         Args:
             wanted: ``{instance: do}``, each as for `command`.
@@ -285,6 +286,9 @@ class Runtime:
 
         Returns:
             ``{instance: what its command raised}``; what did not raise is written.
+
+        Raises:
+            StorageFailed: the database does not take anything now.
         """
         turns: list[Turn] = []
         alone: list[int] = []
@@ -302,21 +306,20 @@ class Runtime:
                     alone.append(instance_id)
                 else:
                     turns.append(turn)
-        done: list[Turn] = []
         if turns:
-            with self.database.writing() as tx:
-                for turn in turns:
-                    try:
-                        with tx.apart():
-                            if not turn.is_empty:
-                                turn.write(tx)
-                    except Exception:  # noqa: BLE001  likewise
-                        alone.append(turn.row.id)
-                    else:
-                        done.append(turn)
-                also(tx, [turn.row.id for turn in done])
-        if any(turn.made_work for turn in done):
-            self.wake()
+            try:
+                with self.database.writing() as tx:
+                    for turn in turns:
+                        if not turn.is_empty:
+                            turn.write(tx)
+                    also(tx, [turn.row.id for turn in turns])
+            except StorageFailed:
+                raise
+            except Exception:  # noqa: BLE001  whichever it was, it is met again
+                alone = sorted(wanted)
+            else:
+                if any(turn.made_work for turn in turns):
+                    self.wake()
         failed: dict[int, Exception] = {}
 
         def by_itself(turn: Turn) -> None:
