@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -140,11 +140,15 @@ class Jobs:
                     firing.setdefault(job.instance_id, []).append(job)
             if firing:
                 _try(problems, partial(self._fire, firing, lease))
+            routed: list[int] = []
             for job in claimed:
                 if job.kind == JobKind.EVENT.value:
-                    _try(problems, partial(self._attempt, job, self._route))
+                    _try(problems, partial(self._attempt, job, partial(self._route, routed)))
                 elif job.instance_id is None:
                     _try(problems, partial(self._attempt, job, self._start_on_time))
+            if routed:
+                with self._database.writing() as tx:  # dying before this delivers nothing twice: a job's id is the key
+                    jobs.finish_all(tx, routed, lease)
         count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
         if problems:  # one that cannot be done keeps no other waiting, and is told all the same
             raise problems[0]
@@ -391,11 +395,10 @@ class Jobs:
         except Exception as error:  # noqa: BLE001  the next attempt comes later; after the last one a person looks
             self._failed(job, error)
 
-    def _route(self, job: JobRow) -> None:
+    def _route(self, routed: list[int], job: JobRow) -> None:
         assert job.body is not None
         self._messages.thrown(job.body, job_id=job.id, thrower=job.instance_id, keep_for=KEEP_THROWN)
-        with self._database.writing() as tx:  # dying before this delivers nothing twice: the job's id is the key
-            jobs.finish(tx, job.id, job.fence)
+        routed.append(job.id)
 
     def _notify(self, job: JobRow) -> None:
         assert job.body is not None
@@ -468,15 +471,23 @@ class Jobs:
         now = self._runtime.clock.now()
         with self._database.reading() as session:
             due = tasks.due_reminders(session, micros(now), limit)
-        problems: list[Exception] = []
+        of_instance: dict[int, list[tuple[TaskId, int]]] = {}
         for task, at in due:
-            before = len(problems)
-            _try(problems, partial(self._runtime.command, SYSTEM, task.instance_id, partial(self._remind_of, task.id, at)))
-            if len(problems) > before:
-                with self._database.writing() as tx:
-                    tasks.postpone_reminder(tx, task.id, until=micros(now + _AGAIN), was=at)
-        if problems:
-            raise problems[0]
+            of_instance.setdefault(task.instance_id, []).append((task.id, at))
+
+        def remind(turn: Turn) -> None:
+            for task_id, at in of_instance[turn.row.id]:
+                self._remind_of(task_id, at, turn)
+
+        failed: dict[int, Exception] = {}
+        for part in _parts(list(of_instance)):
+            failed |= self._runtime.together(SYSTEM, dict.fromkeys(part, remind), lambda tx, of: None)
+        if failed:
+            with self._database.writing() as tx:
+                for instance_id in failed:
+                    for task_id, at in of_instance[instance_id]:
+                        tasks.postpone_reminder(tx, task_id, until=micros(now + _AGAIN), was=at)
+            raise next(iter(failed.values()))
         return len(due)
 
     def _remind_of(self, task_id: TaskId, was: int, turn: Turn) -> None:
@@ -612,6 +623,11 @@ class TimedOut(RuntimeError):
         super().__init__(
             f"处理程序 {work.job.type} 超过时限，已放弃本次执行 (the handler took longer than its timeout; this run was given up)"
         )
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]
 
 
 class WorkerDied(RuntimeError):
