@@ -51,7 +51,8 @@ def claim(settings: Settings, name: str, gate: Gate, answers: Answers[tuple[int,
         if not got:
             break
         with database.writing() as tx:
-            done += jobs.finish_all(tx, [job.id for job in got], lease)
+            jobs.finish_all(tx, [job.id for job in got], lease)
+        done += len(got)
     answers.put((done, time.process_time() - began))
     database.close()
 

@@ -76,13 +76,17 @@ def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, leas
         lease: its name, new with each claim.
     """
     marks = ", ".join("?" * len(kinds))
+    where = f"state = 'waiting' and held = 0 and due_at <= ? and kind in ({marks})"
+    return _lease(tx, where, (now, *kinds), lease_until, lease, limit)
+
+
+def _lease(tx: Session, where: str, values: Sequence[Any], lease_until: int, lease: str, limit: int) -> list[JobRow]:
     rows = tx.rows(
         # the rows are chosen once, as a join could choose others each time it looks
-        "with due as materialized (select id from job where state = 'waiting' and held = 0 and due_at <= ?"
-        f" and kind in ({marks}) order by due_at, id limit ?{tx.skip_locked})"
+        f"with due as materialized (select id from job where {where} order by due_at, id limit ?{tx.skip_locked})"
         " update job set state = 'running', lease_until = ?, worker = ?, fence = fence + 1, attempts = attempts + 1"
         f" where id in (select id from due) returning {_COLUMNS}",
-        (now, *kinds, limit, lease_until, lease),
+        (*values, limit, lease_until, lease),
     )
     return sorted((_job(row) for row in rows), key=lambda j: (j.due_at, j.id))
 
@@ -110,12 +114,7 @@ def running_count(tx: Session, type: str) -> int:
 
 def claim_type(tx: Session, type: str, *, now: int, lease_until: int, lease: str, limit: int) -> list[JobRow]:
     """Lease due work of one type (`ix_job_type`), as `claim` does."""
-    rows = tx.rows(
-        "update job set state = 'running', lease_until = ?, worker = ?, fence = fence + 1, attempts = attempts + 1 where id in"
-        f" (select id from job where {_WAITING} and type = ? and due_at <= ? order by due_at, id limit ?) returning {_COLUMNS}",
-        (lease_until, lease, type, now, limit),
-    )
-    return sorted((_job(row) for row in rows), key=lambda j: (j.due_at, j.id))
+    return _lease(tx, f"{_WAITING} and type = ? and due_at <= ?", (type, now), lease_until, lease, limit)
 
 
 def renew(tx: Session, job_id: int, fence: int, lease_until: int) -> bool:
@@ -162,15 +161,17 @@ def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
         yield part + part[-1:] * (_TOGETHER - len(part))
 
 
-def finish_all(tx: Session, ids: Sequence[int], lease: str) -> int:
-    """Delete jobs of one claim that are done; return how many still were its own."""
-    return sum(tx.run(f"delete from job where {_LEASED}", (lease, *part)) for part in _parts(ids))
+def finish_all(tx: Session, ids: Sequence[int], lease: str) -> None:
+    """Delete jobs of one claim that are done, as far as they still are its own."""
+    for part in _parts(ids):
+        tx.put(f"delete from job where {_LEASED}", (lease, *part))
 
 
-def put_off(tx: Session, ids: Sequence[int], lease: str, *, due_at: int) -> int:
+def put_off(tx: Session, ids: Sequence[int], lease: str, *, due_at: int) -> None:
     """Give back jobs of one claim of which there was nothing to do yet; not before `due_at`, so that nothing turns in circles."""
     sql = f"update job set state = 'waiting', lease_until = null, due_at = case when due_at > ? then due_at else ? end where {_LEASED}"
-    return sum(tx.run(sql, (due_at, due_at, lease, *part)) for part in _parts(ids))
+    for part in _parts(ids):
+        tx.put(sql, (due_at, due_at, lease, *part))
 
 
 def finish(tx: Session, job_id: int, fence: int) -> bool:

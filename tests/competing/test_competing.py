@@ -372,13 +372,13 @@ def test_timers_that_fire_together_are_one_transaction(two: tuple[House, House],
     one, _ = two
     ids = many_due(one, 30)
     begun: list[None] = []
-    transaction = Database._transaction
+    writing = Database.writing
 
     def counted(database: Database) -> Any:
         begun.append(None)
-        return transaction(database)
+        return writing(database)
 
-    monkeypatch.setattr(Database, "_transaction", counted)
+    monkeypatch.setattr(Database, "writing", counted)
 
     assert one.engine.jobs.run_quick() == 30
 
