@@ -1,6 +1,6 @@
 """Many timers due within one second: what claiming and finishing costs, and what a whole firing costs, with several workers.
 
-    python -m bench.timers [--claims 100000] [--firings 4000] [--workers 2]
+    python -m bench.timers [--claims 100000] [--firings 4000] [--workers 2] [--url postgresql://…/scratch]
 
 The first figure is the store alone; the second has a boundary timer that cancels a user task and makes another, with its history.
 """
@@ -89,9 +89,10 @@ def main() -> None:
     parser.add_argument("--claims", type=int, default=100_000)
     parser.add_argument("--firings", type=int, default=4_000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--url", default="", help="an empty PostgreSQL database; else SQLite in a scratch folder")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        settings = read_settings(data=Path(folder) / "claims")
+        settings = read_settings(data=Path(folder) / "claims", database_url=given.url)
         database = Database(settings, SystemClock())
         with database.writing() as tx:
             jobs.insert(tx, [
@@ -101,7 +102,7 @@ def main() -> None:
             ], held=False)  # fmt: skip
         database.close()
         report("claimed and finished", claim, settings, given.workers)
-        settings = read_settings(data=Path(folder) / "firings")
+        settings = read_settings(data=Path(folder) / "firings", database_url=given.url)
         with open_engine(settings, MovableClock(AT), HandlerRegistry()) as engine:
             engine.deployments.deploy(SYSTEM, {"p.bpmn": LATE}, "bench")
             for _ in range(given.firings):
