@@ -175,7 +175,8 @@ def claim_and_finish(settings: Settings, name: str, gate: Barrier, answers: Answ
         if not got:
             break
         with database.writing() as tx:
-            done += jobs.finish_all(tx, [job.id for job in got], lease)
+            jobs.finish_all(tx, [job.id for job in got], lease)
+        done += len(got)
     answers.put((done, time.process_time() - began))
     database.close()
 
