@@ -7,6 +7,7 @@ from functools import partial
 from types import TracebackType
 
 from engine.clock import Clock, SystemClock
+from engine.dispatch import Dispatcher
 from engine.dispatch.local import LocalDispatcher
 from engine.dispatch.pool import HandlerPool
 from engine.handler import REGISTRY, HandlerRegistry
@@ -49,16 +50,27 @@ class Engine:
         self.deployments = Deployments(self._runtime)
         self.people = People(self._runtime)
         self.audit = Audit(self._runtime)
-        self._dispatcher: LocalDispatcher | None = None
+        self._dispatcher: Dispatcher | None = None
+        if settings.dispatch == "procrastinate":
+            from engine.dispatch import procrastinate  # its library is loaded only where it is asked for
+
+            procrastinate.install(self._database, settings.database_url)
         self.people.make_demo_users()
 
     def dispatch(self) -> None:
         """Run due jobs in threads of this process from now on."""
         if self._dispatcher is None:
             pool = HandlerPool(self.jobs, self.clock, self.settings.worker_threads)
-            self._dispatcher = LocalDispatcher(partial(self.jobs.run_quick, _QUICK_AT_ONCE), pool)
+            self._dispatcher = self._make_dispatcher(pool)
             self._runtime.wake = self._dispatcher.wake
             self._dispatcher.start()
+
+    def _make_dispatcher(self, pool: HandlerPool) -> Dispatcher:
+        if self.settings.dispatch == "local":
+            return LocalDispatcher(partial(self.jobs.run_quick, _QUICK_AT_ONCE), pool)
+        from engine.dispatch.procrastinate import ProcrastinateDispatcher
+
+        return ProcrastinateDispatcher(self.jobs, pool, self.settings.database_url, self.settings.worker_threads)
 
     def close(self) -> None:
         """Let running jobs end, or give them back when they take too long, then close the database.

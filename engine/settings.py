@@ -30,6 +30,8 @@ class Settings:
         mail_from: sender of mails.
         robots: apprise addresses (``dingtalk://…``, ``wecombot://…``, ``feishu://…``), separated by blanks; empty: none.
         time_zone: of the house; what pages show and naive local times mean.
+        dispatch: who tells that jobs are due: ``local`` (default), each process looks by itself; ``procrastinate``, its workers on
+            PostgreSQL.
         worker_threads: handlers that run at once in one process.
         stop_seconds: so long may handlers that run go on when the process is told to stop; then their jobs are given back.
         upload_limit: bytes of one uploaded file.
@@ -47,6 +49,7 @@ class Settings:
     mail_from: str = "psmflow@localhost"
     robots: tuple[str, ...] = field(default=(), repr=False)
     time_zone: str = "Asia/Shanghai"
+    dispatch: str = "local"
     worker_threads: int = 4
     stop_seconds: int = 30
     upload_limit: int = 20 * 1024 * 1024
@@ -85,6 +88,11 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
     if database_url and not _is_database_server(database_url):
         name = "PSMFLOW_DATABASE_URL" if text("DATABASE_URL", "") else "DATABASE_URL"
         raise SettingsError(name=name, reason="postgresql://user:password@host:port/name")  # without its value: see above
+    dispatch = text("DISPATCH", "local")
+    if dispatch not in ("local", "procrastinate"):
+        raise SettingsError(name="PSMFLOW_DISPATCH", reason=f"{dispatch!r}: local, procrastinate")
+    if dispatch == "procrastinate" and not (database_url or changes.get("database_url")):
+        raise SettingsError(name="PSMFLOW_DISPATCH", reason="procrastinate: 需要 PostgreSQL (it needs PostgreSQL): PSMFLOW_DATABASE_URL")
     values: dict[str, object] = dict(
         data=data,
         database_url=database_url,
@@ -96,6 +104,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
         mail_from=text("MAIL_FROM", "psmflow@localhost"),
         robots=tuple(text("ROBOTS", "").split()),
         time_zone=text("TIME_ZONE", "Asia/Shanghai"),
+        dispatch=dispatch,
         worker_threads=number("WORKER_THREADS", 4, least=1),
         stop_seconds=number("STOP_SECONDS", 30),
         upload_limit=number("UPLOAD_LIMIT", 20 * 1024 * 1024),

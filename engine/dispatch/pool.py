@@ -47,11 +47,28 @@ class HandlerPool:
             return 0
         taken = self._jobs.take_work(free, running, lease=LEASE)
         for work in taken:
-            with self._changed:
-                self._running.add(work)
-            # a daemon: one that hangs does not keep the process from ending
-            threading.Thread(target=self._run, args=[work], name=f"handler {work.job.type}", daemon=True).start()
+            self._begin(work)
         return len(taken)
+
+    def run_one(self) -> None:
+        """Claim and run one piece of work after the other until none is due that may run; for as many threads as there are places."""
+        while True:
+            with self._changed:
+                if self._stopping or len(self._running) >= self._threads:
+                    return
+                running = Counter(work.job.type for work in self._running)
+            taken = self._jobs.take_work(1, running, lease=LEASE) if self._may_take() else []
+            if not taken:
+                return
+            self._begin(taken[0])
+            with self._changed:
+                self._changed.wait_for(lambda work=taken[0]: work not in self._running)  # type: ignore[misc]
+
+    def _begin(self, work: Work) -> None:
+        with self._changed:
+            self._running.add(work)
+        # a daemon: one that hangs does not keep the process from ending
+        threading.Thread(target=self._run, args=[work], name=f"handler {work.job.type}", daemon=True).start()
 
     def _may_take(self) -> bool:
         if self._jobs.takes_handlers:
@@ -123,4 +140,9 @@ class HandlerPool:
         _log.warning(
             "停止前未能完成的 %d 个作业已交回 (%d jobs that did not end in time were given back)", len(unfinished), len(unfinished)
         )
-        self._jobs.give_back(unfinished)
+        try:
+            self._jobs.give_back(unfinished)
+        finally:
+            with self._changed:
+                self._running.clear()
+                self._changed.notify_all()

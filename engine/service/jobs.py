@@ -46,7 +46,7 @@ from engine.service.prices import hide_in_incidents
 from engine.service.retries import Retries
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
-from engine.store import instances, jobs, people, tasks
+from engine.store import deliveries, instances, jobs, people, tasks
 from engine.store.database import Session, instant, micros
 from engine.store.jobs import JobRow
 from engine.store.people import NewNotice
@@ -66,6 +66,8 @@ _UNFIRED = timedelta(seconds=30)
 _DEATHS = 5
 #: The clocks of two workers may differ by so much before one takes the other's leases for those of a clock that was set back.
 _AHEAD = timedelta(hours=1)
+#: A delivery to which nothing was done for so long is lost.
+_LOST = timedelta(minutes=1)
 #: A reminder that could not be told is tried again after this.
 _AGAIN = timedelta(minutes=5)
 _QUICK = (JobKind.TIMER.value, JobKind.EVENT.value)
@@ -126,8 +128,46 @@ class Jobs:
         Args:
             timers: False lets due timers wait for the next call, for whoever wants to see what happens before they fire.
         """
-        self._reap()
         kinds = _QUICK if timers else (JobKind.EVENT.value,)
+        problems: list[Exception] = []
+        _try(problems, self._reap)
+        count = _try(problems, partial(self._run_claimed, kinds, limit)) or 0
+        count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
+        if problems:  # one that cannot be done keeps no other waiting, and is told all the same
+            raise problems[0]
+        return count
+
+    def run_due_timers(self) -> None:
+        """Run timers and thrown events until none is due."""
+        while self._run_claimed(_QUICK, 500):
+            pass
+
+    def keep_up(self) -> int:
+        """Do what no delivery tells of: offer again what was lost, deliver kept messages, remind people; return how many."""
+        problems: list[Exception] = []
+        _try(problems, self._reap)
+        _try(problems, self._sweep)
+        count = (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, 500)) or 0)
+        if problems:
+            raise problems[0]
+        return count
+
+    def _sweep(self) -> None:
+        with self._database.writing() as tx:
+            deliveries.sweep(tx)
+
+    def promote(self) -> int:
+        """Tell procrastinate's workers of jobs whose time has come, a thousand at most; return how many those were."""
+        now = self._runtime.clock.now()
+        with self._database.writing() as tx:
+            handed = deliveries.hand_over(tx, now=micros(now), lost_before=micros(now - _LOST), limit=1000)
+            for queue in (deliveries.QUICK, deliveries.WORK):
+                ids = [id for id, kind in handed if deliveries.queue_of(kind) == queue]
+                # who comes for one timer takes all that are due
+                deliveries.defer(tx, queue, ids[::_AT_ONCE] if queue == deliveries.QUICK else ids)
+        return len(handed)
+
+    def _run_claimed(self, kinds: tuple[str, ...], limit: int) -> int:
         count, problems = 0, list[Exception]()
         while count < limit:
             lease, claimed = self._claim(kinds, min(limit - count, _AT_ONCE))
@@ -149,8 +189,7 @@ class Jobs:
             if routed:
                 with self._database.writing() as tx:  # dying before this delivers nothing twice: a job's id is the key
                     jobs.finish_all(tx, routed, lease)
-        count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
-        if problems:  # one that cannot be done keeps no other waiting, and is told all the same
+        if problems:
             raise problems[0]
         return count
 

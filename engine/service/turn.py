@@ -433,6 +433,8 @@ class Turn:
             chain.append(tx, self._entry)
         suspended = self._status is InstanceStatus.SUSPENDED
         jobs.insert(tx, self._jobs, held=suspended)
+        if self._jobs and self._runtime.settings.dispatch == "procrastinate":
+            jobs.offer(tx, (j for j in self._jobs if not suspended and j.due_at <= micros(self.at)))
         for failed, message in self._failed_jobs:
             jobs.insert(tx, [failed], held=suspended, state=JobState.FAILED, error=message)
         for event, actor in self._events:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.model import Incident, IncidentId, InstanceId, JobId, JobKind, JobState, OpenTimer, TokenId, WaitingJob
+from engine.store import deliveries
 from engine.store.database import Session, instant, instant_or_none
 
 #: Rows that one statement names; each list is filled up to it, so that the text of the statement stays the same.
@@ -62,6 +63,16 @@ def insert(
             j.id, j.kind, state.value, int(held and j.kind == JobKind.SERVICE.value), j.instance_id, j.token, j.process, j.element, j.type, j.due_at, j.attempts, j.retries,
             j.backoff, j.body, error,
         ))  # fmt: skip
+
+
+def offer(tx: Session, jobs: Iterable[JobRow]) -> None:
+    """Tell procrastinate's workers, once this transaction is committed, of new jobs that are due at once."""
+    of_queue: dict[str, list[int]] = {}
+    for j in jobs:
+        tx.put("update job set handed_off = ? where id = ?", (j.due_at, j.id))
+        of_queue.setdefault(deliveries.queue_of(j.kind), []).append(j.id)
+    for queue, ids in of_queue.items():
+        deliveries.defer(tx, queue, ids)
 
 
 def get(tx: Session, job_id: int) -> JobRow | None:
@@ -147,7 +158,10 @@ def reap(tx: Session, now: int, longest: int) -> int:
     Args:
         longest: no lease that is given now goes on until then: one that does was given by a clock that had run ahead.
     """
-    sql = "update job set state = 'waiting', lease_until = null where state = 'running' and (lease_until < ? or lease_until > ?)"
+    sql = (
+        "update job set state = 'waiting', lease_until = null, handed_off = null"
+        " where state = 'running' and (lease_until < ? or lease_until > ?)"
+    )
     return tx.run(sql, (now, longest))
 
 
@@ -190,7 +204,7 @@ def retry_at(tx: Session, job_id: int, fence: int, *, due_at: int, error: str) -
 def give_back(tx: Session, job_id: int, fence: int) -> bool:
     """Return a job as if it had not been claimed: this attempt does not count. False: as in `finish`."""
     return bool(tx.run(
-        "update job set state = 'waiting', lease_until = null, attempts = attempts - 1 where id = ? and fence = ? and state = 'running'",
+        "update job set state = 'waiting', lease_until = null, handed_off = null, attempts = attempts - 1 where id = ? and fence = ? and state = 'running'",
         (job_id, fence),
     ))  # fmt: skip
 

@@ -295,7 +295,8 @@ event_payload = Table(
 )
 
 # -------------------------------------------------------------------------------------------------------------------- work
-#: Timers, service work, thrown events and notifications. `held`: its instance is suspended. Done rows are deleted.
+#: Timers, service work, thrown events and notifications. `held`: its instance is suspended; `handed_off`: when procrastinate's workers
+#: were told of it. Done rows are deleted.
 job = Table(
     "job",
     METADATA,
@@ -315,6 +316,7 @@ job = Table(
     Column("fence", Integer, nullable=False),
     _when("lease_until", null=True),
     Column("worker", NAME),
+    _when("handed_off", null=True),
     Column("body", LargeBinary),
     Column("error", Text),
     CheckConstraint("state in ('waiting', 'running', 'failed', 'done', 'cancelled')", name="state"),

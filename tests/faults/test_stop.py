@@ -1,4 +1,4 @@
-"""SIGTERM to real processes: what runs ends or is given back, nothing is lost, and a second signal does not wait."""
+"""SIGTERM to real processes, on SQLite and, told by procrastinate, on PostgreSQL: what runs ends or is given back, nothing is lost, and a second signal does not wait."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import pytest
 from engine.clock import SystemClock
 from engine.model import SYSTEM, ProcessInstance
 from tests.bpmn.build import diagram, end, process, service, start, user
+from tests import databases
+from tests.databases import on_each as on_each
 from tests.service.house import House
 
 WORK = diagram(process(start(), service("w", "slow"), user("after"), end(), "s>w", "w>after", "after>e"))
@@ -27,15 +29,20 @@ class Workers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.house = House(folder / "data", SystemClock())
+        on_server = {"dispatch": "procrastinate"} if databases.kind() == "postgresql" else {}
+        self.house = House(folder / "data", SystemClock(), **on_server)
         self.house.handler("slow")(lambda job: None)  # so that the diagram is accepted; never run here
         self.house.deploy(WORK)
         self.processes: list[subprocess.Popen[str]] = []
+        given = self.house.settings
+        self.environment = {
+            "PSMFLOW_SYNCHRONOUS": "NORMAL", "PSMFLOW_DATABASE_URL": given.database_url, "PSMFLOW_DISPATCH": given.dispatch,
+        }  # fmt: skip
 
     def begin(self, command: str = "worker", *options: str, **settings: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker", command, "--data", str(self.folder / "data"), *options],
-            cwd=ROOT, env={**os.environ, "PSMFLOW_SYNCHRONOUS": "NORMAL", **settings}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=ROOT, env={**os.environ, **self.environment, **settings}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.processes.append(process)
         return process
@@ -142,6 +149,26 @@ def test_a_second_signal_does_not_wait(workers: Workers) -> None:
 
     assert process.wait(60) == 128 + signal.SIGTERM
     assert workers.house.rows("select state from job") == [("running",)]  # its lease runs out by itself
+
+
+def test_what_a_killed_worker_had_is_done_by_another_once_its_lease_is_over(workers: Workers) -> None:
+    started = workers.start()
+    one = workers.begin()
+    workers.until(workers.ran)
+
+    one.kill()
+    one.wait(60)
+    other = workers.begin()
+    workers.house.change("update job set lease_until = 0")  # a minute goes by
+    workers.until(lambda: len(workers.ran()) == 2)
+    workers.enough()
+    workers.until(lambda: workers.house.open_tasks(started.id))
+
+    workers.tell(other)
+    assert other.wait(60) == 0
+    assert [line[:2] for line in workers.ran()] == [["began", "1"], ["began", "2"], ["ended", "2"]]
+    assert len(workers.house.events(started.id, "JobCompleted")) == 1
+    assert workers.house.engine.audit.cross_check() == ()
 
 
 def free_port() -> int:

@@ -293,6 +293,7 @@ def upgrade() -> None:
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("lease_until", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("worker", sa.String(length=255), nullable=True),
+        sa.Column("handed_off", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint("state in ('waiting', 'running', 'failed', 'done', 'cancelled')", name=op.f("ck_job_state")),
