@@ -15,8 +15,8 @@ import pytest
 
 from engine.clock import SystemClock
 from engine.model import SYSTEM, ProcessInstance
-from tests.bpmn.build import diagram, end, process, service, start, user
 from tests import databases
+from tests.bpmn.build import diagram, end, process, service, start, user
 from tests.databases import on_each as on_each
 from tests.service.house import House
 
