@@ -334,7 +334,6 @@ class Jobs:
 
         def fire(turn: Turn) -> None:
             if turn.status is InstanceStatus.ACTIVE:
-                turn.rewrite_timers()
                 turn.step(FireTimers())
 
         def put_off(tx: Session, of: Iterable[int]) -> None:

@@ -293,9 +293,16 @@ class Runtime:
         turns: list[Turn] = []
         alone: list[int] = []
         with self.database.reading() as session:
-            for instance_id in sorted(wanted):  # everybody goes through them in the same order: nobody waits in a circle
+            ids = sorted(wanted)  # everybody goes through them in the same order: nobody waits in a circle
+            try:
+                rows = instances.load_all(session, ids)
+            except StorageFailed:
+                raise
+            except Exception:  # noqa: BLE001  a state that cannot be read: the others can
+                rows, alone, ids = {}, ids, []
+            for instance_id in ids:
                 try:
-                    row = instances.load(session, instance_id)
+                    row = rows.get(instance_id)
                     if row is None:
                         raise NotFound(what="流程实例 (process instance)", id=instance_id)
                     compiled = self.definitions.compiled(session, row.bundle_id)

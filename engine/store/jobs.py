@@ -243,30 +243,29 @@ def hold(tx: Session, instance_id: int, held: bool) -> None:
     tx.put("update job set held = ? where instance_id = ? and kind in ('timer', 'service')", (int(held), instance_id))
 
 
-def replace_timers(
-    tx: Session, instance_id: int, timers: Sequence[tuple[int, str, str, int]], *, held: bool, ids: Sequence[int]
+_SET_TIMER = (
+    f"{_INSERT} on conflict (instance_id, token, kind) where token is not null do update set process = excluded.process,"
+    " element = excluded.element, due_at = excluded.due_at, state = 'waiting', attempts = 0, lease_until = null, error = null"
+    " where job.due_at <> excluded.due_at or job.element <> excluded.element or job.state = 'failed'"
+)
+
+
+def set_timer(
+    tx: Session, new_id: int, instance_id: int, token: int, process: str, element: str, due_at: int, *, held: bool
 ) -> None:
-    """Make the timer rows of an instance equal to `timers`: ``(token, process, element, due_at)``.
+    """Let the timer of a token be due at this instant (`ix_job_token`); whoever holds it holds it no more.
 
     Args:
-        ids: as many new ids as there are timers.
+        new_id: of its row, if it has none yet.
     """
-    known = {token: (id, due, state) for id, token, due, state in tx.rows(
-        "select id, token, due_at, state from job where instance_id = ? and kind = 'timer'", (instance_id,)
-    )}  # fmt: skip
-    for (token, process, element, due_at), id in zip(timers, ids, strict=True):
-        row = known.pop(token, None)
-        if row is None:
-            tx.put(_INSERT, (
-                id, JobKind.TIMER.value, JobState.WAITING.value, int(held), instance_id, token, process, element, "", due_at, 0, 0, 0,
-                None, None,
-            ))  # fmt: skip
-        elif row[1] != due_at or row[2] == JobState.FAILED.value:
-            tx.put(
-                "update job set due_at = ?, state = 'waiting', attempts = 0, lease_until = null, error = null where id = ?",
-                (due_at, row[0]),
-            )
-    tx.run_many("delete from job where id = ?", [(id,) for id, _, _ in known.values()])
+    tx.put(_SET_TIMER, (
+        new_id, JobKind.TIMER.value, JobState.WAITING.value, int(held), instance_id, token, process, element, "", due_at, 0, 0, 0, None, None,
+    ))  # fmt: skip
+
+
+def drop_timer(tx: Session, instance_id: int, token: int) -> None:
+    """A token waits for no time any more (`ix_job_token`)."""
+    tx.put("delete from job where instance_id = ? and token = ? and kind = 'timer'", (instance_id, token))
 
 
 def replace_start_timers(tx: Session, process: str, timers: Sequence[tuple[int, str, int, bytes]]) -> None:

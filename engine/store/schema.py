@@ -146,8 +146,8 @@ diagram_draft = Table(
 )
 
 # ------------------------------------------------------------------------------------------------------- process instances
-#: `version` guards every command; `seq` and `head`: the end of its chain; `timers_mark`, `subscriptions_mark`: a digest of
-#: what waits, so that a command that changes neither reads and writes neither.
+#: `version` guards every command; `seq` and `head`: the end of its chain; `subscriptions_mark`: a digest of the
+#: messages and signals that it waits for, so that a command that changes none neither reads nor writes them.
 instance = Table(
     "instance",
     METADATA,
@@ -161,7 +161,6 @@ instance = Table(
     Column("version", Integer, nullable=False),
     Column("seq", Integer, nullable=False),
     Column("head", LargeBinary, nullable=False),
-    Column("timers_mark", ID),
     Column("subscriptions_mark", ID),
     _when("started_at"),
     Column("started_by", PERSON, nullable=False),
