@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -120,10 +120,16 @@ class Proxy:
         self.address = urlunsplit((
             "postgresql", f"{user}127.0.0.1:{self._listener.getsockname()[1]}", parts.path, urlencode(rest, quote_via=quote), "",
         ))  # fmt: skip
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     def close(self) -> None:
+        """Take no more clients, and wait until those that there are have gone."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for thread in list(self._threads):
+            thread.join(timeout=10)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -135,8 +141,13 @@ class Proxy:
                     if side.family == socket.AF_INET:
                         side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 spoke = ["server"]
-                for name, source, target in (("client", client, server), ("server", server, client)):
-                    threading.Thread(target=self._pass, args=(name, source, target, spoke), daemon=True).start()
+                both = [
+                    threading.Thread(target=self._pass, args=(name, source, target, spoke), daemon=True)
+                    for name, source, target in (("client", client, server), ("server", server, client))
+                ]
+                self._threads += [*both, threading.Thread(target=_shut, args=(both, (client, server)), daemon=True)]
+                for thread in self._threads[-3:]:
+                    thread.start()
 
     def _pass(self, name: str, source: socket.socket, target: socket.socket, spoke: list[str]) -> None:
         with suppress(OSError):
@@ -148,6 +159,13 @@ class Proxy:
         for side in (source, target):
             with suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)
+
+
+def _shut(threads: Sequence[threading.Thread], sides: Sequence[socket.socket]) -> None:
+    for thread in threads:
+        thread.join()
+    for side in sides:
+        side.close()
 
 
 def _counts(plan: Plan, results: Results, address: str) -> None:

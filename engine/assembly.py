@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from engine.clock import Clock, SystemClock
@@ -11,6 +11,8 @@ from engine.dispatch import Dispatcher
 from engine.dispatch.local import LocalDispatcher
 from engine.dispatch.pool import HandlerPool
 from engine.handler import REGISTRY, HandlerRegistry
+from engine.model import Break
+from engine.service import backup
 from engine.service.audit import Audit
 from engine.service.deployments import Deployments
 from engine.service.instances import Instances
@@ -19,6 +21,7 @@ from engine.service.messages import Messages
 from engine.service.people import People
 from engine.service.runtime import Runtime
 from engine.service.tasks import Tasks
+from engine.service.upkeep import Upkeep
 from engine.settings import Settings
 from engine.store.database import Database
 
@@ -36,6 +39,7 @@ class Engine:
         deployments: check, deploy, drafts of the modeler.
         people: users, groups, notices.
         audit: verify, backup, health.
+        metrics: counters of this process, to which the web adds its own.
     """
 
     def __init__(self, settings: Settings, clock: Clock, handlers: HandlerRegistry) -> None:
@@ -50,6 +54,8 @@ class Engine:
         self.deployments = Deployments(self._runtime)
         self.people = People(self._runtime)
         self.audit = Audit(self._runtime)
+        self.metrics = self._runtime.metrics
+        self._upkeep = Upkeep(self._runtime)
         self._dispatcher: Dispatcher | None = None
         if settings.dispatch == "procrastinate":
             from engine.dispatch import procrastinate  # its library is loaded only where it is asked for
@@ -67,10 +73,18 @@ class Engine:
 
     def _make_dispatcher(self, pool: HandlerPool) -> Dispatcher:
         if self.settings.dispatch == "local":
-            return LocalDispatcher(partial(self.jobs.run_quick, _QUICK_AT_ONCE), pool)
+            return LocalDispatcher(self._run_quick, pool)
         from engine.dispatch.procrastinate import ProcrastinateDispatcher
 
-        return ProcrastinateDispatcher(self.jobs, pool, self.settings.database_url, self.settings.worker_threads)
+        return ProcrastinateDispatcher(self.jobs, pool, self._keep_up, self.settings.database_url, self.settings.worker_threads)
+
+    def _run_quick(self) -> int:
+        self._upkeep.look()
+        return self.jobs.run_quick(_QUICK_AT_ONCE)
+
+    def _keep_up(self) -> int:
+        self._upkeep.look()
+        return self.jobs.keep_up()
 
     def close(self) -> None:
         """Let running jobs end, or give them back when they take too long, then close the database.
@@ -103,3 +117,20 @@ def open_engine(
     if dispatching:
         engine.dispatch()
     return engine
+
+
+def restore(
+    settings: Settings, archive: Path, *, force: bool = False, clock: Clock | None = None, handlers: HandlerRegistry = REGISTRY
+) -> backup.Restored:
+    """Make the installation that `settings` name from an archive that `engine.audit.backup` wrote; see `engine.service.backup`.
+
+    Raises:
+        BadArchive, NotRestored, StorageFailed: nothing was changed.
+    """
+    present = clock or SystemClock()
+
+    def check(staged: Settings) -> tuple[Break, ...]:
+        with Engine(staged, present, handlers) as engine:
+            return (*engine.audit.verify(), *engine.audit.cross_check())
+
+    return backup.restore(settings, present, archive, check, force=force)

@@ -24,6 +24,15 @@ class CalendarTooShort(EngineError):
     en = "The holidays of {year} are not announced yet, so working days cannot be counted. Update the calendar data once they are."
 
 
+def is_known(year: int) -> bool:
+    """True if the holidays of a year are in the data."""
+    try:
+        is_working_day(date(year, 1, 1))
+    except CalendarTooShort:
+        return False
+    return True
+
+
 @lru_cache(4096)
 def is_working_day(day: date, *, assume: bool = False) -> bool:
     """Return whether `day` is worked in China.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ import click
 from engine import rehearsal
 from engine.access import GROUPS
 from engine.assembly import Engine, open_engine
+from engine.assembly import restore as restore_installation
 from engine.bpmn.check import counted, line_of
 from engine.clock import SystemClock
 from engine.errors import EngineError, InvalidDiagram
@@ -38,9 +40,12 @@ from engine.feel import (
 from engine.feel.run import HOUSE_ZONE
 from engine.feel.values import feel_text, to_feel
 from engine.layout import faults, lay_out
+from engine.logs import configure, tell
 from engine.model import SYSTEM, Finding, IncidentId, InstanceId, Severity
+from engine.service.backup import Lacking
 from engine.settings import read_settings
 
+_log = logging.getLogger("psmflow.worker")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -167,6 +172,8 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
         changes["data"] = data
     if "PSMFLOW_BASE_URL" not in os.environ:
         changes["base_url"] = f"http://{host}:{port}"
+    settings = read_settings(**changes)
+    configure(settings.log)
     with contextlib.suppress(_Told), _told_to_stop(_raise), _engine(dispatching=True, **changes) as engine:
         if processes is not None:
             made = engine.deployments.deploy(SYSTEM, rehearsal.read_library(processes), processes.name)
@@ -174,21 +181,31 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
         run(engine, engine.settings, host, port)
 
 
-@main.command(epilog="PSMFLOW_DATA=/srv/psmflow psmflow worker")
+@main.command(epilog="PSMFLOW_DATA=/srv/psmflow psmflow worker --metrics-port 9101")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Give Prometheus the numbers of this worker here, on loopback.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files.")
-def worker(data: Path | None) -> None:
+def worker(metrics_port: int | None, data: Path | None) -> None:
     """Run due jobs (timers, handlers, reminders) until it is told to stop.
 
     Told once (SIGTERM, Ctrl-C), it lets handlers that run come to their end, and gives back for other workers to do what has not
     ended after PSMFLOW_STOP_SECONDS. Told twice, it stops at once.
     """
     stop = threading.Event()
+    configure(read_settings(data=data).log)
     with _told_to_stop(stop.set), _engine(dispatching=True, **({"data": data} if data else {})) as engine:
+        if metrics_port is not None:
+            try:
+                engine.metrics.serve(metrics_port)
+            except OSError as error:
+                raise click.UsageError(f"端口 {metrics_port} 无法使用 (the port {metrics_port} cannot be used: {error.strerror})") from error
         click.echo("worker 已启动，按 Ctrl-C 停止 (running; Ctrl-C stops it)")
         while not stop.wait(30):
             health = engine.audit.health()
             if not health.ok:
-                click.echo(f"worker: {health}", err=True)
+                tell(
+                    _log, logging.WARNING, "not_well", database=health.database, schema_current=health.schema,
+                    timer_lag=health.timer_lag.total_seconds(), job_lag=health.job_lag.total_seconds(),
+                )  # fmt: skip
 
 
 @main.command(epilog="psmflow deploy processes/\npsmflow deploy bid_bond.bpmn bid_bond.pay.form")
@@ -493,16 +510,97 @@ def add_user(user_id: str, name: str, groups: tuple[str, ...], mail: str, passwo
     click.echo(f"已添加 {user_id} {name}：{'、'.join(GROUPS[g].zh for g in groups)} (added)")
 
 
-@main.command(epilog="psmflow backup /srv/backup/psmflow-2026-11-21.db")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@main.command(epilog="psmflow backup /srv/backup/\npsmflow backup /srv/backup/before-upgrade.zip")
+@click.argument("file", metavar="FILE_OR_FOLDER", type=click.Path(path_type=Path))
+@click.option("--with-secret", is_flag=True, help="Put the key that signs sessions into the archive too; keep it locked away then.")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
-def backup(file: Path, data: Path | None) -> None:
-    """Write a consistent copy of the database to FILE, while the server goes on serving."""
-    if file.exists():
-        raise click.UsageError(f"{file} exists already; name a new file")
+def backup(file: Path, with_secret: bool, data: Path | None) -> None:
+    """Write one archive of the database and the uploaded files, while the server goes on serving.
+
+    A folder gets an archive named after the time. Exit status 1: the archive is written, but it lacks uploaded files.
+    """
+    try:
+        with _engine(**({"data": data} if data else {})) as engine:
+            made = engine.audit.backup(file, with_secret=with_secret)
+    except FileExistsError as error:
+        raise click.UsageError(f"{error} 已存在，请换一个名称 ({error} exists already; name a new file)") from error
+    m = made.manifest
+    click.echo(f"已备份到 {made.path}，并已读回核对 (backed up and read back)")
+    click.echo(f"  流程实例 {m.instance_count}，事件 {m.event_count}，文件 {m.document_count}，{made.size:,} 字节，结构 {m.schema} "
+               f"({m.instance_count} instances, {m.event_count} events, {m.document_count} files, {made.size:,} bytes, schema {m.schema})")
+    click.echo("  含密钥 secret.key，请妥善保管 (the secret key is in it; keep it locked away)" if m.has_secret else
+               "  不含密钥 secret.key (the secret key is not in it)")
+    click.echo(f"  SHA-256 {made.sha256}")
+    _tell_lacking(m.lacking, "未能备份", "could not be backed up")
+    sys.exit(1 if m.lacking else 0)
+
+
+def _tell_lacking(lacking: tuple[Lacking, ...], zh: str, en: str) -> None:
+    for each in lacking:
+        click.echo(f"{zh}：{each.zh}\n    {each.en} {en}", err=True)
+
+
+@main.command(epilog="psmflow doctor\npsmflow doctor --fix\npsmflow doctor --json")
+@click.option("--fix", is_flag=True, help="Put right what needs no decision; it is told, and recorded in the histories concerned.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def doctor(fix: bool, as_json: bool, data: Path | None) -> None:
+    """Look whether everything agrees, and say what to do about what does not; exit status 1 if something is left to do.
+
+    Reads every history and every uploaded file, while the server goes on serving.
+    """
     with _engine(**({"data": data} if data else {})) as engine:
-        engine.audit.backup(file)
-    click.echo(f"已备份到 {file},{file.stat().st_size:,} 字节 (backed up)")
+        found = engine.audit.examine(fix=fix)
+        checked = engine.audit.last_checked
+    left = [a for a in found if not a.fixed]
+    if as_json:
+        click.echo(json.dumps([
+            {"code": a.code, "severity": "error" if a.is_error else "warning", "fixed": a.fixed,
+             "instance": None if a.instance_id is None else str(a.instance_id), "zh": a.zh, "en": a.en, "mend_zh": a.mend_zh, "mend_en": a.mend_en}
+            for a in found
+        ], ensure_ascii=False, indent=1))
+    else:
+        for a in found:
+            mark = ("已修复", "fixed") if a.fixed else ("错误", "error") if a.is_error else ("提示", "warning")
+            where = ("", "") if a.instance_id is None else (f"实例 {a.instance_id} ", f"instance {a.instance_id}, ")
+            click.echo(f"{mark[0]} [{a.code}] {where[0]}{a.zh}\n    {mark[1]}: {where[1]}{a.en}")
+            if not a.fixed:
+                click.echo(f"    → {a.mend_zh}\n      {a.mend_en}")
+        click.echo(f"检查了 {checked.instances} 个实例、{checked.events} 条事件：{len(left)} 项待处理，{len(found) - len(left)} 项已修复 "
+                   f"({checked.instances} instances, {checked.events} events: {len(left)} to do, {len(found) - len(left)} fixed)")
+    sys.exit(1 if left else 0)
+
+
+@main.command(epilog="psmflow restore /srv/backup/psmflow-20261121T020000Z.zip --data /srv/psmflow")
+@click.argument("archive", type=_existing(folder=False))
+@click.option("--force", is_flag=True, help="Move an installation that is there aside first; nothing is deleted.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files [default: $PSMFLOW_DATA or ./var].")
+def restore(archive: Path, force: bool, data: Path | None) -> None:
+    """Make an installation from an archive of `backup`; stop server and workers first.
+
+    The archive is checked, migrated and verified before anything that is there is touched. Exit status 1: refused and nothing
+    changed, or restored with problems that are named.
+    """
+    import handlers  # noqa: F401  registers the handlers of the house
+
+    settings = read_settings(data=data)
+    done = restore_installation(settings, archive, force=force)
+    m = done.manifest
+    click.echo(f"已恢复到 {settings.data}：{m.made_at:%Y-%m-%d %H:%M}Z 的备份 (restored the backup of that time)")
+    click.echo(f"  流程实例 {m.instance_count}，事件 {m.event_count}，文件 {m.document_count} "
+               f"({m.instance_count} instances, {m.event_count} events, {m.document_count} files)")
+    if done.schema != m.schema:
+        click.echo(f"  结构由 {m.schema} 升级到 {done.schema} (schema migrated from {m.schema} to {done.schema})")
+    if done.aside is not None:
+        click.echo(f"  原有数据已移到 {done.aside} (what was there lies there now)")
+    _tell_lacking(m.lacking, "备份中缺少", "is not in the backup")
+    for found in done.breaks:
+        click.echo(f"实例 {found.instance_id}：{found.zh}\n    {found.en}", err=True)
+    if not done.breaks:
+        click.echo("  历史链与各表核对无误 (every chain verifies and the tables agree)")
+    click.echo("到期的定时与任务将在启动后执行；备份之后发出的邮件可能再发一次 "
+               "(what is due runs once you start; mails sent since the backup may go out again)")
+    sys.exit(1 if done.breaks or m.lacking else 0)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -93,6 +94,12 @@ def first_id(at: datetime) -> int:
 def pause(attempt: int) -> None:
     """Wait a short random time before trying again what somebody else was faster at: up to 2 ms at first, 50 ms at most."""
     time.sleep(secrets.randbelow(min(50_000, 2_000 * (attempt + 1))) / 1_000_000)
+
+
+def stopwatch() -> Callable[[], float]:
+    """Return a function that gives the seconds since now, as the machine counts them: nobody puts them back."""
+    began = time.perf_counter()
+    return lambda: time.perf_counter() - began
 
 
 def salt() -> bytes:

@@ -424,6 +424,13 @@ class PayloadsErased(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsRewritten(Event):
+    """Rows that did not agree with the state were written anew from it. `differences`: what had differed, in words."""
+
+    differences: tuple[str, ...]
+
+
 # -------------------------------------------------------------------------------------------------------------- incidents
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentOpened(ElementEvent):

@@ -661,9 +661,21 @@ class Break:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """`timer_lag`: how long the oldest due timer has waited; `job_lag`: the same of other due work. Zero when nothing is due."""
+    """How the engine is, for those who watch it.
+
+    Attributes:
+        database: it answers.
+        schema: the database has the schema of this release.
+        timer_lag: how long the oldest due timer has waited; zero when none is due.
+        job_lag: the same of other due work.
+        dispatcher_seen_at: when a process that runs due jobs was last alive; None: none ever was.
+        dispatcher_silent: it has said nothing for too long.
+    """
 
     database: bool
+    schema: bool
+    dispatcher_seen_at: datetime | None = None
+    dispatcher_silent: bool = False
     at: datetime
     timer_lag: timedelta
     job_lag: timedelta
@@ -676,5 +688,11 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """True when the database answers, nothing due has waited for more than a minute, and handlers do not pile up."""
-        return self.database and max(self.timer_lag, self.job_lag) <= timedelta(minutes=1) and self.takes_handlers
+        """True when requests can be served, somebody runs what is due, nothing due has waited for more than a minute, and
+        handlers do not pile up."""
+        return self.ready and not self.dispatcher_silent and max(self.timer_lag, self.job_lag) <= timedelta(minutes=1) and self.takes_handlers
+
+    @property
+    def ready(self) -> bool:
+        """True when requests can be served: the database answers, and has the schema that this release works with."""
+        return self.database and self.schema

@@ -37,6 +37,9 @@ class Settings:
         upload_limit: bytes of one uploaded file.
         diagram_limit: bytes of one diagram.
         secret_key: signs sessions; by default made once and kept in ``<data>/secret.key``, mode 600.
+        log: ``text`` or ``json``, how server and worker write their lines on standard error.
+        metrics_token: whoever sends it as ``Authorization: Bearer …`` may read ``/metrics``; empty: this machine alone.
+        keys_kept_days: idempotency keys are forgotten after this; a command repeated later is carried out again.
     """
 
     data: Path
@@ -55,6 +58,9 @@ class Settings:
     upload_limit: int = 20 * 1024 * 1024
     diagram_limit: int = 4 * 1024 * 1024
     secret_key: str = field(default="", repr=False)
+    log: str = "text"
+    metrics_token: str = field(default="", repr=False)
+    keys_kept_days: int = 30
 
 
 def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -> Settings:
@@ -80,6 +86,9 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
     synchronous = text("SYNCHRONOUS", "FULL").upper()
     if synchronous not in ("FULL", "NORMAL"):
         raise SettingsError(name="PSMFLOW_SYNCHRONOUS", reason=f"{synchronous!r}: FULL, NORMAL")
+    log = text("LOG", "text").lower()
+    if log not in ("text", "json"):
+        raise SettingsError(name="PSMFLOW_LOG", reason=f"{log!r}: text, json")
     smtp = text("SMTP", "")
     if smtp and not _is_mail_server(smtp):
         # the value itself is not repeated: a password stands in it
@@ -110,6 +119,9 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
         upload_limit=number("UPLOAD_LIMIT", 20 * 1024 * 1024),
         diagram_limit=number("DIAGRAM_LIMIT", 4 * 1024 * 1024),
         secret_key=text("SECRET_KEY", ""),
+        log=log,
+        metrics_token=text("METRICS_TOKEN", ""),
+        keys_kept_days=number("KEYS_KEPT_DAYS", 30),
     )
     values.update(changes)
     return Settings(**values)  # type: ignore[arg-type]

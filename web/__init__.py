@@ -18,6 +18,7 @@ from engine.settings import kept_secret
 from web import api, context, diagrams, entry, inbox, instances, operations
 from web.guard import may_ask, protect
 from web.language import add_language, gettext, language
+from web.trace import add_trace
 
 __all__ = ["create_app"]
 
@@ -57,6 +58,7 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
     app.jinja_env.filters.update(
         group_name=group_name, person=context.person, outcome=diagrams.outcome, stage_name=diagrams.stage_name, incident_words=incident_words,
     )
+    add_trace(app)
     protect(app)
     add_language(app)
     app.context_processor(lambda: {"me": _me(), "zone": settings.time_zone})

@@ -6,6 +6,7 @@ Pages answer errors with a page that says what happened and what to do; the JSON
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from engine import Actor, EngineError
 from engine.errors import InvalidDiagram, InvalidValues
+from engine.logs import request_id, tell
 from engine.model import Finding
 from web.context import actor, engine, settings
 from web.language import gettext, language
@@ -110,7 +112,17 @@ def body_limit(kind: str) -> int:
 
 def wants_json() -> bool:
     """True for the JSON API and the scripts' addresses."""
-    return request.path.startswith("/api/") or request.path in ("/health", "/ready")
+    return request.path.startswith("/api/") or request.path in ("/health", "/ready", "/metrics")
+
+
+def is_loopback(host: str) -> bool:
+    """True if only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def protect(app: Flask) -> None:
@@ -316,10 +328,10 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _machine_error(error: Exception) -> ResponseReturnValue:
     """Answer what nobody foresaw: logged with its trace, told without it."""
-    _log.exception("%s %s failed", request.method, request.path, exc_info=error)
-    advice = gettext("系统遇到了没有预料到的问题，您的操作没有生效。请稍后重试；仍不行时请把下面的时间告诉系统管理员。")
+    tell(_log, logging.ERROR, "request_failed", error, method=request.method, path=request.path)
+    advice = gettext("系统遇到了没有预料到的问题，您的操作没有生效。请稍后重试；仍不行时请把下面的时间和请求编号告诉系统管理员。")
     if wants_json():
-        return problem(500, "internal", advice, "Something unforeseen happened; nothing was changed.")
+        return problem(500, "internal", advice, "Something unforeseen happened; nothing was changed.", {"request": request_id.get()})
     g.error = None
     return error_page(500, status_title(500), advice)
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from hmac import compare_digest
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from engine import EngineError, access
 from engine.access import GROUPS
 from engine.errors import NotFound
+from engine.metrics import CONTENT_TYPE
 from engine.model import Incident, IncidentId
 from web import diagrams
-from web.context import actor, engine, known_names
-from web.guard import may_ask, open_to_all
+from web.context import actor, engine, known_names, settings
+from web.guard import is_loopback, may_ask, open_to_all, problem
 from web.language import gettext, language
 
 bp = Blueprint("operations", __name__)
@@ -152,11 +155,13 @@ def change_person(user_id: str) -> ResponseReturnValue:
 @bp.get("/health")
 @open_to_all
 def health() -> ResponseReturnValue:
-    """For monitoring: is work being done? 503 when the database is silent or due work waits for more than a minute."""
+    """For monitoring: is work being done? 503 when the database or the dispatcher is silent or due work waits for more than a minute."""
     found = engine().audit.health()
+    seen = found.dispatcher_seen_at
     facts: dict[str, Any] = {
-        "ok": found.ok, "at": found.at.isoformat(), "database": found.database, "timer_lag_seconds": found.timer_lag.total_seconds(),
-        "job_lag_seconds": found.job_lag.total_seconds(),
+        "ok": found.ok, "at": found.at.isoformat(), "database": found.database, "schema_current": found.schema,
+        "dispatcher": "never seen" if seen is None else "silent" if found.dispatcher_silent else "alive",
+        "timer_lag_seconds": found.timer_lag.total_seconds(), "job_lag_seconds": found.job_lag.total_seconds(),
     }
     if may_ask() is not None:
         facts |= {
@@ -170,5 +175,23 @@ def health() -> ResponseReturnValue:
 @open_to_all
 def ready() -> ResponseReturnValue:
     """For a load balancer: may requests be sent here?"""
-    is_ready = engine().audit.health().database
+    is_ready = engine().audit.health().ready
     return jsonify(ready=is_ready), 200 if is_ready else 503
+
+
+@bp.get("/metrics")
+@open_to_all
+def metrics() -> ResponseReturnValue:
+    """For Prometheus: to whoever sends the token of the settings; without one, to this machine as long as nothing stands before it."""
+    token, given = settings().metrics_token, request.authorization
+    if token:
+        sent = given.token if given is not None and given.type == "bearer" else None
+        may = sent is not None and compare_digest(sent.encode(), token.encode())
+    else:
+        # a proxy on this machine would make everybody's requests this machine's
+        may = is_loopback(request.remote_addr or "") and is_loopback(urlsplit(settings().base_url).hostname or "")
+    if not may:
+        return problem(
+            403, "metrics_closed", "指标只对持有 PSMFLOW_METRICS_TOKEN 的程序开放。", "Send the token of PSMFLOW_METRICS_TOKEN as Authorization: Bearer …",
+        )
+    return Response(engine().audit.metrics(), content_type=CONTENT_TYPE)

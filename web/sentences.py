@@ -182,6 +182,8 @@ def _sentence(event: Event, names: Names, person: Callable[[str], str], name: st
             return Told(text=gettext("“%(name)s”出现业务错误 %(code)s", name=name, code=code), tone="warn" if caught else "bad")
         case events.EscalationThrown(code=code):
             return Told(text=gettext("“%(name)s”升级 %(code)s", name=name, code=code), tone="warn")
+        case events.RowsRewritten():
+            return Told(text=gettext("系统检查发现数据表与执行状态不符，已按状态重写"), tone="warn")
         case events.ConditionBecameTrue():
             return Told(text=gettext("“%(name)s”的条件已满足", name=name))
         case events.DecisionEvaluated(decision=decision, rules=rules):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
+import logging
 
 from engine import Engine, Settings
 from engine.errors import SettingsError
+from engine.logs import tell
 from web import create_app
-from web.guard import FILES_AT_ONCE, FORM_LIMIT
+from web.guard import FILES_AT_ONCE, FORM_LIMIT, is_loopback
 
+_log = logging.getLogger("psmflow.serve")
 #: SQLite takes one writer at a time; more threads than this only wait for each other.
 THREADS = 8
 
@@ -23,17 +25,9 @@ def serve(engine: Engine, settings: Settings, host: str, port: int) -> None:
         raise SettingsError(name="host", reason=f"{host}: demo 模式只能监听本机地址 (demo mode listens on loopback alone)")
     import waitress
 
-    waitress.serve(
+    server = waitress.create_server(
         create_app(engine, settings), host=host, port=port, threads=THREADS, ident="psmflow",
         max_request_body_size=settings.upload_limit * FILES_AT_ONCE + FORM_LIMIT + 1, clear_untrusted_proxy_headers=True,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """True if only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    tell(_log, logging.INFO, "ready: open it in a browser", url=settings.base_url, host=host, port=port)
+    server.run()

@@ -121,6 +121,13 @@ class Run:
             outcome=workflow.outcome() if workflow.completed else None, suspended=_suspended(workflow), refused=refused,
             standing=_Standing(self))
 
+    def look(self) -> Step:
+        """Give what stands, as the step of a command that changes nothing."""
+        workflow = self.awake()
+        return Step(
+            events=(), jobs=(), thrown=(), status=workflow.status, outcome=workflow.outcome() if workflow.completed else None,
+            suspended=_suspended(workflow), standing=_Standing(self))
+
     def awake(self) -> Workflow:
         """The instance as the commands so far left it."""
         if self._awake is None:

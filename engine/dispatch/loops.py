@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from engine.logs import tell
+
 _log = logging.getLogger(__name__)
 
 
@@ -69,8 +71,8 @@ class Loops:
             try:
                 again.clear()
                 count = self._loops[name]()
-            except Exception:  # noqa: BLE001  the database may be away for a moment; the next look is a second off
-                _log.exception("the dispatcher's loop %s failed", name)
+            except Exception as error:  # noqa: BLE001  the database may be away for a moment; the next look is a second off
+                tell(_log, logging.ERROR, "dispatcher_failed", error, loop=name)
                 return
             finally:
                 running.release()

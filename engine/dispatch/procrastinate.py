@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -44,14 +45,15 @@ class ProcrastinateDispatcher:
     """Two workers of procrastinate in a thread of their own, one for what is quick, one for handlers; and the promoter.
 
     Args:
+        keep_up: what no delivery tells of; returns how much of it was done.
         threads: so many handlers run at once.
     """
 
-    def __init__(self, jobs: Jobs, pool: HandlerPool, url: str, threads: int) -> None:
+    def __init__(self, jobs: Jobs, pool: HandlerPool, keep_up: Callable[[], int], url: str, threads: int) -> None:
         self._jobs = jobs
         self._pool = pool
         self._threads = threads
-        self._loops = Loops({"promote": jobs.promote, "upkeep": jobs.keep_up, "leases": pool.beat})
+        self._loops = Loops({"promote": jobs.promote, "upkeep": keep_up, "leases": pool.beat})
         self._app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=threads + 4))
         self._app.task(name=deliveries.TASK, pass_context=True)(self._run_job)
         self._thread = threading.Thread(target=self._serve, name="procrastinate", daemon=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from engine.bpmn import open_elements, visible_variables
+from engine.bpmn import Run, open_elements, visible_variables
+from engine.events import Recorded
 from engine.history import Entry, InstanceView, fold, unseal
 from engine.model import Break, InstanceId, InstanceStatus
 from engine.service.runtime import Runtime
 from engine.service.turn import mark_of
 from engine.store import chain, instances, messages
-from engine.store.database import Session, micros_or_none
+from engine.store.database import END_OF_TIME, Session, micros, micros_or_none
 
 
 def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple[Break, ...]:
@@ -19,7 +20,7 @@ def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple
     row = instances.load(session, instance_id)
     if row is None:
         return ()
-    view = fold(recorded for r in chain.read(session, instance_id) for recorded in unseal(instance_id, Entry(*r)))
+    view = fold(recorded(session, instance_id))
     definition = runtime.definitions.compiled(session, row.bundle_id).definition
     live = {} if row.state is None else {int(e.token): e for e in open_elements(definition, row.state)}
     ended = row.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
@@ -39,6 +40,36 @@ def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple
         found.append(("变量 variables", visible_variables(definition, row.state), view.variables[None]))
     # amounts must not stand in a report: of variables only the names are told
     return tuple(_break(instance_id, what, one, other) for what, one, other in found if one != other)
+
+
+def recorded(session: Session, instance_id: int) -> Iterator[Recorded]:
+    """Give the history of an instance, oldest first."""
+    for row in chain.read(session, instance_id):
+        yield from unseal(instance_id, Entry(*row))
+
+
+def unlike_state(runtime: Runtime, session: Session, instance_id: int) -> tuple[Break, ...]:
+    """Return in what the rows of timers, subscriptions and machine work differ from what the state itself says it waits for."""
+    row = instances.load(session, instance_id)
+    if row is None or row.state is None:
+        return ()
+    definition = runtime.definitions.compiled(session, row.bundle_id).definition
+    at = runtime.clock.now()
+    standing = Run(definition, row.state, at).look().standing
+    due: dict[int, int] = {}
+    for timer in standing.timers:
+        due[timer.token] = min(micros(timer.due_at), due.get(timer.token, END_OF_TIME))
+    rows: dict[int, tuple[int, str]] = {token: (due_at, state) for token, due_at, state in session.rows(
+        "select token, due_at, state from job where instance_id = ? and kind = 'timer'", (instance_id,)
+    )}  # fmt: skip
+    # a timer that failed is tried again later, but within an hour
+    late = {token for token, (due_at, _) in rows.items() if due_at > max(due.get(token, due_at), micros(at)) + _PATIENCE}
+    found: list[tuple[str, Any, Any]] = [
+        ("状态中的定时 timers of the state", set(rows), set(due)),
+        ("推迟过久的定时 timers put off too long", late, set()),
+        ("状态中的订阅 subscriptions of the state", mark_of(messages.of_instance(session, instance_id)), mark_of(standing.subscriptions)),
+    ]
+    return tuple(_break(instance_id, what, one, other, by="状态 state") for what, one, other in found if one != other)
 
 
 def _tasks(session: Session, instance_id: int, view: InstanceView) -> Iterator[tuple[str, Any, Any]]:
@@ -87,14 +118,20 @@ def _work(session: Session, instance_id: int, view: InstanceView, live: set[int]
     yield "异常 incidents", {t for (t,) in incidents}, set(map(int, view.incidents))
 
 
-def _break(instance_id: int, what: str, one: Any, other: Any) -> Break:
+#: What no row of a table can put right.
+_BEYOND_ROWS = {"status", "outcome", "state present", "positions", "open tasks of the state", "variables", "incidents"}
+#: Microseconds that a timer which failed may wait beyond its due date.
+_PATIENCE = 2 * 3600 * 1_000_000
+
+
+def _break(instance_id: int, what: str, one: Any, other: Any, *, by: str = "历史 history") -> Break:
     zh, _, en = what.partition(" ")
     if en == "variables":
         names = _differing(one, other)
         one, other = names, "—"
     return Break(
-        instance_id=InstanceId(instance_id), seq=0, kind="agreement", zh=f"{zh}不符：{_told(one)}；历史为 {_told(other)}。",
-        en=f"{en}: {_told(one)}, but by the history {_told(other)}.",
+        instance_id=InstanceId(instance_id), seq=0, kind="agreement" if en in _BEYOND_ROWS else "rows",
+        zh=f"{zh}不符：{_told(one)}；按{by.split()[0]}为 {_told(other)}。", en=f"{en}: {_told(one)}, but by the {by.split()[1]} {_told(other)}.",
     )  # fmt: skip
 
 

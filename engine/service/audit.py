@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -10,13 +11,18 @@ from pathlib import Path
 from engine import access, history
 from engine.errors import NotFound
 from engine.events import PayloadsErased
+from engine.metrics import Gauge
 from engine.model import Actor, Break, Health, InstanceId, InstanceStatus
 from engine.service.agreement import disagreements
+from engine.service.backup import Backup, back_up
+from engine.service.doctor import Ailment, Doctor
 from engine.service.instances import given_reason, require_status
+from engine.service.observed import observed
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
-from engine.store import chain, instances, jobs
-from engine.store.database import FAILURES, micros
+from engine.service.upkeep import SILENT
+from engine.store import chain, instances, jobs, upkeep
+from engine.store.database import FAILURES, instant, instant_or_none, micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,7 @@ class Audit:
         self.last_checked = Checked(instances=instance_count, events=event_count)
         return tuple(breaks)
 
+    @observed("instance.erase")
     def erase(self, actor: Actor, instance_id: InstanceId, reason: str) -> int:
         """Erase everything that people typed in an ended instance, lawfully: an event says who did it and why.
 
@@ -118,28 +125,77 @@ class Audit:
                 return bytes(head).hex()
         raise NotFound(what="流程实例 (process instance)", id=instance_id)
 
-    def backup(self, path: Path) -> None:
-        """Write a consistent copy of the database to `path` while the engine goes on serving.
+    def backup(self, path: Path, *, with_secret: bool = False) -> Backup:
+        """Write one archive with the database, the uploaded files and a manifest, while the engine goes on serving.
 
-        The uploaded files lie in the folder ``documents`` beside the database; they never change and are copied as they are.
+        Args:
+            path: the archive, or a folder, which gets one that is named after the time.
+            with_secret: put the key that signs sessions into it as well.
+
+        Raises:
+            FileExistsError: there is such a file already.
+            StorageFailed: nothing is left behind.
         """
-        self._database.backup(Path(path))
+        at = self._runtime.clock.now()
+        made = back_up(self._database, self._runtime.settings, at, Path(path), with_secret=with_secret)
+        with suppress(*FAILURES), self._database.writing() as tx:  # a full disk takes nothing from the archive
+            upkeep.has_backup(tx, micros(at))
+        return made
+
+    def examine(self, *, fix: bool = False) -> tuple[Ailment, ...]:
+        """Return everything that does not agree or will not go well, worst first; with `fix`, put right what needs no decision."""
+        return Doctor(self._runtime, self.verify).examine(fix=fix)
 
     def health(self) -> Health:
         """Return how the engine is; never raises for a database that does not answer."""
         at = self._runtime.clock.now()
         try:
             with self._database.reading() as session:
+                current = upkeep.schema_is_current(session)
                 timer_lag, job_lag, waiting, failed = jobs.lags(session, micros(at))
                 incidents, active = jobs.open_incident_count(session), instances.active_count(session)
+                seen = instant_or_none(upkeep.dispatcher_seen(session))
         except FAILURES:
             zero = timedelta()
             return Health(
-                database=False, at=at, timer_lag=zero, job_lag=zero, waiting_job_count=0, failed_job_count=0, open_incident_count=0,
-                active_instance_count=0,
+                database=False, schema=False, at=at, timer_lag=zero, job_lag=zero, waiting_job_count=0, failed_job_count=0,
+                open_incident_count=0, active_instance_count=0,
             )  # fmt: skip
         return Health(
-            database=True, at=at, timer_lag=timedelta(microseconds=timer_lag), job_lag=timedelta(microseconds=job_lag),
+            database=True, schema=current, at=at, timer_lag=timedelta(microseconds=timer_lag), job_lag=timedelta(microseconds=job_lag),
             waiting_job_count=waiting, failed_job_count=failed, open_incident_count=incidents, active_instance_count=active,
             hanging_handler_count=len(self._runtime.hanging), takes_handlers=self._runtime.takes_handlers,
+            dispatcher_seen_at=seen, dispatcher_silent=seen is not None and at - seen > SILENT,
         )  # fmt: skip
+
+    def metrics(self) -> bytes:
+        """Return the numbers of this process and of what is open, in Prometheus's text format."""
+        return self._runtime.metrics.text(self._gauges())
+
+    def _gauges(self) -> list[Gauge]:
+        at = self._runtime.clock.now()
+        try:
+            with self._database.reading() as session:
+                found, seen = upkeep.census(session, micros(at)), instant_or_none(upkeep.dispatcher_seen(session))
+        except FAILURES:
+            return [Gauge("psmflow_database_up", "1 when the database answers.", {(): 0})]
+        oldest = {bool(is_timer): instant(due) for is_timer, due in found.oldest}
+        lag = {kind: max(0.0, (at - oldest.get(kind == "timer", at)).total_seconds()) for kind in ("timer", "job")}
+        return [
+            Gauge("psmflow_database_up", "1 when the database answers.", {(): 1}),
+            Gauge("psmflow_lag_seconds", "How long the oldest due work has waited.", {(k,): v for k, v in lag.items()}, ("kind",)),
+            Gauge(
+                "psmflow_oldest_due_timestamp_seconds", "When the oldest waiting work became due.",
+                {("timer" if kind else "job",): due.timestamp() for kind, due in oldest.items()}, ("kind",),
+            ),
+            Gauge("psmflow_jobs_open", "Machine work not done.", {(k, s): n for k, s, n in found.jobs}, ("kind", "state")),
+            Gauge("psmflow_instances_open", "Process instances that run.", {(s,): n for s, n in found.instances}, ("status",)),
+            Gauge("psmflow_tasks_open", "User tasks that wait for a person.", {(s,): n for s, n in found.tasks}, ("state",)),
+            Gauge("psmflow_tasks_overdue", "Open user tasks past their due date.", {(): found.overdue_task_count}),
+            Gauge("psmflow_handlers_hanging", "Runs in this process past their timeouts.", {(): len(self._runtime.hanging)}),
+            Gauge("psmflow_incidents_open", "Failures that wait for a person.", {(k,): n for k, n in found.incidents}, ("kind",)),
+            Gauge(
+                "psmflow_dispatcher_seen_timestamp_seconds", "When a process that runs due jobs was last alive.",
+                {} if seen is None else {(): seen.timestamp()},
+            ),
+        ]  # fmt: skip

@@ -34,6 +34,7 @@ from engine.model import (
     Severity,
     StartTimer,
 )
+from engine.service.observed import observed
 from engine.service.runtime import Runtime
 from engine.store import definitions, instances, jobs, people
 from engine.store.database import Session, instant, micros
@@ -184,6 +185,7 @@ class Deployments:
         return body is not None and read_form(body, ident).takes_files
 
     # -- deploying
+    @observed("deployment.deploy")
     def deploy(self, actor: Actor, files: Files, name: str, *, bases: Mapping[str, str] | None = None) -> Deployment:
         """Make diagrams, forms and decisions available: all of them, or none.
 
@@ -407,6 +409,7 @@ class Deployments:
             key=key, xml=xml, sha256=digest(xml), based_on=found.version, saved_at=found.deployed_at, saved_by=found.deployed_by
         )
 
+    @observed("diagram.save_draft")
     def save_draft(self, actor: Actor, key: str, xml: bytes, base_sha256: str | None = None) -> Draft:
         """Keep a diagram as drawn so far; it need not be complete, but must be the language.
 

@@ -38,6 +38,7 @@ from engine.model import (
     WaitingJob,
 )
 from engine.service.forms import form_of, line, shown_to, storable
+from engine.service.observed import observed
 from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
@@ -89,6 +90,7 @@ class Instances:
             compiled = self._runtime.definitions.current(session, key, None)
         return tuple(StartEvent(id=id, name=compiled.names.get((key, id), id)) for id in compiled.definition.root.none_starts)
 
+    @observed("instance.start")
     def start(
         self, actor: Actor, key: str, variables: Values | None = None, *, business_key: str = "", title: str = "",
         version: int | None = None, idempotency_key: str | None = None, start_event: str | None = None,
@@ -228,6 +230,7 @@ class Instances:
         )
 
     # -- changing
+    @observed("instance.cancel")
     def cancel(self, actor: Actor, id: InstanceId, reason: str) -> None:
         """End an instance before its time.
 
@@ -244,6 +247,7 @@ class Instances:
             "cancelled",
         )
 
+    @observed("instance.suspend")
     def suspend(self, actor: Actor, id: InstanceId, reason: str) -> None:
         """Let an instance stand still: tasks leave the inboxes, timers and handlers wait, durations do not run.
 
@@ -253,6 +257,7 @@ class Instances:
         """
         self._command(actor, id, SuspendInstance(reason=given_reason(reason)), (InstanceStatus.ACTIVE,), "挂起", "suspended")
 
+    @observed("instance.resume")
     def resume(self, actor: Actor, id: InstanceId) -> None:
         """Let a suspended instance go on; what became due meanwhile fires.
 
@@ -273,6 +278,7 @@ class Instances:
 
         self._runtime.command(actor, id, do)
 
+    @observed("instance.set_variables")
     def set_variables(self, actor: Actor, id: InstanceId, values: Values, reason: str, scope: TokenId | None = None) -> None:
         """Mend data: write variables of the instance, or of one of its sub-processes or called processes.
 

@@ -41,6 +41,7 @@ from engine.service import outside, reminders
 from engine.service.forms import storable
 from engine.service.instances import Instances, require_status
 from engine.service.messages import Messages
+from engine.service.observed import observed
 from engine.service.outside import Errands
 from engine.service.prices import hide_in_incidents
 from engine.service.retries import Retries
@@ -595,6 +596,7 @@ class Jobs:
         with self._database.reading() as session:
             return hide_in_incidents(actor, jobs.incidents(session, only_open=False, instance_id=id, limit=500))
 
+    @observed("incident.retry")
     def retry(self, actor: Actor, incident_id: IncidentId, values: Values | None = None, reason: str = "") -> None:
         """Try again what failed: a handler's job becomes due now, an element of the diagram runs again.
 

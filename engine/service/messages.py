@@ -30,6 +30,7 @@ from engine.model import (
 from engine.service import reminders
 from engine.service.forms import form_of, shown_to, storable
 from engine.service.instances import Instances
+from engine.service.observed import observed
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn, keys_of_wait
 from engine.store import definitions, instances, messages, people
@@ -76,6 +77,7 @@ class Messages:
         self._database = runtime.database
         self._instances = of_instances
 
+    @observed("message.correlate")
     def correlate(
         self, actor: Actor, name: str, payload: Values | None = None, *, correlation_key: str | None = None,
         instance_id: InstanceId | None = None, keep_for: timedelta | None = None, idempotency_key: str | None = None,
@@ -273,6 +275,7 @@ class Messages:
             )  # fmt: skip
         return True
 
+    @observed("signal.broadcast")
     def broadcast(self, actor: Actor, name: str, payload: Values | None = None, *, instance_id: InstanceId | None = None) -> int:
         """Send a signal to every instance that waits for it, and start every process that begins with it.
 
@@ -354,6 +357,7 @@ class Messages:
             subscription = self._sendable(session, actor, instance_id, token)
             return self._form(session, actor, instance_id, subscription)
 
+    @observed("message.send")
     def send(self, actor: Actor, instance_id: InstanceId, token: TokenId, raw: Mapping[str, Any] | None = None) -> None:
         """Send a message by its form.
 

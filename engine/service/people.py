@@ -15,6 +15,7 @@ from engine.clock import token
 from engine.errors import AccessDenied, EngineError, NotFound
 from engine.forms import is_readable
 from engine.model import SYSTEM, Actor, Choice, Notice, User
+from engine.service.observed import observed
 from engine.service.runtime import Runtime
 from engine.store import people
 from engine.store.database import Session, micros
@@ -49,6 +50,15 @@ class People:
         Raises:
             AccessDenied: unknown, not active, or the wrong password; which of them is not told.
         """
+        try:
+            who = self._authenticated(user_id, password)
+        except AccessDenied:
+            self._runtime.metrics.logins.labels("refused").inc()
+            raise
+        self._runtime.metrics.logins.labels("done").inc()
+        return who
+
+    def _authenticated(self, user_id: str, password: str) -> Actor:
         if not self._nobody:  # before anything is looked up: not even the first unknown user is told by the time it takes
             self._nobody = self._hasher.hash("nobody")
         with self._database.reading() as session:
@@ -111,6 +121,7 @@ class People:
         """Return every role with its names."""
         return tuple(Choice(id=g.id, zh=g.zh, en=g.en) for g in access.GROUPS.values())
 
+    @observed("person.add")
     def add_user(self, actor: Actor, id: str, name: str, password: str, groups: Iterable[str], mail: str = "") -> User:
         """Let somebody in.
 
@@ -131,6 +142,7 @@ class People:
                 raise InvalidPerson(reason=f"用户名 {id} 已被使用。", reason_en=f"the id {id} is taken.")
         return user
 
+    @observed("person.set_groups")
     def set_groups(self, actor: Actor, user_id: str, groups: Iterable[str]) -> None:
         """Give somebody these roles and no others.
 
@@ -145,6 +157,7 @@ class People:
             _require(tx, user_id)
             people.set_groups(tx, user_id, wanted)
 
+    @observed("person.set_password")
     def set_password(self, actor: Actor, user_id: str, password: str) -> None:
         """Set a password: an administrator anybody's, everybody their own.
 
@@ -159,6 +172,7 @@ class People:
             _require(tx, user_id)
             people.set_password(tx, user_id, stored)
 
+    @observed("person.set_active")
     def set_active(self, actor: Actor, user_id: str, active: bool) -> None:
         """Let somebody in again, or out; what they did stays theirs.
 

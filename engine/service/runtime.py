@@ -13,7 +13,9 @@ from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
 from engine.errors import Conflict, EngineError, NotFound, StorageFailed
 from engine.handler import HandlerRegistry
+from engine.metrics import Metrics
 from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
+from engine.service.observed import touched, written
 from engine.service.prices import Prices
 from engine.service.turn import Faster, Turn
 from engine.settings import Settings
@@ -189,6 +191,8 @@ class Runtime:
         self.database = database
         self.definitions = Definitions(database, settings.time_zone)
         self.prices = Prices()
+        self.metrics = Metrics()
+        database.tell_commits(self.metrics.commit_batch.observe)
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
         self.hanging = set[object]()  #: runs of handlers in this process that were given up and have not come to an end
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
@@ -249,6 +253,7 @@ class Runtime:
                             stripe = mine
                             row, target = find(session)
                         stripe = mine
+                    touched(row.id)
                     compiled = self.definitions.compiled(session, row.bundle_id)
                     turn = Turn(self, session, compiled, row, actor, self.clock.now())
                     try:
@@ -262,6 +267,7 @@ class Runtime:
                 try:
                     self._write(turn)
                 except Faster:
+                    self.metrics.conflicts.inc()
                     house_clock.pause(attempt)
                     continue
                 break
@@ -325,6 +331,8 @@ class Runtime:
             except Exception:  # noqa: BLE001  whichever it was, it is met again
                 alone = sorted(wanted)
             else:
+                for turn in turns:
+                    written(self.metrics, turn.row.id, turn.facts, turn.at)
                 if any(turn.made_work for turn in turns):
                     self.wake()
         failed: dict[int, Exception] = {}
@@ -349,10 +357,12 @@ class Runtime:
         for attempt in range(_ATTEMPTS):
             with self.database.reading() as session:
                 turn, answer = make(session)
+                touched(turn.row.id)
                 turn.prepare()
             try:
                 self._write(turn)
             except Faster:
+                self.metrics.conflicts.inc()
                 before = made_before()
                 if before is not None:
                     return before
@@ -370,6 +380,7 @@ class Runtime:
             raise Faster from None
 
     def _answer(self, turn: Turn, answer: Answer) -> Answer:
+        written(self.metrics, turn.row.id, turn.facts, turn.at)
         if turn.made_work:
             self.wake()
         if turn.refused is not None:

@@ -32,6 +32,7 @@ from engine.model import (
 )
 from engine.service.forms import form_of, shown_to, storable
 from engine.service.instances import Instances
+from engine.service.observed import observed
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
 from engine.store import instances, people, tasks
@@ -231,6 +232,7 @@ class Tasks:
         return visible_variables(compiled.definition, row.state, task.token)
 
     # -- who works on it
+    @observed("task.claim")
     def claim(self, actor: Actor, id: TaskId) -> None:
         """Take a task that is offered to the actor; nothing happens when it is the actor's already.
 
@@ -250,6 +252,7 @@ class Tasks:
 
         self._command(actor, id, do)
 
+    @observed("task.release")
     def release(self, actor: Actor, id: TaskId) -> None:
         """Give a task back to those it was offered to.
 
@@ -268,6 +271,7 @@ class Tasks:
 
         self._command(actor, id, do)
 
+    @observed("task.assign")
     def assign(self, actor: Actor, id: TaskId, user: str, reason: str) -> None:
         """Hand a task on to `user`.
 
@@ -314,6 +318,7 @@ class Tasks:
         return True
 
     # -- completing
+    @observed("task.save_draft")
     def save_draft(self, actor: Actor, id: TaskId, raw: Mapping[str, Any]) -> None:
         """Keep what the actor typed so far; nothing is checked yet.
 
@@ -328,6 +333,7 @@ class Tasks:
             _require_open(task)
             tasks.save_draft(tx, id, actor.id, body, micros(self._runtime.clock.now()))
 
+    @observed("task.complete")
     def complete(
         self, actor: Actor, id: TaskId, raw: Mapping[str, Any] | None = None, *, version: int | None = None,
         idempotency_key: str | None = None,
@@ -395,6 +401,7 @@ class Tasks:
         return form.accept(raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone)
 
     # -- files
+    @observed("task.attach")
     def attach(self, actor: Actor, id: TaskId, field: str, name: str, media_type: str, stream: BinaryIO | bytes) -> Document:
         """Keep a file under a field of the task's form; its bytes lie outside the database, under their hash.
 
@@ -430,6 +437,7 @@ class Tasks:
 
         return self._command(actor, id, do)
 
+    @observed("task.detach")
     def detach(self, actor: Actor, id: TaskId, document_id: DocumentId) -> None:
         """Take a file off a task again, before its completion. The bytes stay: the history names them.
 

@@ -96,6 +96,7 @@ class Turn:
         self._checks: list[Callable[[Session], bool]] = []
         self._writes: list[Callable[[Session], object]] = []
         self._timer_changes: Mapping[TokenId, tuple[Timer, ...]] = {}
+        self._rewriting = False
         self._incident_jobs: dict[int, int] = {}
         self._task_ids: dict[int, int] = {}
         self._entry: Row | None = None
@@ -126,6 +127,11 @@ class Turn:
         """How many incidents this turn opens and leaves open."""
         kinds = [type(event) for event, _ in self._events]
         return kinds.count(e.IncidentOpened) - kinds.count(e.IncidentResolved)
+
+    @property
+    def facts(self) -> tuple[Event, ...]:
+        """What this turn adds to the history, in order."""
+        return tuple(event for event, _ in self._events)
 
     @property
     def is_empty(self) -> bool:
@@ -163,6 +169,12 @@ class Turn:
     def link_incident(self, token: TokenId, job_id: int) -> None:
         """The incident that opens at `token` is about this job."""
         self._incident_jobs[token] = job_id
+
+    def look(self) -> Step:
+        """Return what the state says of itself, and let its rows be written anew whatever stands in them."""
+        self._step = self._run.look()
+        self._rewriting = True
+        return self._step
 
     # -- the core
     def _advance(self, command: Command) -> Step:
@@ -433,6 +445,11 @@ class Turn:
             apply = _APPLIERS.get(type(event))
             if apply is not None:
                 apply(self, tx, event, actor)
+        if self._rewriting and self._step is not None:
+            jobs.replace_timers(tx, row.id, [
+                (t.token, t.process, t.element, micros(t.due_at), self._runtime.database.new_id())
+                for t in {t.token: t for t in reversed(self._step.timers)}.values()
+            ], held=suspended)  # fmt: skip
         for token, timers in self._timer_changes.items():
             if timers:  # an event may wait for several times: the others come when the soonest has fired
                 soonest = timers[0]
@@ -441,7 +458,7 @@ class Turn:
                 )
             else:
                 jobs.drop_timer(tx, row.id, token)
-        if row.subscriptions_mark != self.row.subscriptions_mark:
+        if row.subscriptions_mark != self.row.subscriptions_mark or self._rewriting:
             waiting = self._subscriptions or ()
             messages.replace(tx, row.id, waiting, [self._runtime.database.new_id() for _ in waiting])
         if self._status is not InstanceStatus(self.row.status):
@@ -477,6 +494,10 @@ class Turn:
         changed = not self._kinds.isdisjoint((e.ScopeSuspended, e.ScopeResumed, e.InstanceResumed))
         if changed or (made and self._suspended):
             tasks.set_suspended(tx, self.row.id, self._suspended)
+
+    def write_task(self, tx: Session, event: e.UserTaskCreated) -> None:
+        """Write the row of a task that the history tells of and that is not there."""
+        self._task_created(tx, event, self.actor)
 
     # -- rows that follow from one event
     def _task_created(self, tx: Session, event: e.UserTaskCreated, actor: Actor) -> None:

@@ -163,6 +163,10 @@ class Database:
             self._ids, self._owner = None, token()
             self._pid = os.getpid()
 
+    def tell_commits(self, told: Callable[[int], object]) -> None:
+        """Call `told` after each commit that commands may share with how many did; PostgreSQL has one for each."""
+        self._server.tell_commits(told)
+
     def backup(self, path: Path) -> None:
         """Write a consistent copy to `path` while others go on working."""
         self._server.backup(path)

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.model import Incident, IncidentId, InstanceId, JobId, JobKind, JobState, OpenTimer, TokenId, WaitingJob
 from engine.store import deliveries
-from engine.store.database import Session, instant, instant_or_none
+from engine.store.database import END_OF_TIME, Session, instant, instant_or_none
 
 #: Rows that one statement names; each list is filled up to it, so that the text of the statement stays the same.
 _TOGETHER = 500
@@ -152,7 +152,7 @@ def held(tx: Session, job_id: int, fence: int) -> bool:
     return tx.value("select 1 from job where id = ? and fence = ? and state = 'running'", (job_id, fence)) is not None
 
 
-def reap(tx: Session, now: int, longest: int) -> int:
+def reap(tx: Session, now: int, longest: int = END_OF_TIME) -> int:
     """Offer again what workers that died had leased (`ix_job_lease`); return how many.
 
     Args:
@@ -261,6 +261,16 @@ def set_timer(
     tx.put(_SET_TIMER, (
         new_id, JobKind.TIMER.value, JobState.WAITING.value, int(held), instance_id, token, process, element, "", due_at, 0, 0, 0, None, None,
     ))  # fmt: skip
+
+
+def replace_timers(tx: Session, instance_id: int, timers: Sequence[tuple[int, str, str, int, int]], *, held: bool) -> None:
+    """Make the timer rows of an instance equal to `timers`, whatever they are: ``(token, process, element, due_at, new id)``."""
+    tokens = {timer[0] for timer in timers}
+    for (token,) in tx.rows("select token from job where instance_id = ? and kind = 'timer'", (instance_id,)):
+        if token not in tokens:
+            drop_timer(tx, instance_id, token)
+    for token, process, element, due_at, new_id in timers:
+        set_timer(tx, new_id, instance_id, token, process, element, due_at, held=held)
 
 
 def drop_timer(tx: Session, instance_id: int, token: int) -> None:

@@ -525,6 +525,9 @@ class PostgreSQL:
         self._inherited.append(self._pool)  # its connections are the parent's: neither used nor closed here
         self._pool = self._make_pool()
 
+    def tell_commits(self, told: Callable[[int], object]) -> None:
+        """Each has a commit of its own."""
+
     def backup(self, path: Path) -> None:
         raise NotImplementedError
 

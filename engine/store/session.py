@@ -91,6 +91,9 @@ class Server(Protocol):
         It may be called more than once, each time after everything that it wrote was taken back.
         """
 
+    def tell_commits(self, told: Callable[[int], object]) -> None:
+        """Call `told` after each commit of `commit` with how many were written by it; not where each has a commit of its own."""
+
     def tend(self, at: datetime) -> None:
         """Make ready for what is written from `at` on; called at start and twice a day."""
 

@@ -168,6 +168,7 @@ class SQLite:
             raise
         self._idle: deque[PoolProxiedConnection] = deque()
         self.commit_count = self.command_count = 0  #: commits of `commit`, and how many were written by them
+        self._tell_commit: Callable[[int], object] = lambda count: None
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -352,7 +353,11 @@ class SQLite:
             each.is_done = True
         self.commit_count += 1
         self.command_count += len(batch)
+        self._tell_commit(len(batch))
         return True
+
+    def tell_commits(self, told: Callable[[int], object]) -> None:
+        self._tell_commit = told
 
     def tend(self, at: datetime) -> None:
         """A file needs nothing."""

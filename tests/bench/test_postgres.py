@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from bench.psmflow import Psmflow
 from engine import Actor
 from engine.access import GROUPS
 from tests import postgres
+
+pytestmark = pytest.mark.skipif(
+    not postgres.is_installed() and not os.environ.get("CI"), reason="no PostgreSQL here; requirements-test.txt brings one"
+)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The command line as people meet it: exit status, texts, what is written."""
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -175,13 +176,33 @@ def test_a_person_is_added_with_roles(psmflow):
     assert psmflow("user", "add", "wang", "--name", "x", "--group", "nonsense", "--password", "x").exit_code == 2
 
 
-def test_a_backup_is_a_whole_database_and_never_overwrites(psmflow, library, tmp_path):
+def test_a_backup_is_told_and_never_overwrites(psmflow, library, tmp_path):
     psmflow("deploy", library)
-    copy = tmp_path / "copy.db"
+    copy = tmp_path / "copy.zip"
 
-    assert psmflow("backup", copy).exit_code == 0
-    assert sqlite3.connect(copy).execute("pragma integrity_check").fetchone() == ("ok",)
+    made = psmflow("backup", copy)
+
+    assert made.exit_code == 0, made.output
+    assert "流程实例 0，事件 0，文件 0" in made.output
+    assert hashlib.sha256(copy.read_bytes()).hexdigest() in made.output
     assert psmflow("backup", copy).exit_code == 2
+
+
+def test_a_restored_house_goes_on_where_the_backup_was(psmflow, library, tmp_path):
+    psmflow("deploy", library)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    assert psmflow("backup", folder).exit_code == 0
+    (archive,) = folder.iterdir()
+
+    refused = psmflow("restore", archive)
+    assert refused.exit_code == 1
+    assert "--force" in refused.output
+    restored = psmflow("restore", archive, "--data", tmp_path / "elsewhere")
+
+    assert restored.exit_code == 0, restored.output
+    assert "核对无误" in restored.output
+    assert "没有变化" in psmflow("deploy", library, "--data", tmp_path / "elsewhere").output
 
 
 def test_verify_finds_one_changed_byte_in_a_copy(psmflow, library, tmp_path):

@@ -16,11 +16,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from engine.access import GROUPS
-from engine.assembly import open_engine
+from engine.assembly import open_engine, restore
 from engine.errors import AccessDenied, NotFound
 from engine.handler import Job
 from engine.model import SYSTEM, Actor
 from engine.service.people import InvalidPerson
+from engine.settings import read_settings
 from tests.bpmn.build import catch as catching
 from tests.bpmn.build import diagram, end, process, service, start, timer, user
 from tests.service.house import ANN, BOB, EVE, OWNER, House
@@ -279,12 +280,13 @@ def test_a_backup_is_a_whole_engine_while_others_go_on_working(house: House, tmp
         for n in range(3):
             while len(ids) < 3 * n + 2:
                 assert worker.is_alive()
-            house.engine.audit.backup(tmp_path / f"copy{n}" / "psmflow.db")
+            house.engine.audit.backup(tmp_path / f"copy{n}.zip")
     finally:
         stop.set()
         worker.join()
 
     for n in range(3):
+        restore(read_settings({}, data=tmp_path / f"copy{n}"), tmp_path / f"copy{n}.zip", clock=house.clock)
         copy = House(tmp_path / f"copy{n}")
         assert copy.engine.audit.verify() == ()
         assert copy.rows("pragma integrity_check") == [("ok",)]

@@ -6,7 +6,8 @@ import pytest
 
 from engine.errors import SettingsError
 from tests.web.house import PASSWORD, House
-from web.serve import is_loopback, serve
+from web.guard import is_loopback
+from web.serve import serve
 
 
 def test_an_administrator_adds_a_person_who_can_then_log_in(house: House) -> None:
