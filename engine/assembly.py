@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
 from engine.clock import Clock, SystemClock
+from engine.dispatch import Dispatcher
 from engine.dispatch.local import LocalDispatcher
+from engine.dispatch.loops import Loops
+from engine.dispatch.pool import HandlerPool
 from engine.handler import REGISTRY, HandlerRegistry
 from engine.model import Break
 from engine.service import backup
@@ -26,7 +28,7 @@ from engine.service.upkeep import Upkeep
 from engine.settings import Settings
 from engine.store.database import Database
 
-_HANDLERS_AT_ONCE = 5  # between looks at whether to stop
+_QUICK_AT_ONCE = 500  # between looks at whether to stop
 
 
 class Engine:
@@ -61,25 +63,46 @@ class Engine:
         self._upkeep = Upkeep(self._runtime)
         self.heads = Heads(self._runtime)
         self.keep = Keep(self._runtime, self.heads)
-        self._dispatcher: LocalDispatcher | None = None
+        self._dispatcher: Dispatcher | None = None
+        if settings.dispatch == "procrastinate":
+            from engine.dispatch import procrastinate  # its library is loaded only where it is asked for
+
+            procrastinate.install(self._database, settings.database_url)
         self.people.make_demo_users()
 
     def dispatch(self) -> None:
         """Run due jobs in threads of this process from now on."""
         if self._dispatcher is None:
-            loops: dict[str, Callable[[], int]] = {"quick": self._run_quick, "slow": partial(self.jobs.run_slow, _HANDLERS_AT_ONCE)}
-            self._dispatcher = LocalDispatcher(loops, calm={"daily": self.keep.run_due})
+            pool = HandlerPool(self.jobs, self.clock, self.settings.worker_threads)
+            self._dispatcher = self._make_dispatcher(pool)
             self._runtime.wake = self._dispatcher.wake
+            self._daily = Loops({"daily": self.keep.run_due}, every=60)
             self._dispatcher.start()
+            self._daily.start()
+
+    def _make_dispatcher(self, pool: HandlerPool) -> Dispatcher:
+        if self.settings.dispatch == "local":
+            return LocalDispatcher(self._run_quick, pool)
+        from engine.dispatch.procrastinate import ProcrastinateDispatcher
+
+        return ProcrastinateDispatcher(self.jobs, pool, self._keep_up, self.settings.database_url, self.settings.worker_threads)
 
     def _run_quick(self) -> int:
         self._upkeep.look()
-        return self.jobs.run_quick()
+        return self.jobs.run_quick(_QUICK_AT_ONCE)
+
+    def _keep_up(self) -> int:
+        self._upkeep.look()
+        return self.jobs.keep_up()
 
     def close(self) -> None:
-        """Let running jobs end, then close the database. Nothing may be called afterwards."""
+        """Let running jobs end, or give them back when they take too long, then close the database.
+
+        Nothing may be called afterwards.
+        """
         if self._dispatcher is not None:
-            self._dispatcher.stop()
+            self._daily.stop()
+            self._dispatcher.stop(timedelta(seconds=self.settings.stop_seconds))
             self._dispatcher = None
         self._database.close()
 

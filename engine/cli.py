@@ -99,6 +99,34 @@ def _engine(**changes: Any) -> Iterator[Engine]:
         engine.close()
 
 
+class _Told(SystemExit):
+    """The process was told to stop; the server that runs in the main thread ends its loop for it."""
+
+
+def _raise() -> None:
+    raise _Told(0)
+
+
+@contextlib.contextmanager
+def _told_to_stop(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at the first SIGTERM or SIGINT; at the second, end the process where it stands."""
+    told: list[int] = []
+
+    def hear(number: int, _frame: object) -> None:
+        told.append(number)
+        if len(told) > 1:
+            os._exit(128 + number)  # leases run out by themselves; what was committed stands
+        click.echo("正在停止，再次发出信号则立即终止 (stopping; a second signal stops it at once)", err=True)
+        stop()
+
+    before = {name: signal.signal(name, hear) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
 def _files(paths: tuple[Path, ...]) -> dict[str, bytes]:
     """Return ``{name: bytes}`` of files and folders; a folder gives everything deployable below it."""
     files: dict[str, bytes] = {}
@@ -134,7 +162,10 @@ def main() -> None:
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files [default: $PSMFLOW_DATA or ./var].")
 @click.option("--processes", type=_existing(), help="Deploy this folder first; unchanged diagrams make no new version.")
 def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path | None) -> None:
-    """Serve the pages and run due jobs in one process."""
+    """Serve the pages and run due jobs in one process.
+
+    Told to stop (SIGTERM, Ctrl-C), it does as `psmflow worker`.
+    """
     from web.serve import serve as run  # the engine does not know the web; only this command joins them
 
     changes: dict[str, Any] = {"demo": demo} if demo else {}
@@ -144,8 +175,7 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
         changes["base_url"] = f"http://{host}:{port}"
     settings = read_settings(**changes)
     configure(settings.log)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C: what runs comes to its end
-    with _engine(dispatching=True, **changes) as engine:
+    with contextlib.suppress(_Told), _told_to_stop(_raise), _engine(dispatching=True, **changes) as engine:
         if processes is not None:
             made = engine.deployments.deploy(SYSTEM, rehearsal.read_library(processes), processes.name)
             click.echo(f"已部署 {len(made.definitions)} 个新版本 ({len(made.definitions)} new versions deployed)")
@@ -156,12 +186,14 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Give Prometheus the numbers of this worker here, on loopback.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files.")
 def worker(metrics_port: int | None, data: Path | None) -> None:
-    """Run due jobs (timers, handlers, reminders) until it is told to stop."""
+    """Run due jobs (timers, handlers, reminders) until it is told to stop.
+
+    Told once (SIGTERM, Ctrl-C), it lets handlers that run come to their end, and gives back for other workers to do what has not
+    ended after PSMFLOW_STOP_SECONDS. Told twice, it stops at once.
+    """
     stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
     configure(read_settings(data=data).log)
-    with _engine(dispatching=True, **({"data": data} if data else {})) as engine:
+    with _told_to_stop(stop.set), _engine(dispatching=True, **({"data": data} if data else {})) as engine:
         if metrics_port is not None:
             try:
                 engine.metrics.serve(metrics_port)

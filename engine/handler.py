@@ -86,6 +86,7 @@ class Handler:
     timeout: timedelta
     effect: Effect
     title: str  #: first line of its docstring, for the modeler's list
+    concurrency: int | None = None  #: so many runs at once over the whole installation; None: as many as there are threads
     gives: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -120,6 +121,7 @@ def handler(
     retries: int = 3,
     backoff: timedelta = timedelta(seconds=30),
     timeout: timedelta = timedelta(minutes=2),
+    concurrency: int | None = None,
     effect: Effect = "outside",
     gives: Mapping[str, str] = MappingProxyType({}),
     registry: HandlerRegistry = REGISTRY,
@@ -129,16 +131,24 @@ def handler(
     Args:
         retries: further attempts after the first failure; `camunda:failedJobRetryTimeCycle` of an element overrides it.
         backoff: wait before the first retry; doubles each time, up to an hour, with jitter.
-        timeout: lease of one run; a run that takes longer may be repeated by another worker.
+        timeout: a run that takes longer has failed, and what it gives later does not count. Its thread cannot be stopped: let what
+            it calls have timeouts of their own, shorter than this.
+        concurrency: at most so many runs of this type at once over the whole installation, e.g. what a server outside can bear.
         gives: ``{variable that it returns: FEEL type}``, e.g. ``"list<string>"`` or ``"Any"``; the checker of diagrams reports
             the reading of any other variable, and mistakes with the types.
+
+    Raises:
+        ValueError: a limit of runs at once that is none.
     """
+    if concurrency is not None and (concurrency < 1 or effect != "outside"):
+        raise ValueError(f"{type}: concurrency is 1 or more, and for handlers that run as jobs (effect=\"outside\")")
 
     def register(function: Callable[[Job], Variables | None]) -> Callable[[Job], Variables | None]:
         title = (function.__doc__ or type).strip().splitlines()[0]
         registry.add(
             Handler(
-                type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title, gives=gives
+                type=type, run=function, retries=retries, backoff=backoff, timeout=timeout, effect=effect, title=title, gives=gives,
+                concurrency=concurrency,
             )
         )
         return function

@@ -213,10 +213,12 @@ class JobState(StrEnum):
     WAITING = "waiting"  #: no worker has it yet
     RUNNING = "running"  #: leased to a worker until lease_until
     FAILED = "failed"  #: no retries left; an incident is open
-    DONE = "done"
-    CANCELLED = "cancelled"
+    DONE = "done"  #: its row is deleted
+    CANCELLED = "cancelled"  #: likewise; what it was for is over
 
 
+#: Every move that there is. Claimed; done, given back, tried again later, put off or reaped, failed for good; retried by a person.
+#: A timer whose time changes waits again, whatever it was. A worker's move counts only under its own lease and fence.
 JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset({JobState.RUNNING, JobState.CANCELLED}),
     JobState.RUNNING: frozenset({JobState.WAITING, JobState.FAILED, JobState.DONE, JobState.CANCELLED}),
@@ -706,11 +708,14 @@ class Health:
     failed_job_count: int
     open_incident_count: int
     active_instance_count: int
+    hanging_handler_count: int = 0  #: runs in this process that took too long and have not come to an end
+    takes_handlers: bool = True  #: False: so many hang in this process that it has to be started again
 
     @property
     def ok(self) -> bool:
-        """True when requests can be served, somebody runs what is due, and nothing due has waited for more than a minute."""
-        return self.ready and not self.dispatcher_silent and max(self.timer_lag, self.job_lag) <= timedelta(minutes=1)
+        """True when requests can be served, somebody runs what is due, nothing due has waited for more than a minute, and
+        handlers do not pile up."""
+        return self.ready and not self.dispatcher_silent and max(self.timer_lag, self.job_lag) <= timedelta(minutes=1) and self.takes_handlers
 
     @property
     def ready(self) -> bool:

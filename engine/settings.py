@@ -31,6 +31,10 @@ class Settings:
         mail_from: sender of mails.
         robots: apprise addresses (``dingtalk://…``, ``wecombot://…``, ``feishu://…``), separated by blanks; empty: none.
         time_zone: of the house; what pages show and naive local times mean.
+        dispatch: who tells that jobs are due: ``local`` (default), each process looks by itself; ``procrastinate``, its workers on
+            PostgreSQL.
+        worker_threads: handlers that run at once in one process.
+        stop_seconds: so long may handlers that run go on when the process is told to stop; then their jobs are given back.
         upload_limit: bytes of one uploaded file.
         diagram_limit: bytes of one diagram.
         secret_key: signs sessions; by default made once and kept in ``<data>/secret.key``, mode 600.
@@ -52,6 +56,9 @@ class Settings:
     mail_from: str = "psmflow@localhost"
     robots: tuple[str, ...] = field(default=(), repr=False)
     time_zone: str = "Asia/Shanghai"
+    dispatch: str = "local"
+    worker_threads: int = 4
+    stop_seconds: int = 30
     upload_limit: int = 20 * 1024 * 1024
     diagram_limit: int = 4 * 1024 * 1024
     secret_key: str = field(default="", repr=False)
@@ -75,10 +82,10 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
     def text(name: str, default: str) -> str:
         return env.get(f"PSMFLOW_{name}", default).strip()
 
-    def number(name: str, default: int) -> int:
+    def number(name: str, default: int, *, least: int = 0) -> int:
         value = text(name, str(default))
-        if not value.isdecimal():
-            raise SettingsError(name=f"PSMFLOW_{name}", reason=f"{value!r}: 0, 1, 2, …")
+        if not value.isdecimal() or int(value) < least:
+            raise SettingsError(name=f"PSMFLOW_{name}", reason=f"{value!r}: {least}, {least + 1}, {least + 2}, …")
         return int(value)
 
     data = Path(str(changes.pop("data", None) or text("DATA", "var"))).absolute()
@@ -105,6 +112,11 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
             raise SettingsError(name="PSMFLOW_HEADS_TO", reason=f"{place!r}: /mnt/audit, audit@example.com")
         if not place.startswith("/") and not smtp:
             raise SettingsError(name="PSMFLOW_HEADS_TO", reason=f"{place}: PSMFLOW_SMTP?")
+    dispatch = text("DISPATCH", "local")
+    if dispatch not in ("local", "procrastinate"):
+        raise SettingsError(name="PSMFLOW_DISPATCH", reason=f"{dispatch!r}: local, procrastinate")
+    if dispatch == "procrastinate" and not (database_url or changes.get("database_url")):
+        raise SettingsError(name="PSMFLOW_DISPATCH", reason="procrastinate: 需要 PostgreSQL (it needs PostgreSQL): PSMFLOW_DATABASE_URL")
     values: dict[str, object] = dict(
         data=data,
         database_url=database_url,
@@ -116,6 +128,9 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
         mail_from=text("MAIL_FROM", "psmflow@localhost"),
         robots=tuple(text("ROBOTS", "").split()),
         time_zone=text("TIME_ZONE", "Asia/Shanghai"),
+        dispatch=dispatch,
+        worker_threads=number("WORKER_THREADS", 4, least=1),
+        stop_seconds=number("STOP_SECONDS", 30),
         upload_limit=number("UPLOAD_LIMIT", 20 * 1024 * 1024),
         diagram_limit=number("DIAGRAM_LIMIT", 4 * 1024 * 1024),
         secret_key=text("SECRET_KEY", ""),

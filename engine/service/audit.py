@@ -137,6 +137,7 @@ class Audit:
         return Health(
             database=True, schema=current, at=at, timer_lag=timedelta(microseconds=timer_lag), job_lag=timedelta(microseconds=job_lag),
             waiting_job_count=waiting, failed_job_count=failed, open_incident_count=incidents, active_instance_count=active,
+            hanging_handler_count=len(self._runtime.hanging), takes_handlers=self._runtime.takes_handlers,
             dispatcher_seen_at=seen, dispatcher_silent=seen is not None and at - seen > SILENT,
         )  # fmt: skip
 
@@ -164,6 +165,7 @@ class Audit:
             Gauge("psmflow_instances_open", "Process instances that run.", {(s,): n for s, n in found.instances}, ("status",)),
             Gauge("psmflow_tasks_open", "User tasks that wait for a person.", {(s,): n for s, n in found.tasks}, ("state",)),
             Gauge("psmflow_tasks_overdue", "Open user tasks past their due date.", {(): found.overdue_task_count}),
+            Gauge("psmflow_handlers_hanging", "Runs in this process past their timeouts.", {(): len(self._runtime.hanging)}),
             Gauge("psmflow_incidents_open", "Failures that wait for a person.", {(k,): n for k, n in found.incidents}, ("kind",)),
             Gauge(
                 "psmflow_dispatcher_seen_timestamp_seconds", "When a process that runs due jobs was last alive.",

@@ -223,7 +223,6 @@ class Instances:
             version=0,
             seq=0,
             head=history.genesis(id),
-            timers_mark=None,
             subscriptions_mark=None,
             started_at=at,
             started_by=actor.id,

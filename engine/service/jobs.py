@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -44,24 +47,53 @@ from engine.service.prices import hide_in_incidents
 from engine.service.retries import Retries
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
-from engine.store import instances, jobs, people, tasks
+from engine.store import deliveries, instances, jobs, people, tasks
 from engine.store.database import Session, instant, micros
 from engine.store.jobs import JobRow
 from engine.store.people import NewNotice
 
 #: A message that was thrown and that nobody waits for yet is kept this long.
 KEEP_THROWN = timedelta(days=30)
-_LEASE = timedelta(minutes=1)
+#: Who runs handlers for longer renews it.
+LEASE = timedelta(minutes=1)
 _LATE = timedelta(minutes=1)
+#: So long may a mail or a message to a robot take.
+_NOTIFYING = timedelta(minutes=2)
+#: So many jobs are claimed in one go, and as many timers fire in one transaction.
+_AT_ONCE = 50
+#: A timer that a step did not fire though it was due is looked at again after this.
+_UNFIRED = timedelta(seconds=30)
 #: So often a worker may die over a job, beyond the attempts that the job has anyway, before a person has to look.
 _DEATHS = 5
+#: The clocks of two workers may differ by so much before one takes the other's leases for those of a clock that was set back.
+_AHEAD = timedelta(hours=1)
+#: A delivery to which nothing was done for so long is lost.
+_LOST = timedelta(minutes=1)
 #: A reminder that could not be told is tried again after this.
 _AGAIN = timedelta(minutes=5)
 _QUICK = (JobKind.TIMER.value, JobKind.EVENT.value)
-_SLOW = (JobKind.SERVICE.value, JobKind.NOTIFICATION.value)
 
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Work:
+    """One run of a handler, or one notification, that this process has claimed.
+
+    Attributes:
+        until: it is given up then.
+        is_over: it was given up or given back; what comes of it does not count.
+        has_ended: its thread is through with it.
+        is_lost: the job is somebody else's or was cancelled.
+    """
+
+    job: JobRow
+    until: datetime
+    errands: Errands
+    is_over: bool = False
+    has_ended: bool = False
+    is_lost: bool = False
 
 
 class _Stale(Exception):
@@ -77,6 +109,8 @@ class Jobs:
         self._instances = of_instances
         self._messages = of_messages
         self._worker = token()[:12]
+        self._turns = itertools.count(1)
+        self._served: dict[str, int] = {}  #: ``{type: when it last had a turn}``, counted by `_turns`
 
     # -- the dispatcher's
     def run_due(self, limit: int = 100) -> int:
@@ -95,29 +129,68 @@ class Jobs:
         Args:
             timers: False lets due timers wait for the next call, for whoever wants to see what happens before they fire.
         """
-        self._reap()
         kinds = _QUICK if timers else (JobKind.EVENT.value,)
+        problems: list[Exception] = []
+        _try(problems, self._reap)
+        count = _try(problems, partial(self._run_claimed, kinds, limit)) or 0
+        count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
+        if problems:  # one that cannot be done keeps no other waiting, and is told all the same
+            raise problems[0]
+        return count
+
+    def run_due_timers(self) -> None:
+        """Run timers and thrown events until none is due."""
+        while self._run_claimed(_QUICK, 500):
+            pass
+
+    def keep_up(self) -> int:
+        """Do what no delivery tells of: offer again what was lost, deliver kept messages, remind people; return how many."""
+        problems: list[Exception] = []
+        _try(problems, self._reap)
+        _try(problems, self._sweep)
+        count = (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, 500)) or 0)
+        if problems:
+            raise problems[0]
+        return count
+
+    def _sweep(self) -> None:
+        with self._database.writing() as tx:
+            deliveries.sweep(tx)
+
+    def promote(self) -> int:
+        """Tell procrastinate's workers of jobs whose time has come, a thousand at most; return how many those were."""
+        now = self._runtime.clock.now()
+        with self._database.writing() as tx:
+            handed = deliveries.hand_over(tx, now=micros(now), lost_before=micros(now - _LOST), limit=1000)
+            for queue in (deliveries.QUICK, deliveries.WORK):
+                ids = [id for id, kind in handed if deliveries.queue_of(kind) == queue]
+                # who comes for one timer takes all that are due
+                deliveries.defer(tx, queue, ids[::_AT_ONCE] if queue == deliveries.QUICK else ids)
+        return len(handed)
+
+    def _run_claimed(self, kinds: tuple[str, ...], limit: int) -> int:
         count, problems = 0, list[Exception]()
-        for _ in range(limit):
-            claimed = self._claim(kinds, min(limit - count, 50))
+        while count < limit:
+            lease, claimed = self._claim(kinds, min(limit - count, _AT_ONCE))
             if not claimed:
                 break
             count += len(claimed)
-            firing = dict.fromkeys(
-                j.instance_id for j in claimed if j.kind == JobKind.TIMER.value and j.instance_id is not None
-            )
-            for instance_id in firing:
-                due = [j for j in claimed if j.instance_id == instance_id and j.kind == JobKind.TIMER.value]
-                _try(problems, partial(self._fire, instance_id, due))
+            firing: dict[int, list[JobRow]] = {}
+            for job in claimed:
+                if job.kind == JobKind.TIMER.value and job.instance_id is not None:
+                    firing.setdefault(job.instance_id, []).append(job)
+            if firing:
+                _try(problems, partial(self._fire, firing, lease))
+            routed: list[int] = []
             for job in claimed:
                 if job.kind == JobKind.EVENT.value:
-                    _try(problems, partial(self._attempt, job, self._route))
+                    _try(problems, partial(self._attempt, job, partial(self._route, routed)))
                 elif job.instance_id is None:
                     _try(problems, partial(self._attempt, job, self._start_on_time))
-            if count >= limit:
-                break
-        count += (_try(problems, self._messages.deliver_kept) or 0) + (_try(problems, partial(self._remind, limit)) or 0)
-        if problems:  # one that cannot be done keeps no other waiting, and is told all the same
+            if routed:
+                with self._database.writing() as tx:  # dying before this delivers nothing twice: a job's id is the key
+                    jobs.finish_all(tx, routed, lease)
+        if problems:
             raise problems[0]
         return count
 
@@ -125,16 +198,101 @@ class Jobs:
         """Run handlers and notifications, one after the other; each is claimed just before it runs."""
         count = 0
         while count < limit:
-            claimed = self._claim(_SLOW, 1)
-            if not claimed:
+            taken = self.take_work(1)
+            if not taken:
                 break
             count += 1
-            job = claimed[0]
-            if job.kind == JobKind.SERVICE.value:
-                self._work(job)
-            else:
-                self._attempt(job, self._notify)
+            self.do_work(taken[0])
         return count
+
+    # -- the pool's
+    def take_work(self, slots: int, running: Mapping[str, int] = MappingProxyType({}), *, lease: timedelta | None = None) -> list[Work]:
+        """Claim work for so many free threads, spread over the types that are due: no type keeps another waiting.
+
+        Args:
+            running: ``{type: runs}`` of the caller's own; the fewest of them come first, then who has waited longest for a turn.
+            lease: at first, for who renews it; by default as long as a run may take.
+        """
+        now, handlers = self._runtime.clock.now(), self._runtime.handlers
+        limits = {type: h.concurrency for type, h in handlers.items() if h.concurrency is not None}
+        with self._database.reading() as session:
+            types = [
+                type for type in jobs.due_types(session, micros(now))
+                if type not in limits or jobs.running_count(session, type) < limits[type]
+            ]  # fmt: skip
+        if not types or slots < 1:
+            return []
+        types.sort(key=lambda type: (running.get(type, 0), self._served.get(type, 0)))
+        taken: list[Work] = []
+        with self._database.writing() as tx:
+            for type in sorted(limits.keys() & set(types)):  # in one order: nobody waits in a circle
+                tx.alone(f"job type {type}")
+            for n, type in enumerate(types):
+                share = -(-(slots - len(taken)) // (len(types) - n))
+                if type in limits:
+                    share = min(share, limits[type] - jobs.running_count(tx, type))
+                if share > 0:
+                    longest = handlers[type].timeout if type in handlers else _NOTIFYING
+                    claimed = jobs.claim_type(
+                        tx, type, now=micros(now), lease_until=micros(now + (lease or max(LEASE, longest))), lease=self._new_lease(),
+                        limit=share,
+                    )  # fmt: skip
+                    taken += [self._taken(job, now + longest) for job in claimed]
+                    self._served[type] = next(self._turns)
+        return taken
+
+    def _taken(self, job: JobRow, until: datetime) -> Work:
+        errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
+        return Work(job=job, until=until, errands=errands)
+
+    def do_work(self, work: Work) -> None:
+        """Run a handler or send a notification; nothing is raised for a failure. Called in a thread of its own, if it may hang."""
+        try:
+            if work.job.kind == JobKind.SERVICE.value:
+                self._work(work)
+            else:
+                self._attempt(work.job, self._notify)
+        finally:
+            work.has_ended = True
+            self._runtime.hanging.discard(work)
+
+    def renew(self, works: Iterable[Work]) -> None:
+        """Prolong the leases of runs that go on, by a minute; one that was lost (cancelled, say) comes to nothing."""
+        until = micros(self._runtime.clock.now() + LEASE)
+        with self._database.writing() as tx:
+            for work in works:
+                if not jobs.renew(tx, work.job.id, work.job.fence, until):
+                    work.is_lost = True
+
+    def give_up(self, work: Work) -> None:
+        """A run has taken longer than it may: it has failed. Its thread cannot be stopped; what it gives later does not count."""
+        work.is_over = True
+        self._runtime.hanging.add(work)
+        if work.has_ended:  # just now
+            self._runtime.hanging.discard(work)
+        error = TimedOut(work)
+        if work.job.kind == JobKind.SERVICE.value:
+            retries = Retries(work.job.retries, timedelta(microseconds=work.job.backoff))
+            self._settle(work.job, lambda turn: turn.job_failed(work.job, str(error), retries, work.errands), work.errands)
+        else:
+            self._failed(work.job, error)
+
+    @property
+    def hanging_count(self) -> int:
+        """Runs in this process that were given up and have not come to an end."""
+        return len(self._runtime.hanging)
+
+    @property
+    def takes_handlers(self) -> bool:
+        """False when so many runs hang in this process that it had better be started again."""
+        return self._runtime.takes_handlers
+
+    def give_back(self, works: Iterable[Work]) -> None:
+        """This process stops: let others do at once what it does not bring to an end. The attempt does not count."""
+        with self._database.writing() as tx:
+            for work in works:
+                work.is_over = True
+                jobs.give_back(tx, work.job.id, work.job.fence)
 
     def next_due_at(self) -> datetime | None:
         """Return when the next job or reminder becomes due; None when nothing waits."""
@@ -143,48 +301,52 @@ class Jobs:
         return instant(min(due)) if due else None
 
     def _reap(self) -> None:
-        now = micros(self._runtime.clock.now())
+        at = self._runtime.clock.now()
+        now, longest = micros(at), micros(at + _AHEAD + max([LEASE, *(h.timeout for h in self._runtime.handlers.values())]))
         with self._database.reading() as session:
-            late = jobs.any_expired(session, now)
+            late = jobs.any_expired(session, now, longest)
         if late:
             with self._database.writing() as tx:
-                jobs.reap(tx, now)
+                jobs.reap(tx, now, longest)
 
-    def _claim(self, kinds: tuple[str, ...], limit: int) -> list[JobRow]:
-        now = self._runtime.clock.now()
+    def _claim(self, kinds: tuple[str, ...], limit: int) -> tuple[str, list[JobRow]]:
+        """Return the name of a new lease and the quick jobs that are under it."""
+        now, lease = self._runtime.clock.now(), self._new_lease()
         with self._database.reading() as session:
             if not jobs.any_due(session, kinds, micros(now)):
-                return []
+                return lease, []
         with self._database.writing() as tx:
-            return jobs.claim(
-                tx, kinds, now=micros(now), lease_until=micros(now + self._lease(kinds)), worker=self._worker, limit=limit
-            )
+            return lease, jobs.claim(tx, kinds, now=micros(now), lease_until=micros(now + LEASE), lease=lease, limit=limit)
 
-    def _lease(self, kinds: tuple[str, ...]) -> timedelta:
-        if kinds is not _SLOW:
-            return _LEASE
-        return max([_LEASE, *(h.timeout for h in self._runtime.handlers.values())])
+    def _new_lease(self) -> str:
+        return f"{self._worker}.{next(self._turns)}"
 
     # -- timers
-    def _fire(self, instance_id: int, claimed: list[JobRow]) -> None:
-        def do(turn: Turn) -> None:
-            if turn.status is InstanceStatus.ACTIVE:
-                turn.rewrite_timers()
-                turn.step(FireTimers())
-            else:
-                due = micros(turn.at + _LEASE)
-                turn.also(lambda tx: jobs.release(tx, instance_id, due_at=due))
+    def _fire(self, firing: Mapping[int, Sequence[JobRow]], lease: str) -> None:
+        """Fire the timers of ``{instance: its timers that are due}``, in one transaction; who fails is tried again, or told."""
+        due: dict[int, list[JobRow]] = {}
+        problems: list[Exception] = []
+        for instance_id, claimed in firing.items():
+            for job in claimed:
+                if _is_worn_out(job):
+                    _try(problems, partial(self._failed, job, WorkerDied(job)))
+                else:
+                    due.setdefault(instance_id, []).append(job)
 
-        worn = [job for job in claimed if _is_worn_out(job)]
-        try:
-            if worn:
-                raise WorkerDied(worn[0])
-            self._runtime.command(SYSTEM, instance_id, do)
-        except Exception as error:  # noqa: BLE001  whatever it is, the other instances' timers must fire; this one is tried again
-            for job in worn or claimed:
-                self._failed(job, error)
-            if worn and len(worn) < len(claimed):
-                self._fire(instance_id, [job for job in claimed if job not in worn])
+        def fire(turn: Turn) -> None:
+            if turn.status is InstanceStatus.ACTIVE:
+                turn.step(FireTimers())
+
+        def put_off(tx: Session, of: Iterable[int]) -> None:
+            ids = [job.id for instance_id in of for job in due[instance_id]]  # those that fired are gone or wait for their next turn
+            jobs.put_off(tx, ids, lease, due_at=micros(self._runtime.clock.now() + _UNFIRED))
+
+        failed = self._runtime.together(SYSTEM, dict.fromkeys(due, fire), put_off)
+        for instance_id, error in failed.items():
+            for job in due[instance_id]:
+                _try(problems, partial(self._failed, job, error))
+        if problems:
+            raise problems[0]
 
     def _start_on_time(self, job: JobRow) -> None:
         """A timer start event is due: start an instance, once however many turns were missed, and set the next turn."""
@@ -204,13 +366,13 @@ class Jobs:
                 jobs.set_start_timer(tx, job.id, job.fence, due_at=micros(due_at(following)), body=body)
 
     # -- handlers
-    def _work(self, job: JobRow) -> None:
+    def _work(self, work: Work) -> None:
         """Run a handler outside every transaction, then let the token go on; the fence keeps a late finish out."""
+        job, errands = work.job, work.errands
         assert job.instance_id is not None
         assert job.body is not None
         retries = Retries(job.retries, timedelta(microseconds=job.backoff))
         handler = self._runtime.handlers.get(job.type)
-        errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
         if handler is None:
             message = f"没有注册处理程序 (no handler is registered): {job.type}"
             self._settle(job, lambda turn: turn.job_failed(job, message, Retries(0, retries.backoff)), errands)
@@ -226,17 +388,18 @@ class Jobs:
             compiled = self._runtime.definitions.compiled(session, row.bundle_id)
             turn = Turn(self._runtime, session, compiled, row, SYSTEM, self._runtime.clock.now())
         seen = turn.job_for(job, given["values"], given["properties"], attempt=job.attempts, errands=errands)
+        do: Callable[[Turn], None]
         try:
             values = dict(handler.run(seen) or {})
             codec.dump(values)
         except BpmnError as error:
-            thrown = error
-            self._settle(job, lambda turn: turn.job_threw(job, thrown, errands), errands)
+            do = partial(_threw, job, error, errands)
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it is tried again, then a person looks
-            message = _said(error)
-            self._settle(job, lambda turn: turn.job_failed(job, message, retries, errands), errands)
+            do = partial(_failed, job, _said(error), retries, errands)
         else:
-            self._settle(job, lambda turn: turn.job_done(job, values, errands), errands)
+            do = partial(_done, job, values, errands)
+        if not work.is_over:
+            self._settle(job, do, errands)
 
     def _settle(self, job: JobRow, do: Callable[[Turn], None], errands: Errands) -> None:
         """Write how a handler's run ended, if the job still is this worker's."""
@@ -271,11 +434,10 @@ class Jobs:
         except Exception as error:  # noqa: BLE001  the next attempt comes later; after the last one a person looks
             self._failed(job, error)
 
-    def _route(self, job: JobRow) -> None:
+    def _route(self, routed: list[int], job: JobRow) -> None:
         assert job.body is not None
         self._messages.thrown(job.body, job_id=job.id, thrower=job.instance_id, keep_for=KEEP_THROWN)
-        with self._database.writing() as tx:  # dying before this delivers nothing twice: the job's id is the key
-            jobs.finish(tx, job.id, job.fence)
+        routed.append(job.id)
 
     def _notify(self, job: JobRow) -> None:
         assert job.body is not None
@@ -348,15 +510,23 @@ class Jobs:
         now = self._runtime.clock.now()
         with self._database.reading() as session:
             due = tasks.due_reminders(session, micros(now), limit)
-        problems: list[Exception] = []
+        of_instance: dict[int, list[tuple[TaskId, int]]] = {}
         for task, at in due:
-            before = len(problems)
-            _try(problems, partial(self._runtime.command, SYSTEM, task.instance_id, partial(self._remind_of, task.id, at)))
-            if len(problems) > before:
-                with self._database.writing() as tx:
-                    tasks.postpone_reminder(tx, task.id, until=micros(now + _AGAIN), was=at)
-        if problems:
-            raise problems[0]
+            of_instance.setdefault(task.instance_id, []).append((task.id, at))
+
+        def remind(turn: Turn) -> None:
+            for task_id, at in of_instance[turn.row.id]:
+                self._remind_of(task_id, at, turn)
+
+        failed: dict[int, Exception] = {}
+        for part in _parts(list(of_instance)):
+            failed |= self._runtime.together(SYSTEM, dict.fromkeys(part, remind), lambda tx, of: None)
+        if failed:
+            with self._database.writing() as tx:
+                for instance_id in failed:
+                    for task_id, at in of_instance[instance_id]:
+                        tasks.postpone_reminder(tx, task_id, until=micros(now + _AGAIN), was=at)
+            raise next(iter(failed.values()))
         return len(due)
 
     def _remind_of(self, task_id: TaskId, was: int, turn: Turn) -> None:
@@ -474,6 +644,32 @@ class Jobs:
                 turn.say_why(incident.token, reason.strip())
 
         self._runtime.command(actor, found.instance_id, do)
+
+
+def _done(job: JobRow, values: Values, errands: Errands, turn: Turn) -> None:
+    turn.job_done(job, dict(values), errands)
+
+
+def _threw(job: JobRow, error: BpmnError, errands: Errands, turn: Turn) -> None:
+    turn.job_threw(job, error, errands)
+
+
+def _failed(job: JobRow, message: str, retries: Retries, errands: Errands, turn: Turn) -> None:
+    turn.job_failed(job, message, retries, errands)
+
+
+class TimedOut(RuntimeError):
+    """A run that took longer than its handler allows."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(
+            f"处理程序 {work.job.type} 超过时限，已放弃本次执行 (the handler took longer than its timeout; this run was given up)"
+        )
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]
 
 
 class WorkerDied(RuntimeError):

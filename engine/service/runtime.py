@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from engine import clock as house_clock
 from engine.bpmn import Definition, compile_definition
 from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
-from engine.errors import Conflict, EngineError, InstanceArchived, NotFound
+from engine.errors import Conflict, EngineError, InstanceArchived, NotFound, StorageFailed
 from engine.forms import Form, read_form
 from engine.handler import HandlerRegistry
 from engine.metrics import Metrics
@@ -29,6 +29,8 @@ Answer = TypeVar("Answer")
 Target = TypeVar("Target")
 _ATTEMPTS = 40
 _STRIPES = 256
+#: So many runs of handlers may hang in a process for each of its threads before it takes no more.
+_HANGING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +210,13 @@ class Runtime:
         database.tell_commits(self.metrics.commit_batch.observe)
         self.archives = Archives(settings.data / "archive")
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
+        self.hanging = set[object]()  #: runs of handlers in this process that were given up and have not come to an end
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
+
+    @property
+    def takes_handlers(self) -> bool:
+        """False when so many runs of handlers hang in this process that only a new start helps."""
+        return len(self.hanging) < _HANGING * self.settings.worker_threads
 
     def command(self, actor: Actor, instance_id: int, do: Callable[[Turn], Answer]) -> Answer:
         """Let `do` work on an instance in memory, then write all that followed in one transaction.
@@ -286,6 +294,76 @@ class Runtime:
             if stripe is not None:
                 stripe.release()
         return self._answer(turn, answer)
+
+    def together(
+        self, actor: Actor, wanted: Mapping[int, Callable[[Turn], object]], also: Callable[[Session, Iterable[int]], object]
+    ) -> dict[int, Exception]:
+        """Carry out commands that nobody waits for, each on an instance of its own, in one transaction.
+
+        One that fails is taken out and carried out alone. When one cannot be written, because somebody else was faster, say, all of
+        them are carried out alone: that is rare, and no command pays for it with a savepoint.
+
+        Args:
+            wanted: ``{instance: do}``, each as for `command`.
+            also: writes something more in the same transaction, about the instances that are named.
+
+        Returns:
+            ``{instance: what its command raised}``; what did not raise is written.
+
+        Raises:
+            StorageFailed: the database does not take anything now.
+        """
+        turns: list[Turn] = []
+        alone: list[int] = []
+        with self.database.reading() as session:
+            ids = sorted(wanted)  # everybody goes through them in the same order: nobody waits in a circle
+            try:
+                rows = instances.load_all(session, ids)
+            except StorageFailed:
+                raise
+            except Exception:  # noqa: BLE001  a state that cannot be read: the others can
+                rows, alone, ids = {}, ids, []
+            for instance_id in ids:
+                try:
+                    row = rows.get(instance_id)
+                    if row is None:
+                        raise NotFound(what="流程实例 (process instance)", id=instance_id)
+                    compiled = self.definitions.compiled(session, row.bundle_id)
+                    turn = Turn(self, session, compiled, row, actor, self.clock.now())
+                    wanted[instance_id](turn)
+                    turn.prepare()
+                except Exception:  # noqa: BLE001  it fails again, alone, and is told then
+                    alone.append(instance_id)
+                else:
+                    turns.append(turn)
+        if turns:
+            try:
+                with self.database.writing() as tx:
+                    for turn in turns:
+                        if not turn.is_empty:
+                            turn.write(tx)
+                    also(tx, [turn.row.id for turn in turns])
+            except StorageFailed:
+                raise
+            except Exception:  # noqa: BLE001  whichever it was, it is met again
+                alone = sorted(wanted)
+            else:
+                for turn in turns:
+                    written(self.metrics, turn.row.id, turn.facts, turn.at)
+                if any(turn.made_work for turn in turns):
+                    self.wake()
+        failed: dict[int, Exception] = {}
+
+        def by_itself(turn: Turn) -> None:
+            wanted[turn.row.id](turn)
+            turn.also(lambda tx: also(tx, [turn.row.id]))
+
+        for instance_id in alone:
+            try:
+                self.command(actor, instance_id, by_itself)
+            except Exception as error:  # noqa: BLE001  the caller decides what becomes of it
+                failed[instance_id] = error
+        return failed
 
     def create(self, make: Callable[[Session], tuple[Turn, Answer]], made_before: Callable[[], Answer | None]) -> Answer:
         """Write a new instance that `make` started in memory.

@@ -6,7 +6,7 @@ transaction whose first statement is the version check. Nothing here asks the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -55,8 +55,6 @@ _ENDED = (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
 _INLINE = ("none", "database")
 #: Facts with which the incident of a job or timer ends.
 _WITH_INCIDENTS = (e.JobCancelled, e.TimerCancelled, e.TimerFired)
-#: A timer that a step did not fire though it was due is looked at again after this.
-_UNFIRED = timedelta(seconds=30)
 
 
 class Faster(Exception):
@@ -97,7 +95,7 @@ class Turn:
         self._waiting: set[tuple[int, str, str]] | None = None
         self._checks: list[Callable[[Session], bool]] = []
         self._writes: list[Callable[[Session], object]] = []
-        self._touched_timers = False
+        self._timer_changes: Mapping[TokenId, tuple[Timer, ...]] = {}
         self._rewriting = False
         self._incident_jobs: dict[int, int] = {}
         self._task_ids: dict[int, int] = {}
@@ -115,10 +113,6 @@ class Turn:
         if self._step is None:
             return self.row.state
         return None if self._step.status in _ENDED else self._step.state
-
-    @property
-    def _timers(self) -> tuple[Timer, ...] | None:
-        return None if self._step is None else self._step.timers
 
     @property
     def _subscriptions(self) -> tuple[Subscription, ...] | None:
@@ -179,12 +173,8 @@ class Turn:
     def look(self) -> Step:
         """Return what the state says of itself, and let its rows be written anew whatever stands in them."""
         self._step = self._run.look()
-        self._touched_timers = self._rewriting = True
+        self._rewriting = True
         return self._step
-
-    def rewrite_timers(self) -> None:
-        """Look at the timer rows even though the list of timers is unchanged: some of them are leased."""
-        self._touched_timers = True
 
     # -- the core
     def _advance(self, command: Command) -> Step:
@@ -406,9 +396,10 @@ class Turn:
             seq, head = entry.seq, entry.hash
             self._entry = chain.prepared(row.id, seq, entry.body, head, entry.salt, entry.payloads)
         ended = self._status in _ENDED
-        timers_mark = subscriptions_mark = None
+        subscriptions_mark = None
         if not ended:
-            timers_mark = row.timers_mark if self._timers is None else _mark([(t.token, t.due_at) for t in self._timers])
+            if self._step is not None:
+                self._timer_changes = self._step.timer_changes
             subscriptions_mark = (
                 row.subscriptions_mark
                 if self._subscriptions is None
@@ -419,7 +410,6 @@ class Turn:
             version=row.version + 1,
             seq=seq,
             head=head,
-            timers_mark=timers_mark,
             subscriptions_mark=subscriptions_mark,
             ended_at=micros(self.at) if ended and row.ended_at is None else row.ended_at,
             outcome=self._outcome if ended else None,
@@ -447,21 +437,27 @@ class Turn:
             chain.append(tx, self._entry)
         suspended = self._status is InstanceStatus.SUSPENDED
         jobs.insert(tx, self._jobs, held=suspended)
+        if self._jobs and self._runtime.settings.dispatch == "procrastinate":
+            jobs.offer(tx, (j for j in self._jobs if not suspended and j.due_at <= micros(self.at)))
         for failed, message in self._failed_jobs:
             jobs.insert(tx, [failed], held=suspended, state=JobState.FAILED, error=message)
         for event, actor in self._events:
             apply = _APPLIERS.get(type(event))
             if apply is not None:
                 apply(self, tx, event, actor)
-        if row.timers_mark != self.row.timers_mark or self._touched_timers:
-            soonest: dict[int, tuple[int, str, str, int]] = {}  # an event may wait for several times: the others come when that has fired
-            for t in sorted(self._timers or (), key=lambda t: t.due_at):
-                soonest.setdefault(t.token, (t.token, t.process, t.element, micros(t.due_at)))
-            timers = list(soonest.values())
-            new_id = self._runtime.database.new_id
-            jobs.replace_timers(tx, row.id, timers, held=suspended, ids=[new_id() for _ in timers])
-            if self._touched_timers:
-                jobs.release(tx, row.id, due_at=micros(self.at + _UNFIRED))
+        if self._rewriting and self._step is not None:
+            jobs.replace_timers(tx, row.id, [
+                (t.token, t.process, t.element, micros(t.due_at), self._runtime.database.new_id())
+                for t in {t.token: t for t in reversed(self._step.timers)}.values()
+            ], held=suspended)  # fmt: skip
+        for token, timers in self._timer_changes.items():
+            if timers:  # an event may wait for several times: the others come when the soonest has fired
+                soonest = timers[0]
+                jobs.set_timer(
+                    tx, self._runtime.database.new_id(), row.id, token, soonest.process, soonest.element, micros(soonest.due_at), held=suspended
+                )
+            else:
+                jobs.drop_timer(tx, row.id, token)
         if row.subscriptions_mark != self.row.subscriptions_mark or self._rewriting:
             waiting = self._subscriptions or ()
             messages.replace(tx, row.id, waiting, [self._runtime.database.new_id() for _ in waiting])

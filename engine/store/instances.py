@@ -25,7 +25,6 @@ class InstanceRow(NamedTuple):
     version: int
     seq: int
     head: bytes
-    timers_mark: int | None
     subscriptions_mark: int | None
     started_at: int
     started_by: str
@@ -36,7 +35,7 @@ class InstanceRow(NamedTuple):
 
 COLUMNS = (
     "i.id, i.definition_id, i.bundle_id, i.key, i.title, i.business_key, i.status, i.version, i.seq, i.head,"
-    " i.timers_mark, i.subscriptions_mark, i.started_at, i.started_by, i.ended_at, i.outcome"
+    " i.subscriptions_mark, i.started_at, i.started_by, i.ended_at, i.outcome"
 )
 _LOAD = f"select {COLUMNS}, s.body from instance i left join instance_state s on s.instance_id = i.id where i.id = ?"
 
@@ -47,6 +46,12 @@ def load(tx: Session, instance_id: int) -> InstanceRow | None:
     if row is None:
         return None
     return row_of(row)
+
+
+def load_all(tx: Session, instance_ids: Sequence[int]) -> dict[int, InstanceRow]:
+    """Return those of the instances that there are, with their states."""
+    found = tx.read(*[(_LOAD, (id,)) for id in instance_ids])
+    return {id: row_of(rows[0]) for id, rows in zip(instance_ids, found, strict=True) if rows}
 
 
 def version(tx: Session, instance_id: int) -> int | None:
@@ -70,11 +75,11 @@ def _packed(state: bytes) -> bytes:
 
 
 _INSERT = (
-    "insert into instance (id, definition_id, bundle_id, key, title, business_key, status, version, seq, head, timers_mark,"
-    " subscriptions_mark, started_at, started_by, ended_at, outcome) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "insert into instance (id, definition_id, bundle_id, key, title, business_key, status, version, seq, head,"
+    " subscriptions_mark, started_at, started_by, ended_at, outcome) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE = (
-    "update instance set status = ?, version = ?, seq = ?, head = ?, timers_mark = ?, subscriptions_mark = ?, ended_at = ?, outcome = ?"
+    "update instance set status = ?, version = ?, seq = ?, head = ?, subscriptions_mark = ?, ended_at = ?, outcome = ?"
     " where id = ? and version = ?"
 )
 
@@ -87,7 +92,7 @@ def insert(tx: Session, row: InstanceRow) -> None:
 
 
 #: While the status stays: naming it would have its index written anew.
-_GO_ON = "update instance set version = ?, seq = ?, head = ?, timers_mark = ?, subscriptions_mark = ? where id = ? and version = ?"
+_GO_ON = "update instance set version = ?, seq = ?, head = ?, subscriptions_mark = ? where id = ? and version = ?"
 
 
 def update(tx: Session, row: InstanceRow, *, was: InstanceRow) -> None:
@@ -97,10 +102,10 @@ def update(tx: Session, row: InstanceRow, *, was: InstanceRow) -> None:
         Missed: here or at the end of the transaction: somebody was faster.
     """
     if (row.status, row.outcome) == (was.status, was.outcome):
-        tx.must(_GO_ON, (row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.id, was.version))
+        tx.must(_GO_ON, (row.version, row.seq, row.head, row.subscriptions_mark, row.id, was.version))
     else:
         tx.must(_UPDATE, (
-            row.status, row.version, row.seq, row.head, row.timers_mark, row.subscriptions_mark, row.ended_at, row.outcome, row.id,
+            row.status, row.version, row.seq, row.head, row.subscriptions_mark, row.ended_at, row.outcome, row.id,
             was.version,
         ))  # fmt: skip
 

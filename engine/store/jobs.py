@@ -1,19 +1,24 @@
 """Jobs: timers, service work, thrown events, notifications; and incidents.
 
-A worker claims a due row with a lease and a new fence; what it finishes later counts only if the fence still is its own.
+A worker claims due rows, many at once, with a lease and a new fence; what it finishes later counts only if the fence still is
+its own. Rows that were claimed together are finished together, by the name of their lease: no two claims ever have the same, so it
+guards as the fence does. `JOB_MOVES` in `engine.model` are the moves between states that there are.
 """
 
 # ruff: noqa: S608  statements are put together from constants alone; every value is a parameter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.model import Incident, IncidentId, InstanceId, JobId, JobKind, JobState, OpenTimer, TokenId, WaitingJob
-from engine.store.database import Session, instant, instant_or_none
+from engine.store import deliveries
+from engine.store.database import END_OF_TIME, Session, instant, instant_or_none
 
+#: Rows that one statement names; each list is filled up to it, so that the text of the statement stays the same.
+_TOGETHER = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
@@ -60,23 +65,73 @@ def insert(
         ))  # fmt: skip
 
 
+def offer(tx: Session, jobs: Iterable[JobRow]) -> None:
+    """Tell procrastinate's workers, once this transaction is committed, of new jobs that are due at once."""
+    of_queue: dict[str, list[int]] = {}
+    for j in jobs:
+        tx.put("update job set handed_off = ? where id = ?", (j.due_at, j.id))
+        of_queue.setdefault(deliveries.queue_of(j.kind), []).append(j.id)
+    for queue, ids in of_queue.items():
+        deliveries.defer(tx, queue, ids)
+
+
 def get(tx: Session, job_id: int) -> JobRow | None:
     row = tx.row(f"select {_COLUMNS} from job where id = ?", (job_id,))
     return None if row is None else _job(row)
 
 
-def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, worker: str, limit: int) -> list[JobRow]:
-    """Lease due jobs (`ix_job_due`), the oldest first; nobody else gets them until the lease is over."""
+def claim(tx: Session, kinds: Sequence[str], *, now: int, lease_until: int, lease: str, limit: int) -> list[JobRow]:
+    """Lease due jobs (`ix_job_due`), the oldest first; nobody else gets them until the lease is over.
+
+    Args:
+        lease: its name, new with each claim.
+    """
     marks = ", ".join("?" * len(kinds))
+    where = f"state = 'waiting' and held = 0 and due_at <= ? and kind in ({marks})"
+    return _lease(tx, where, (now, *kinds), lease_until, lease, limit)
+
+
+def _lease(tx: Session, where: str, values: Sequence[Any], lease_until: int, lease: str, limit: int) -> list[JobRow]:
     rows = tx.rows(
         # the rows are chosen once, as a join could choose others each time it looks
-        "with due as materialized (select id from job where state = 'waiting' and held = 0 and due_at <= ?"
-        f" and kind in ({marks}) order by due_at, id limit ?{tx.skip_locked})"
+        f"with due as materialized (select id from job where {where} order by due_at, id limit ?{tx.skip_locked})"
         " update job set state = 'running', lease_until = ?, worker = ?, fence = fence + 1, attempts = attempts + 1"
         f" where id in (select id from due) returning {_COLUMNS}",
-        (now, *kinds, limit, lease_until, worker),
+        (*values, limit, lease_until, lease),
     )
     return sorted((_job(row) for row in rows), key=lambda j: (j.due_at, j.id))
+
+
+#: As the indexes `ix_job_type` and `ix_job_running` have it, to the letter.
+_SLOW = "kind in ('service', 'notification')"
+_WAITING = f"state = 'waiting' and held = 0 and {_SLOW}"
+
+
+def due_types(tx: Session, now: int) -> list[str]:
+    """Return the types of which work is due, each once, without walking through all there is of one (`ix_job_type`)."""
+    sql = (
+        f"with recursive kinds(type) as (select min(type) from job where {_WAITING} union all"
+        f" select (select min(j.type) from job j where {_WAITING} and j.type > kinds.type) from kinds where kinds.type is not null)"
+        f" select type from kinds where exists (select 1 from job j where {_WAITING} and j.type = kinds.type and j.due_at <= ?)"
+    )
+    return [type for (type,) in tx.rows(sql, (now,))]
+
+
+def running_count(tx: Session, type: str) -> int:
+    """Return how many jobs of a type are leased in the whole installation (`ix_job_running`)."""
+    found: int = tx.value(f"select count(*) from job where state = 'running' and {_SLOW} and type = ?", (type,))
+    return found
+
+
+def claim_type(tx: Session, type: str, *, now: int, lease_until: int, lease: str, limit: int) -> list[JobRow]:
+    """Lease due work of one type (`ix_job_type`), as `claim` does."""
+    return _lease(tx, f"{_WAITING} and type = ? and due_at <= ?", (type, now), lease_until, lease, limit)
+
+
+def renew(tx: Session, job_id: int, fence: int, lease_until: int) -> bool:
+    """Prolong the lease of a job whose run goes on. False: as in `finish`."""
+    sql = "update job set lease_until = ? where id = ? and fence = ? and state = 'running'"
+    return bool(tx.run(sql, (lease_until, job_id, fence)))
 
 
 def any_due(tx: Session, kinds: Sequence[str], now: int) -> bool:
@@ -86,9 +141,10 @@ def any_due(tx: Session, kinds: Sequence[str], now: int) -> bool:
     return tx.value(sql, (now, *kinds)) is not None
 
 
-def any_expired(tx: Session, now: int) -> bool:
-    """True if a lease is over (`ix_job_lease`)."""
-    return tx.value("select 1 from job where state = 'running' and lease_until < ? limit 1", (now,)) is not None
+def any_expired(tx: Session, now: int, longest: int) -> bool:
+    """True if `reap` has something to do (`ix_job_lease`)."""
+    sql = "select 1 from job where state = 'running' and (lease_until < ? or lease_until > ?) limit 1"
+    return tx.value(sql, (now, longest)) is not None
 
 
 def held(tx: Session, job_id: int, fence: int) -> bool:
@@ -96,9 +152,40 @@ def held(tx: Session, job_id: int, fence: int) -> bool:
     return tx.value("select 1 from job where id = ? and fence = ? and state = 'running'", (job_id, fence)) is not None
 
 
-def reap(tx: Session, now: int) -> int:
-    """Offer again what workers that died had leased (`ix_job_lease`); return how many."""
-    return tx.run("update job set state = 'waiting', lease_until = null where state = 'running' and lease_until < ?", (now,))
+def reap(tx: Session, now: int, longest: int = END_OF_TIME) -> int:
+    """Offer again what workers that died had leased (`ix_job_lease`); return how many.
+
+    Args:
+        longest: no lease that is given now goes on until then: one that does was given by a clock that had run ahead.
+    """
+    sql = (
+        "update job set state = 'waiting', lease_until = null, handed_off = null"
+        " where state = 'running' and (lease_until < ? or lease_until > ?)"
+    )
+    return tx.run(sql, (now, longest))
+
+
+# The rows of one claim. They are found by their ids alone: the planner must not walk through everything that is leased.
+_LEASED = f"lease_until is not null and worker = ? and id in ({', '.join('?' * _TOGETHER)})"
+
+
+def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), _TOGETHER):
+        part = list(ids[start : start + _TOGETHER])
+        yield part + part[-1:] * (_TOGETHER - len(part))
+
+
+def finish_all(tx: Session, ids: Sequence[int], lease: str) -> None:
+    """Delete jobs of one claim that are done, as far as they still are its own."""
+    for part in _parts(ids):
+        tx.put(f"delete from job where {_LEASED}", (lease, *part))
+
+
+def put_off(tx: Session, ids: Sequence[int], lease: str, *, due_at: int) -> None:
+    """Give back jobs of one claim of which there was nothing to do yet; not before `due_at`, so that nothing turns in circles."""
+    sql = f"update job set state = 'waiting', lease_until = null, due_at = case when due_at > ? then due_at else ? end where {_LEASED}"
+    for part in _parts(ids):
+        tx.put(sql, (due_at, due_at, lease, *part))
 
 
 def finish(tx: Session, job_id: int, fence: int) -> bool:
@@ -117,7 +204,7 @@ def retry_at(tx: Session, job_id: int, fence: int, *, due_at: int, error: str) -
 def give_back(tx: Session, job_id: int, fence: int) -> bool:
     """Return a job as if it had not been claimed: this attempt does not count. False: as in `finish`."""
     return bool(tx.run(
-        "update job set state = 'waiting', lease_until = null, attempts = attempts - 1 where id = ? and fence = ? and state = 'running'",
+        "update job set state = 'waiting', lease_until = null, handed_off = null, attempts = attempts - 1 where id = ? and fence = ? and state = 'running'",
         (job_id, fence),
     ))  # fmt: skip
 
@@ -142,15 +229,6 @@ def make_due(tx: Session, job_id: int, now: int) -> bool:
     )
 
 
-def release(tx: Session, instance_id: int, *, due_at: int) -> None:
-    """Give back leased timers of an instance that the step did not fire; a little later, so that nothing turns in circles."""
-    tx.put(
-        "update job set state = 'waiting', lease_until = null, due_at = case when due_at > ? then due_at else ? end"
-        " where instance_id = ? and kind = 'timer' and state = 'running'",
-        (due_at, due_at, instance_id),
-    )
-
-
 def cancel(tx: Session, instance_id: int, token: int) -> None:
     """Delete the service work of a token that was cancelled; a worker that is at it is refused by the missing row."""
     tx.put("delete from job where instance_id = ? and token = ? and kind = 'service'", (instance_id, token))
@@ -165,30 +243,39 @@ def hold(tx: Session, instance_id: int, held: bool) -> None:
     tx.put("update job set held = ? where instance_id = ? and kind in ('timer', 'service')", (int(held), instance_id))
 
 
-def replace_timers(
-    tx: Session, instance_id: int, timers: Sequence[tuple[int, str, str, int]], *, held: bool, ids: Sequence[int]
+_SET_TIMER = (
+    f"{_INSERT} on conflict (instance_id, token, kind) where token is not null do update set process = excluded.process,"
+    " element = excluded.element, due_at = excluded.due_at, state = 'waiting', attempts = 0, lease_until = null, error = null"
+    " where job.due_at <> excluded.due_at or job.element <> excluded.element or job.state = 'failed'"
+)
+
+
+def set_timer(
+    tx: Session, new_id: int, instance_id: int, token: int, process: str, element: str, due_at: int, *, held: bool
 ) -> None:
-    """Make the timer rows of an instance equal to `timers`: ``(token, process, element, due_at)``.
+    """Let the timer of a token be due at this instant (`ix_job_token`); whoever holds it holds it no more.
 
     Args:
-        ids: as many new ids as there are timers.
+        new_id: of its row, if it has none yet.
     """
-    known = {token: (id, due, state) for id, token, due, state in tx.rows(
-        "select id, token, due_at, state from job where instance_id = ? and kind = 'timer'", (instance_id,)
-    )}  # fmt: skip
-    for (token, process, element, due_at), id in zip(timers, ids, strict=True):
-        row = known.pop(token, None)
-        if row is None:
-            tx.put(_INSERT, (
-                id, JobKind.TIMER.value, JobState.WAITING.value, int(held), instance_id, token, process, element, "", due_at, 0, 0, 0,
-                None, None,
-            ))  # fmt: skip
-        elif row[1] != due_at or row[2] == JobState.FAILED.value:
-            tx.put(
-                "update job set due_at = ?, state = 'waiting', attempts = 0, lease_until = null, error = null where id = ?",
-                (due_at, row[0]),
-            )
-    tx.run_many("delete from job where id = ?", [(id,) for id, _, _ in known.values()])
+    tx.put(_SET_TIMER, (
+        new_id, JobKind.TIMER.value, JobState.WAITING.value, int(held), instance_id, token, process, element, "", due_at, 0, 0, 0, None, None,
+    ))  # fmt: skip
+
+
+def replace_timers(tx: Session, instance_id: int, timers: Sequence[tuple[int, str, str, int, int]], *, held: bool) -> None:
+    """Make the timer rows of an instance equal to `timers`, whatever they are: ``(token, process, element, due_at, new id)``."""
+    tokens = {timer[0] for timer in timers}
+    for (token,) in tx.rows("select token from job where instance_id = ? and kind = 'timer'", (instance_id,)):
+        if token not in tokens:
+            drop_timer(tx, instance_id, token)
+    for token, process, element, due_at, new_id in timers:
+        set_timer(tx, new_id, instance_id, token, process, element, due_at, held=held)
+
+
+def drop_timer(tx: Session, instance_id: int, token: int) -> None:
+    """A token waits for no time any more (`ix_job_token`)."""
+    tx.put("delete from job where instance_id = ? and token = ? and kind = 'timer'", (instance_id, token))
 
 
 def replace_start_timers(tx: Session, process: str, timers: Sequence[tuple[int, str, int, bytes]]) -> None:

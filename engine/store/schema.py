@@ -146,8 +146,8 @@ diagram_draft = Table(
 )
 
 # ------------------------------------------------------------------------------------------------------- process instances
-#: `version` guards every command; `seq` and `head`: the end of its chain; `timers_mark`, `subscriptions_mark`: a digest of
-#: what waits, so that a command that changes neither reads and writes neither.
+#: `version` guards every command; `seq` and `head`: the end of its chain; `subscriptions_mark`: a digest of the
+#: messages and signals that it waits for, so that a command that changes none neither reads nor writes them.
 instance = Table(
     "instance",
     METADATA,
@@ -161,7 +161,6 @@ instance = Table(
     Column("version", Integer, nullable=False),
     Column("seq", Integer, nullable=False),
     Column("head", LargeBinary, nullable=False),
-    Column("timers_mark", ID),
     Column("subscriptions_mark", ID),
     _when("started_at"),
     Column("started_by", PERSON, nullable=False),
@@ -366,7 +365,8 @@ legal_hold = Table(
 )
 
 # -------------------------------------------------------------------------------------------------------------------- work
-#: Timers, service work, thrown events and notifications. `held`: its instance is suspended. Done rows are deleted.
+#: Timers, service work, thrown events and notifications. `held`: its instance is suspended; `handed_off`: when procrastinate's workers
+#: were told of it. Done rows are deleted.
 job = Table(
     "job",
     METADATA,
@@ -386,11 +386,14 @@ job = Table(
     Column("fence", Integer, nullable=False),
     _when("lease_until", null=True),
     Column("worker", NAME),
+    _when("handed_off", null=True),
     Column("body", LargeBinary),
     Column("error", Text),
     CheckConstraint("state in ('waiting', 'running', 'failed', 'done', 'cancelled')", name="state"),
     _partial("ix_job_due", "due_at", "id", where="state = 'waiting' and held = 0"),
     _partial("ix_job_lease", "lease_until", where="state = 'running'"),
+    _partial("ix_job_type", "type", "due_at", "id", where="state = 'waiting' and held = 0 and kind in ('service', 'notification')"),
+    _partial("ix_job_running", "type", where="state = 'running' and kind in ('service', 'notification')"),
     _partial("ix_job_token", "instance_id", "token", "kind", where="token is not null", unique=True),
     Index("ix_job_instance", "instance_id"),
     postgresql_with={"fillfactor": "80"},

@@ -34,6 +34,7 @@ from tests.bpmn.build import (
 )
 from tests.service.house import ANN, BOB, FOR_ENGINEERS, OWNER, House
 from tests.service.laws import require_agreement
+from tests.service.moves import SEEN, seen, watch
 
 #: While it runs, the rest of the instance stands still.
 HOLD = event_sub(
@@ -104,12 +105,14 @@ def test_after_any_walk_tables_history_and_state_agree(walk: list[tuple[str, int
             return {"worked": True}
 
         house.deploy(MAIN, INNER)
+        watch(house)
         id = house.start(variables={"due": house.moved.advance(hours=1), "result": 0}).id
         require_agreement(house)
         for move, n in walk:
             with suppress(EngineError):
                 take(house, id, move, n)
             require_agreement(house)
+        assert seen(house) <= SEEN
         house.close()
 
 

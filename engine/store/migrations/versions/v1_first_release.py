@@ -223,7 +223,6 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
-        sa.Column("timers_mark", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("subscriptions_mark", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("started_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("started_by", sa.String(length=64), nullable=False),
@@ -300,6 +299,7 @@ def upgrade() -> None:
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("lease_until", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("worker", sa.String(length=255), nullable=True),
+        sa.Column("handed_off", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint("state in ('waiting', 'running', 'failed', 'done', 'cancelled')", name=op.f("ck_job_state")),
@@ -324,6 +324,11 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'running'"),
         postgresql_where=sa.text("state = 'running'"),
     )
+    for name, columns, where in (
+        ("ix_job_type", ["type", "due_at", "id"], "state = 'waiting' and held = 0 and kind in ('service', 'notification')"),
+        ("ix_job_running", ["type"], "state = 'running' and kind in ('service', 'notification')"),
+    ):
+        op.create_index(name, "job", columns, unique=False, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
     op.create_index(
         "ix_job_token",
         "job",
