@@ -188,3 +188,18 @@ def test_what_cannot_be_delivered_or_read_is_refused(broken: bytes, says: str) -
         Play(broken)
 
     assert says in refused.value.text("en")
+
+
+def test_a_wait_gets_its_key_from_a_message_of_another_branch() -> None:
+    asks = process(
+        start(), parallel("f"), receive("answer", "mB"), user("first"), throw("ask", saying("{no: n}", "mA")), end(),
+        "s>f", "f>answer", "f>first", "first>ask", "ask>e", "answer>e")
+    p = Play(diagram(PROPERTY, asks, collaboration(pool("a", "p"), KEY)), variables={"n": 7})
+    [(instance, before)] = p.subscriptions("mB")
+
+    p.do("first")
+
+    [(_, after)] = p.subscriptions("mB")
+    assert instance.step is not None
+    assert instance.step.subscription_changes == {after.token: (after,)}
+    assert before.correlation_key != after.correlation_key
