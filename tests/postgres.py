@@ -43,6 +43,13 @@ def _install() -> Path | None:
     return None if found is None or found.origin is None else Path(found.origin).parent / "pginstall18"
 
 
+def programs() -> Path:
+    """Return the folder of pg_dump and its like."""
+    install = _install()
+    assert install is not None
+    return install / "bin"
+
+
 def is_installed() -> bool:
     return _install() is not None
 

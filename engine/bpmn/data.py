@@ -96,9 +96,10 @@ class Scope(Mapping[str, Value]):
     @property
     def values(self) -> dict[str, Value]:  # type: ignore[override]
         """The scope's own variables; change them through `put` only."""
-        for name in (*self._raw, *self._items):
-            if name not in self._values:
-                self.own(name)
+        if self._raw.keys() - self._values.keys() or self._items:
+            for name in (*self._raw, *self._items):
+                if name not in self._values:
+                    self.own(name)
         return self._values
 
     def forget_past(self, values: Mapping[str, Value], target: Scope) -> None:
@@ -134,7 +135,15 @@ class Scope(Mapping[str, Value]):
     # ------------------------------------------------------------------------------------------------------------ writing
     def put(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Set `values` here and return those that are new or different."""
-        news = {name: value for name, value in values.items() if not self.has(name) or not same(self.own(name), value)}
+        known, raw, items = self._values, self._raw, self._items
+        news = {}
+        for name, value in values.items():
+            if name in raw and type(value) in PLAIN:
+                if codec.dump(value) == raw[name]:
+                    continue
+            elif (name in known or name in raw or name in items) and same(self.own(name), value):
+                continue
+            news[name] = value
         for name in news:
             self._raw.pop(name, None)
             self._items.pop(name, None)

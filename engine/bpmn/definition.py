@@ -22,6 +22,9 @@ class Definition:
         watches: something in it must be looked at again when variables change; `reads`: these variables.
         watching: names of the elements that must; readers: ``{element: variables}`` of those and of tasks whose dates move.
         suspends: an event sub-process suspends its scope.
+        has_joins: a token may have to wait for others somewhere; has_late_joins: and that is decided when nothing else can run.
+        has_timers: something in it waits for a time; bounds_time: a boundary event does.
+        has_subscriptions: an event may happen there that no token waits for: at a boundary, at the start of an event sub-process.
         keyed: something in it waits for a message by BPMN's correlation keys.
     """
 
@@ -36,4 +39,9 @@ class Definition:
     watching: frozenset[str]
     readers: Mapping[str, frozenset[str]]
     suspends: bool
+    has_joins: bool
+    has_late_joins: bool
+    has_timers: bool
+    bounds_time: bool
+    has_subscriptions: bool
     keyed: bool

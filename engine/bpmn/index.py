@@ -86,17 +86,28 @@ class Facts(NamedTuple):
     """
 
     kind: int
-    join: tuple[str, str] | None
-    forks: tuple[int, ...]
-    timers: tuple[tuple[int, str, int], ...]
-    messages: tuple[tuple[int, str, str | None], ...]
-    signals: tuple[tuple[int, str], ...]
+    join: tuple[str, str] | None = None
+    forks: tuple[int, ...] = ()
+    timers: tuple[tuple[int, str, int], ...] = ()
+    messages: tuple[tuple[int, str, str | None], ...] = ()
+    signals: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a time, a message or a signal."""
+        return bool(self.timers or self.messages or self.signals)
+
+
+#: Of a token that runs or waits for a person, behind no fork: most are.
+_PLAIN = Facts(OPEN)
 
 
 def facts(token: Token) -> Facts:
     """Return what the indexes have to know of a live token."""
     data, spec = token.internal_data, token.task_spec
-    waiting = token._state == WAITING
+    waiting = token._standing == WAITING
+    if not waiting and not spec.is_event_subprocess and not _TOLD.intersection(data):
+        return _PLAIN
     subscribed = "host" in data or "standing" in data or spec.is_event_subprocess
     join: tuple[str, str] | None = None
     timers: tuple[Any, ...] = ()
@@ -119,6 +130,10 @@ def facts(token: Token) -> Facts:
         signals = tuple((n, wait["signal"]) for n, wait in waits if "signal" in wait)
     trail = data.get("trail")
     return Facts(kind, join, tuple([level[0] for level in trail]) if trail else (), timers, messages, signals)
+
+
+#: What of a token's data its facts depend on while it does not wait.
+_TOLD = frozenset({"host", "standing", "undoes", "trail"})
 
 
 class ScopeIndex:

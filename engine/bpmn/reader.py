@@ -87,6 +87,13 @@ def compile_definition(
         watching=frozenset(node.name for node in nodes if node.watches),
         readers=_readers(nodes),
         suspends=any(isinstance(node, specs.EventSubProcess) and node.suspends for node in nodes),
+        has_joins=any(spec.has_joins for spec in made.values()),
+        has_late_joins=any(spec.late_joins for spec in made.values()),
+        has_timers=any(isinstance(d, ev.Timer) for node in nodes for d in getattr(node, "definitions", ())),
+        bounds_time=any(
+            isinstance(d, ev.Timer) for node in nodes if isinstance(node, specs.BoundaryEvent) for d in node.definitions),
+        has_subscriptions=any(isinstance(node, specs.BoundaryEvent | specs.EventSubProcess) for node in nodes) or any(
+            node.is_catch and spec.ad_hoc is not None for spec in made.values() for node in spec.task_specs.values()),
         keyed=any(isinstance(d, ev.Message) and d.keys for node in nodes for d in getattr(node, "definitions", ())),
     )
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cached_property
 from itertools import accumulate, takewhile
 from typing import Any
 
@@ -41,7 +40,13 @@ class StoredState:
         woken: places of the scopes that somebody asked for.
     """
 
+    __slots__ = (
+        "_ends", "_hosts", "_kept_ends", "_place", "kept", "kept_names", "kept_rows", "kept_sizes", "kinds", "names", "parents",
+        "places", "rows", "scopes", "sizes", "tokens", "woken", "workflow",
+    )
+
     def __init__(self) -> None:
+        self._place: dict[int, int] | None = None  #: of each token
         self.places: list[int] = []
         self.parents: list[int] = []
         self.sizes: list[int] = []
@@ -72,16 +77,18 @@ class StoredState:
     # ------------------------------------------------------------------------------------------------------------- waking
     def scope_of(self, token: int) -> int | None:
         """Return the token of the scope that a token was in, 0 for the process instance, None if there was no such token."""
-        at = self._place.get(token)
+        at = self._places.get(token)
         return None if at is None else self.places[bisect_right(self._ends, at)]
 
     def name_of(self, token: int) -> str:
         """Return the name of the element that a token was at."""
-        return self.names[self._place[token]]
+        return self.names[self._places[token]]
 
-    @cached_property
-    def _place(self) -> dict[int, int]:
-        return dict(zip(self.tokens, range(len(self.tokens)), strict=True))
+    @property
+    def _places(self) -> dict[int, int]:
+        if self._place is None:
+            self._place = dict(zip(self.tokens, range(len(self.tokens)), strict=True))
+        return self._place
 
     def among(self, names: Iterable[str]) -> list[int]:
         """Tokens that were at elements of these names."""

@@ -92,6 +92,10 @@ class Run:
         self._awake: Workflow | None = None  #: as these commands left it
         self.count = 0  #: commands that were carried out
 
+    def __del__(self) -> None:
+        if self._awake is not None:
+            self._awake.let_go()
+
     def do(self, command: Command) -> Step:
         """Carry out a command; see `advance`."""
         if self._base is None and not self._done and not isinstance(command, StartInstance):
@@ -111,14 +115,16 @@ class Run:
                 # Only what an incident says is kept of the failed attempt.
                 parked[key] = ElementFailed(failure.token, failure.phase, failure.kind, failure.message)
         if parked:  # the next command starts from the bytes: it must not do without the failure, nor find what that left
-            self._base, self._done, self._changed = states.dump(workflow), [], workflow.waits.changed
+            self._base, self._done = states.dump(workflow), []
+            self._changed = workflow.waits.changed
         else:
             self._done.append(command)
             self._awake = workflow
         self.count += 1
         return _made_step(
             events=tuple(workflow.events), jobs=tuple(workflow.jobs), thrown=tuple(workflow.thrown), status=workflow.status,
-            outcome=workflow.outcome() if workflow.completed else None, suspended=_suspended(workflow), refused=refused,
+            outcome=workflow.outcome() if workflow.completed else None,
+            suspended=_suspended(workflow) if self._definition.suspends else (), refused=refused,
             standing=_Standing(self))
 
     def look(self) -> Step:
@@ -152,7 +158,6 @@ def _carry_through(workflow: Workflow, command: Command) -> EngineError | None:
     if not workflow.completed:
         workflow.meet_deadlines()
     workflow.look_for_stuck_joins()
-    workflow.refresh()
     if workflow.scope.written:
         store_written(workflow.scope.written)
     return refused
@@ -247,15 +252,15 @@ def _fire_timers(workflow: Workflow, command: FireTimers, token: None) -> None:
 def _complete_user_task(workflow: Workflow, command: CompleteUserTask, token: Token) -> None:
     if workflow.is_suspended(token):
         raise TaskSuspended(name=token.task_spec.label, state="已挂起")
-    _act(workflow, token, lambda: token.task_spec.submit(token, command.values), command.values)
+    _act(workflow, token, token.task_spec.submit, command.values, keep=True)
 
 
 def _complete_job(workflow: Workflow, command: CompleteJob, token: Token) -> None:
-    _act(workflow, token, lambda: token.task_spec.job_done(token, command.values), command.values)
+    _act(workflow, token, token.task_spec.job_done, command.values, keep=True)
 
 
 def _throw_error(workflow: Workflow, command: ThrowBpmnError, token: Token) -> None:
-    _act(workflow, token, lambda: _throw(workflow, token, command))
+    _act(workflow, token, _throw, command)
 
 
 def _correlate(workflow: Workflow, command: CorrelateMessage, token: Token) -> None:
@@ -313,20 +318,20 @@ _CARRY_OUT: Mapping[type[Command], Callable[[Workflow, Any, Any], None]] = {
 }
 
 
-def _act(workflow: Workflow, token: Token, action: Callable[[], None], result: Values | None = None) -> None:
+def _act(workflow: Workflow, token: Token, action: Callable[[Token, Any], None], given: Any, *, keep: bool = False) -> None:
     """Do something to a token and everything that it ends at once.
 
     Args:
-        result: what a person or a handler gave; kept when it cannot be taken over, so that nobody has to do it again.
+        keep: `given` is what a person or a handler gave; when it cannot be taken over, it is kept, so that nobody has to do it again.
     """
     if workflow.parked and (token.id, RUNNING) in workflow.parked:
-        if result is not None:
-            token.task_spec.keep_result(token, result)
+        if keep:
+            token.task_spec.keep_result(token, given)
         workflow.park(token, RUNNING)
         return
     workflow.nesting += 1
     try:
-        action()
+        action(token, given)
     except ElementFailed:
         raise
     except Exception as exc:
@@ -337,11 +342,11 @@ def _act(workflow: Workflow, token: Token, action: Callable[[], None], result: V
         workflow.close_scopes()
 
 
-def _throw(workflow: Workflow, token: Token, command: ThrowBpmnError) -> None:
-    if not workflow.throw_code(token, "error", command.code, command.message, own_boundary=True):
+def _throw(token: Token, command: ThrowBpmnError) -> None:
+    if not token.top.throw_code(token, "error", command.code, command.message, own_boundary=True):
         message = f"nobody catches the error {command.code}" + (f": {command.message}" if command.message else "")
         token.internal_data.pop("job", None)
-        workflow.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", message))
+        token.top.park(token, RUNNING, ElementFailed(token, RUNNING, "bpmn_error", message))
 
 
 def _scope(workflow: Workflow, number: int) -> Scope:
@@ -396,6 +401,7 @@ class _Standing:
 
 
 def _timers(workflow: Workflow) -> tuple[Timer, ...]:
+    workflow.refresh()
     return tuple(_timer(workflow, token, due, host) for due, token, _, host in workflow.waits.timers())
 
 
@@ -407,6 +413,7 @@ def _timer(workflow: Workflow, token: int, due: str, host: int) -> Timer:
 
 
 def _subscriptions(workflow: Workflow) -> tuple[Subscription, ...]:
+    workflow.refresh()
     return tuple(s for place in workflow.waits.subscriptions() for s in _subscription(workflow, place))
 
 
@@ -432,6 +439,7 @@ def _subscription(workflow: Workflow, place: Place) -> Iterator[Subscription]:
 
 
 def _timer_changes(workflow: Workflow) -> dict[TokenId, tuple[Timer, ...]]:
+    workflow.refresh()
     found = {}
     for token, (old, new) in sorted(workflow.waits.changed.items()):
         was, now = old.timers if old else (), new.timers if new else ()
@@ -442,6 +450,7 @@ def _timer_changes(workflow: Workflow) -> dict[TokenId, tuple[Timer, ...]]:
 
 
 def _subscription_changes(workflow: Workflow) -> dict[TokenId, tuple[Subscription, ...]]:
+    workflow.refresh()
     places: dict[int, list[Place]] = {}
     for token, (old, new) in workflow.waits.changed.items():
         was, now = (old.messages, old.signals) if old else ((), ()), (new.messages, new.signals) if new else ((), ())
@@ -457,7 +466,7 @@ def _subscription_changes(workflow: Workflow) -> dict[TokenId, tuple[Subscriptio
 
 
 def _suspended(workflow: Workflow) -> tuple[TokenId, ...]:
-    if not workflow.definition.suspends or not any(scope.suspenders for scope in workflow.scopes()):
+    if not any(scope.suspenders for scope in workflow.scopes()):
         return ()
     return tuple(sorted(
         TokenId(token.id) for token in workflow.tokens()

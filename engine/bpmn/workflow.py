@@ -15,7 +15,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine import events as log
 from engine.bpmn import compensation, timers
@@ -90,6 +90,7 @@ class Token(Task):  # type: ignore[misc]
         result    canonical JSON of what a person, a handler or a message gave to a task that is parked before it could take that over
     """
 
+    id: TokenId
     taken: list[Flow]
     facts: Facts | None = None  #: what the indexes know of it
     born: Sequence[Token] = ()  #: the tokens that it became
@@ -109,12 +110,13 @@ class Token(Task):  # type: ignore[misc]
         self.internal_data = {} if data is None else data
         self.data: Scope = workflow.scope
         if id is None:
-            self.id = id = top.last_token = top.last_token + 1
-            workflow.tasks[id] = top.dirty[id] = self
+            top.last_token += 1
+            self.id = new = cast(TokenId, top.last_token)
+            workflow.tasks[new] = top.dirty[new] = self
             if workflow is not top:
-                top.located[id] = workflow
+                top.located[new] = workflow
         else:
-            self.id = id
+            self.id = cast(TokenId, id)
 
     @property
     def _state(self) -> int:
@@ -135,12 +137,15 @@ class Token(Task):  # type: ignore[misc]
     def _ready(self) -> None:
         """It may run: at once, unless a person has to do it."""
         if not self._standing & FINISHED:
-            self._state = READY
-            self.task_spec._on_ready_hook(self)
+            self._standing = READY
+            self.top.dirty[self.id] = self
+            if not self.task_spec.manual:
+                self.top.agenda.append(self)
 
     def run(self) -> None:
         if self.task_spec._run_hook(self) is None:
-            self._state = STARTED
+            self._standing = STARTED
+            self.top.dirty[self.id] = self
         else:
             self.complete()
 
@@ -198,17 +203,20 @@ class ScopeMixin:
         suspenders: ``{token of a running event sub-process that suspends the rest: since}``.
     """
 
-    tasks: Lazy[Token]
+    __slots__ = (  # a dict of so many attributes would cost more than all the rest of loading
+        "business_key", "completed", "gateways", "host", "index", "kept", "parent_task_id", "past", "scope", "spec", "start_event",
+        "suspenders", "tasks", "timer", "top_workflow", "trigger", "wrote",
+    )
+
     spec: ProcessSpec
     host: Token  #: of a sub-process instance: the token that runs it
     parent_workflow: Any
     success = True
-    completed = False
     top_workflow: Workflow
-    scope: Scope
-    parent_task_id: int | None
+    parent_task_id: TokenId | None
 
     def _open(self, scope: Scope, business_key: str) -> None:
+        self.completed = False
         self.scope = scope
         self.business_key = business_key
         self.tasks: Lazy[Token] = Lazy(self._wake)
@@ -267,16 +275,14 @@ class ScopeMixin:
         new = facts(token) if self.tasks.awake(token.id) is token else None
         if new is not None:
             top.recent[token.id] = token
-        if old == new:
+        if old is new or old == new:
             return
         token.facts = new
         if old is not None:
             self.index.remove(token.id, name, old)
         if new is not None:
             self.index.add(token.id, name, new)
-        if (old is not None and (old.timers or old.messages or old.signals)) or (
-            new is not None and (new.timers or new.messages or new.signals)
-        ):
+        if (old is not None and old.waits) or (new is not None and new.waits):
             top.waits.change(token.id, old, new)
         top.moved[self.parent_task_id or 0] = self
         top.restless[self.parent_task_id or 0] = self
@@ -301,15 +307,17 @@ class ScopeMixin:
 
     def leave(self, token: Token) -> None:
         top = self.top_workflow
-        if token.id in self.tasks:
-            del self.tasks[token.id]
+        number = token.id
+        if number in self.tasks:
+            del self.tasks[number]
             top.touched[id(self)] = self
             if token.facts is None:
-                top.dirty.pop(token.id, None)  # come and gone since the indexes were last asked
+                top.dirty.pop(number, None)  # come and gone since the indexes were last asked
             else:
-                top.dirty[token.id] = token
-            top.recent.pop(token.id, None)
-            top.located.pop(token.id, None)
+                top.dirty[number] = token
+                top.recent.pop(number, None)
+            if self is not top:
+                top.located.pop(number, None)
 
     def absorb(self, token: Token, into: Token) -> None:
         """A join consumed this token."""
@@ -332,6 +340,8 @@ class ScopeMixin:
             next_ = top.agenda[-1]
             if next_.workflow is self and next_._state == READY and next_.id in self.tasks:
                 return True
+        if not top.definition.has_subscriptions:
+            return len(self.tasks) > 0
         top.refresh()
         return len(self.tasks) > self.index.count[DORMANT]
 
@@ -413,6 +423,8 @@ class SubWorkflow(ScopeMixin, BpmnSubWorkflow):  # type: ignore[misc]
         self.spec = spec
         self._open(scope, business_key)
 
+    __slots__ = ()
+
     parent_workflow: Any = None  # the library looks it up each time
 
     def is_completed(self) -> bool:
@@ -436,7 +448,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     Attributes:
         at: the instant of its commands; there is no other clock. now: the same as text, in UTC.
-        commands: how many were begun.
         parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
         stored: the state it was loaded from.
@@ -449,7 +460,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             is the one that a new variable goes to, so each instance of a multi-instance activity may have its own partner.
     """
 
-    top_workflow: Any = None  # the library computes it each time
+    __slots__ = (
+        "agenda", "at", "changed", "conversations", "definition", "dirty", "emit", "events", "fresh", "jobs", "last_end", "last_token",
+        "located", "moved", "nesting", "now", "parked", "recent", "restless", "sequence", "status", "steps", "stored",
+        "subprocess_specs", "subprocesses", "suspended_since", "thrown", "touched", "waits", "zone",
+    )
 
     def __init__(self, definition: Definition, at: datetime, stored: Stored) -> None:
         self.definition, self.at, self.now, self.stored = definition, at, at.isoformat(), stored
@@ -464,7 +479,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.status = InstanceStatus.ACTIVE
         self.suspended_since: str | None = None
         self.last_end: str | None = None
-        self.last_token = self.sequence = self.nesting = self.steps = self.commands = 0
+        self.last_token = self.sequence = self.nesting = self.steps = 0
         self.changed: set[str] = set()
         self.fresh: dict[int, SubWorkflow] = {}
         self.located: dict[int, AnyWorkflow] = {}
@@ -474,19 +489,26 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.restless: dict[int, AnyWorkflow] = {}
         self.waits = Waits()
         self.conversations: dict[int, dict[str, str]] = {}
-        self.top_workflow = self
+        self.top_workflow, self.parent_task_id = self, None
         self.spec, self.subprocess_specs = definition.root, definition.specs
         self.subprocesses: Lazy[SubWorkflow] = Lazy(stored.scope)
         self._open(Scope(0, None, keeps_new=True), "")
 
     def next_command(self, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         """Begin a command: what the one before it led to is forgotten, the instance stays as it is."""
-        self.commands += 1
         self.parked = parked
         self.events, self.jobs, self.thrown, self.steps = [], [], [], 0
         self.emit = self.events.append
         for gathered in (self.recent, self.moved, self.restless):
             gathered.clear()
+
+    def let_go(self) -> None:
+        """Cut what refers to each other: nobody needs the instance any more, and it goes at once, not when Python collects garbage."""
+        for scope in self.subprocesses.entries():
+            if isinstance(scope, SubWorkflow):
+                del scope.tasks, scope.kept, scope.host, scope.top_workflow, scope.parent_workflow
+        del self.tasks, self.kept, self.top_workflow, self.stored, self.subprocesses, self.fresh, self.located
+        del self.agenda, self.touched, self.dirty, self.recent, self.moved, self.restless
 
     def refresh(self) -> None:
         """Bring the indexes up to date."""
@@ -601,12 +623,17 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if not values:
             return
         start = scope if scope is not None else token.data if token is not None else self.scope
-        targets: dict[int, tuple[Scope, dict[str, Value]]] = {}
-        for name, value in values.items():
-            target = start if here else start.holder(name)
-            targets.setdefault(id(target), (target, {}))[1][name] = value
+        targets: dict[int, tuple[Scope, Values]] = {}
+        if here or start.parent is None:
+            targets[0] = start, values
+        else:
+            groups: dict[int, tuple[Scope, dict[str, Value]]] = {}
+            for name, value in values.items():
+                target = start.holder(name)
+                groups.setdefault(id(target), (target, {}))[1][name] = value
+            targets.update(groups)
         for target, group in targets.values():
-            if not here:
+            if target is not start:
                 start.forget_past(group, target)
             news = target.put(group)
             if not news:
@@ -719,7 +746,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         while True:
             while self.agenda:
                 token = self.agenda.popleft()
-                if token._state == READY and token.id in token.workflow.tasks:
+                if token._standing == READY and token.id in token.workflow.tasks:
                     self.step(token)
                 if self.changed:
                     self.look_again()
@@ -776,6 +803,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
         Nothing can reach a join when every live token of its scope waits at one: tokens never come into a scope from outside.
         """
+        if not self.definition.has_joins:
+            return
         self.refresh()
         for place in sorted(self.moved):
             scope = self.moved[place]
@@ -917,6 +946,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def release_joins(self) -> bool:
         """Let a join that was decided late go on; False when there is none: only where tokens moved can there be one."""
+        if not self.definition.has_late_joins:
+            return False
         self.refresh()
         for place in sorted(self.restless):
             scope = self.restless[place]
@@ -1126,6 +1157,8 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
         A task made in this step is born with it; a timer that moves takes the deadline along.
         """
+        if not self.definition.bounds_time:
+            return
         self.refresh()
         hosts: dict[int, Token] = {}
         for token in list(self.recent.values()):
@@ -1159,7 +1192,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             on_time: fire also what is due at this very instant, else only what is overdue.
         """
         fired, known = False, self.last_token
-        while not self.completed:
+        while self.definition.has_timers and not self.completed:
             self.refresh()
             place = self.waits.first_due(self.now, on_time, known)
             if place is None:

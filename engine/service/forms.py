@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from engine import access
 from engine.errors import InvalidValues
 from engine.feel import codec
-from engine.forms import UNREADABLE, Form, is_readable, read_form
+from engine.forms import UNREADABLE, Form, is_readable
 from engine.model import Actor, Values
-from engine.store import definitions
-from engine.store.database import Session
-
-_parsed = lru_cache(512)(read_form)  # a form file never changes
-
-
-def form_of(session: Session, form_id: str | None, deployment_id: int) -> Form | None:
-    """Return a form as of a deployment, or of the newest before it that has one; None when no such form was deployed."""
-    if form_id is None:
-        return None
-    body = definitions.artifact(session, "form", form_id, deployment_id)
-    return None if body is None else _parsed(body, form_id)
 
 
 def shown_to(actor: Actor, form: Form | None) -> Form | None:

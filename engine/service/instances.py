@@ -37,7 +37,7 @@ from engine.model import (
     Values,
     WaitingJob,
 )
-from engine.service.forms import form_of, line, shown_to, storable
+from engine.service.forms import line, shown_to, storable
 from engine.service.observed import observed
 from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
@@ -74,7 +74,7 @@ class Instances:
         """
         with self._database.reading() as session:
             definition = self._startable(session, actor, key, None)
-            form = form_of(session, definition.info.start_form, definition.deployment_id)
+            form = self._runtime.definitions.form(session, definition.info.start_form, definition.deployment_id)
         form = shown_to(actor, form)
         return form, form.initial({}) if form is not None else {}
 
@@ -145,7 +145,7 @@ class Instances:
         if definition.info.start_form is None:
             return storable(raw)
         with self._database.reading() as session:
-            form = shown_to(actor, form_of(session, definition.info.start_form, definition.deployment_id))
+            form = shown_to(actor, self._runtime.definitions.form(session, definition.info.start_form, definition.deployment_id))
         if form is None:
             return storable(raw)
         return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)

@@ -12,6 +12,7 @@ from engine.bpmn import Definition, compile_definition
 from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
 from engine.errors import Conflict, EngineError, NotFound, StorageFailed
+from engine.forms import Form, read_form
 from engine.handler import HandlerRegistry
 from engine.metrics import Metrics
 from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
@@ -54,6 +55,7 @@ class Definitions:
         self._correlating: tuple[ProcessInfo, ...] | None = None
         self._current: dict[tuple[str, int | None], int] = {}
         self._processes: dict[tuple[str, int | None], ProcessDefinition] = {}
+        self._forms: dict[tuple[str, int], Form] = {}  # as of a deployment a form never changes
 
     def process(self, session: Session, key: str, version: int | None = None) -> ProcessDefinition | None:
         """Return a version of a process, by default the newest, or None."""
@@ -122,6 +124,18 @@ class Definitions:
             with self._lock:
                 if generation == self._generation:
                     self._correlating = found
+        return found
+
+    def form(self, session: Session, form_id: str | None, deployment_id: int) -> Form | None:
+        """Return a form as of a deployment, or of the newest before it that has one; None when no such form was deployed."""
+        if form_id is None:
+            return None
+        found = self._forms.get((form_id, deployment_id))
+        if found is None:
+            body = definitions.artifact(session, "form", form_id, deployment_id)
+            if body is None:
+                return None
+            found = self._forms[form_id, deployment_id] = read_form(body, form_id)
         return found
 
     def compiled(self, session: Session, bundle_id: int) -> Compiled:

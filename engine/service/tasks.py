@@ -30,7 +30,7 @@ from engine.model import (
     UserTask,
     Values,
 )
-from engine.service.forms import form_of, shown_to, storable
+from engine.service.forms import shown_to, storable
 from engine.service.instances import Instances
 from engine.service.observed import observed
 from engine.service.runtime import Compiled, Runtime
@@ -219,7 +219,7 @@ class Tasks:
             row = instances.load(session, task.instance_id)
             assert row is not None
             compiled = self._runtime.definitions.compiled(session, row.bundle_id)
-        form = form_of(session, task.form, compiled.processes[task.process].deployment_id)
+        form = self._runtime.definitions.form(session, task.form, compiled.processes[task.process].deployment_id)
         if form is None:
             raise NotFound(what="表单 (form)", id=task.form)
         return form
@@ -358,8 +358,6 @@ class Tasks:
 
         def do(turn: Turn, found: tasks.Found) -> None:
             task = found.task
-            if idempotency_key is not None and instances.idempotent_answer(turn.session, scope, idempotency_key) is not None:
-                return
             if version is not None and version != task.version:
                 raise StalePage(what=f"任务“{task.name}”")
             access.require_work_on(actor, task)
@@ -374,7 +372,7 @@ class Tasks:
                 at = micros(turn.at)
                 turn.also(lambda tx: instances.use_key(tx, scope, idempotency_key, id, at))
 
-        def done_before() -> bool:
+        def done_before() -> bool:  # a task is completed once, so an open one was not completed under this key
             if idempotency_key is None:
                 return False
             with self._database.reading() as session:

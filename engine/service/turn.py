@@ -397,9 +397,9 @@ class Turn:
             self._entry = chain.prepared(row.id, seq, entry.body, head, entry.salt, entry.payloads)
         ended = self._status in _ENDED
         subscriptions_mark = None
+        if self._step is not None:
+            self._timer_changes = self._step.timer_changes
         if not ended:
-            if self._step is not None:
-                self._timer_changes = self._step.timer_changes
             subscriptions_mark = (
                 row.subscriptions_mark
                 if self._subscriptions is None
@@ -476,11 +476,8 @@ class Turn:
             tasks.resume(tx, id)
             jobs.hold(tx, id, False)
         else:
-            now = micros(self.at)
-            for task_id in tasks.open_task_ids(tx, id):
-                tasks.end(tx, task_id, state=TaskState.CANCELLED, at=now, by=None)
-            jobs.cancel_all(tx, id)
-            jobs.resolve_incidents(tx, id, None, at=now, by=self.actor.id)
+            # the tasks and jobs of its tokens went with the events that say so
+            jobs.resolve_incidents(tx, id, None, at=micros(self.at), by=self.actor.id)
 
     def _suspend_tasks(self, tx: Session) -> None:
         """Let the tasks of suspended scopes stand still, those that came to be there in this turn among them."""

@@ -7,9 +7,13 @@ costs the client: values go out as text (numbers) or as they are (texts, bytes),
 
 from __future__ import annotations
 
+import os
 import re
 import select
+import shlex
+import shutil
 import struct
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -38,6 +42,7 @@ _DEFAULTS: dict[str, str] = {
     "application_name": "psmflow", "connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
     "tcp_user_timeout": "60000", "client_encoding": "utf8",
 }  # fmt: skip
+_FOR_TOOLS = frozenset({"host", "port", "user", "dbname"})
 _SET_UP = "set statement_timeout = '5min'; set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '5min'"
 _POOL, _OVERFLOW, _PATIENCE = 8, 24, 60
 #: A connection that has prepared so many texts is closed and opened anew: searches make texts without end.
@@ -62,12 +67,14 @@ _TROUBLES: dict[str, _Trouble] = {
 }
 #: A login that fails has no SQLSTATE in libpq, only words.
 _SAID: tuple[tuple[str, str], ...] = (
+    ("too many", "53300"),
+    ("remaining connection slots", "53300"),
     ("authentication failed", "28"),
     ("no password supplied", "28"),
     ("pg_hba.conf", "28"),
+    ("not permitted to log in", "28"),
+    ('role "', "28"),
     ("does not exist", "3D000"),
-    ("too many", "53300"),
-    ("remaining connection slots", "53300"),
     ("starting up", "57P"),
     ("shutting down", "57P"),
 )
@@ -415,11 +422,12 @@ class _Session(Session):
         if not self._begun:
             return
         self._begun = False
-        if self._wire.has_unanswered:
-            with suppress(_Failed):  # then that is why it is given up
-                self._wire.trip()
-        self._wire.send("rollback")
-        self._wire.trip()
+        with suppress(_Lost):  # then nothing is left to take back
+            if self._wire.has_unanswered:
+                with suppress(_Failed):  # that is why it is given up
+                    self._wire.trip()
+            self._wire.send("rollback")
+            self._wire.trip()
 
 
 class PostgreSQL:
@@ -435,6 +443,10 @@ class PostgreSQL:
         self._pool = self._make_pool()
         self._inherited: list[QueuePool] = []
         with self._administering() as engine:
+            with engine.connect() as connection:
+                encoding = connection.exec_driver_sql("show server_encoding").scalar_one()
+            if encoding != "UTF8":
+                raise _told((f"数据库的编码是 {encoding}，须为 UTF8", f"its encoding is {encoding}; it has to be UTF8"), writing=True)
             migrate(engine)
 
     def _make_pool(self) -> QueuePool:
@@ -529,10 +541,42 @@ class PostgreSQL:
         """Each has a commit of its own."""
 
     def backup(self, path: Path) -> None:
-        raise NotImplementedError
+        """Let PostgreSQL's own pg_dump write an archive for pg_restore; it sees one moment.
+
+        Raises:
+            StorageFailed: there is no pg_dump, or it fails; says what to run, and where.
+        """
+        given = conninfo_to_dict(self._conninfo)
+        secret = str(given.pop("password", ""))
+        known = {name: str(value) for name, value in given.items() if name in _FOR_TOOLS or _DEFAULTS.get(name) != value}
+        words = ["pg_dump", "--format=custom", f"--file={path}", f"--dbname={make_conninfo(**known)}"]
+        program = shutil.which("pg_dump")
+        if program is None:
+            raise _not_copied("没有找到 pg_dump", "pg_dump is not installed", words)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        environment = {**os.environ, **({"PGPASSWORD": secret} if secret else {})}
+        done = subprocess.run(  # noqa: S603  our own words; the password is in none of them
+            [program, *words[1:]], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
+        if done.returncode:
+            if is_new:
+                path.unlink(missing_ok=True)
+            said = next(iter(done.stderr.strip().splitlines()), str(done.returncode))
+            raise _not_copied(f"pg_dump 失败（{said}）", f"pg_dump failed ({said})", words)
+        path.chmod(0o600)
 
     def close(self) -> None:
         self._pool.dispose()
+
+
+def _not_copied(reason: str, reason_en: str, words: Sequence[str]) -> StorageFailed:
+    command = shlex.join(words)
+    return StorageFailed(
+        action_zh="备份", action="backed up", reason=f"{reason}；请用与服务器同版或更新的客户端执行：{command}",
+        reason_en=f"{reason_en}; with a client as new as the server or newer, run: {command}",
+    )  # fmt: skip
 
 
 def _administered(error: psycopg.Error) -> Exception:

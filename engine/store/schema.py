@@ -169,7 +169,7 @@ instance = Table(
     CheckConstraint("status in ('active', 'suspended', 'completed', 'cancelled')", name="status"),
     Index("ix_instance_key", "key", "id"),
     Index("ix_instance_status", "status", "id"),
-    Index("ix_instance_business_key", "business_key"),
+    _partial("ix_instance_business_key", "business_key", where="business_key != ''"),
     Index("ix_instance_started_by", "started_by", "id"),
     postgresql_with={"fillfactor": "80"},
 )
@@ -208,11 +208,10 @@ user_task = Table(
     _when("remind_at", null=True),
     Column("remind_stage", String(16)),
     CheckConstraint("state in ('open', 'suspended', 'completed', 'cancelled')", name="state"),
-    _partial("ix_user_task_token", "instance_id", "token", where="ended_at is null", unique=True),
-    _partial("ix_user_task_assignee", "assignee", "sort_at", "id", where="state = 'open'"),
+    _partial("ix_user_task_assignee", "assignee", "sort_at", "id", where="state = 'open' and assignee is not null"),
     _partial("ix_user_task_remind", "remind_at", where="state = 'open' and remind_at is not null"),
     _partial("ix_user_task_ended_by", "ended_by", "instance_id", where="ended_by is not null"),
-    Index("ix_user_task_instance", "instance_id", "id"),
+    Index("ix_user_task_instance", "instance_id", "token", unique=True),  # a token stands in one task, once
     postgresql_with={"fillfactor": "80"},
 )
 #: Whom an open, unclaimed user task is offered to: ``g:<group>`` or ``u:<user>``.

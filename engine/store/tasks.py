@@ -165,16 +165,11 @@ def insert(tx: Session, t: NewTask) -> None:
 
 
 def open_task_id(tx: Session, instance_id: int, token: int) -> int | None:
-    """Return the task that `token` stands in, or None (`ix_user_task_token`)."""
+    """Return the task that `token` stands in, or None (`ix_user_task_instance`)."""
     found: int | None = tx.value(
         "select id from user_task where instance_id = ? and token = ? and ended_at is null", (instance_id, token)
     )
     return found
-
-
-def open_task_ids(tx: Session, instance_id: int) -> list[int]:
-    sql = "select id from user_task where instance_id = ? and ended_at is null"
-    return [row[0] for row in tx.rows(sql, (instance_id,))]
 
 
 def created_at(tx: Session, task_id: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine.clock import SystemClock
-from engine.errors import AccessDenied, EngineError, NoReceiver, TaskNotOpen, WrongState
+from engine.errors import AccessDenied, EngineError, NoReceiver, StalePage, TaskNotOpen, WrongState
 from engine.handler import Job
 from engine.model import SYSTEM, CorrelateMessage, FireTimers
 from engine.service.turn import Turn
@@ -21,6 +22,7 @@ from engine.store import instances
 from engine.store.database import Database, Session
 from tests.bpmn.build import boundary, diagram, end, parallel, process, properties, receive, service, start, timer, user
 from tests.service.house import ANN, BOB, FOR_ENGINEERS, OWNER, House
+from tests.service.laws import require_agreement
 
 ONE = diagram(process(start(), user("a", **FOR_ENGINEERS), end(), "s>a", "a>e"))
 
@@ -452,3 +454,122 @@ def test_a_completion_that_comes_before_a_batch_of_timers_reads_wins_and_no_time
     assert all(set(one.open_tasks(id)) == {"chase"} for id in ids)
     assert one.rows("select count(*) from job") == [(0,)]
     intact(one)
+
+
+def _complete_all(folder: Path, tasks: list[tuple[str, int]], told: Any) -> None:
+    house = House(folder, SystemClock())
+    answers = together(*[lambda n=n, id=id: house.engine.tasks.complete(SYSTEM, id, {n: 1}) for n, id in tasks])  # type: ignore[misc]
+    told.put([str(answer) for answer in answers if answer is not None])
+    house.close()
+
+
+def test_two_processes_with_eight_threads_each_complete_the_parallel_tasks_of_one_instance(tmp_path: Path) -> None:
+    house = House(tmp_path / "data", SystemClock())
+    names = [f"t{n}" for n in range(16)]
+    parts = [part for n in names for part in (user(n), f"f>{n}", f"{n}>j")]
+    house.deploy(diagram(process(start(), parallel("f"), parallel("j"), user("last"), end(), "s>f", "j>last", "last>e", *parts)))
+    started = house.start()
+    tasks = [(n, house.task(started.id, n).id) for n in names]
+
+    context = multiprocessing.get_context("fork")
+    told = context.Queue()
+    workers = [context.Process(target=_complete_all, args=(tmp_path / "data", half, told)) for half in (tasks[::2], tasks[1::2])]
+    for worker in workers:
+        worker.start()
+    refused = [told.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+
+    assert refused == [[], []]
+    assert set(house.open_tasks(started.id)) == {"last"}
+    assert house.engine.instances.variables(SYSTEM, started.id) == dict.fromkeys(names, 1)
+    assert Counter(e.element for e in house.events(started.id, "UserTaskCompleted")) == dict.fromkeys(names, 1)
+    assert len(house.events(started.id, "UserTaskCreated")) == 17
+    require_agreement(house)
+    intact(house)
+    house.close()
+
+
+def test_deployments_at_once_make_one_version_each(two: tuple[House, House]) -> None:
+    one, other = two
+    versions = [ONE.replace(b'<userTask id="a"', b'<userTask id="a" name="v%d"' % n) for n in range(8)]
+
+    answers = together(*[lambda h=h, v=v: h.deploy(v) for h, v in zip([one, other] * 4, versions, strict=True)])  # type: ignore[misc]
+
+    assert sorted(d.version for a in answers for d in a.definitions) == list(range(1, 9))
+    assert [d.version for d in one.engine.deployments.versions(OWNER, "p")] == list(range(8, 0, -1))
+    assert one.engine.instances.get(SYSTEM, one.start().id).definition_version == 8
+
+
+def test_the_same_deployment_at_once_makes_one_version(two: tuple[House, House]) -> None:
+    one, other = two
+
+    answers = together(*[lambda h=h: h.deploy(ONE) for h in [one, other] * 4])  # type: ignore[misc]
+
+    assert sum(len(a.definitions) for a in answers) == 1
+    assert [d.version for d in one.engine.deployments.versions(OWNER, "p")] == [1]
+
+
+def test_of_two_who_save_the_same_drawing_one_is_told_that_it_is_stale(two: tuple[House, House]) -> None:
+    one, _ = two
+    one.deploy(ONE)
+    for n in range(6):
+        base = one.engine.deployments.draft(OWNER, "p").sha256
+        drawn = [ONE.replace(b'<userTask id="a"', b'<userTask id="a" name="%d by %d"' % (n, who)) for who in range(2)]
+
+        answers = together(
+            *[lambda h=h, xml=xml, base=base: h.engine.deployments.save_draft(OWNER, "p", xml, base) for h, xml in zip(two, drawn, strict=True)]  # type: ignore[misc]
+        )
+
+        assert sum(isinstance(a, StalePage) for a in answers) == 1
+        (saved,) = (a for a in answers if not isinstance(a, EngineError))
+        assert one.engine.deployments.draft(OWNER, "p").sha256 == saved.sha256
+
+
+def test_a_message_and_one_who_begins_to_wait_always_meet(two: tuple[House, House]) -> None:
+    one, other = two
+    wait = receive("r", "mA", properties(correlationKey="= key"))
+    one.deploy(diagram(process(start(), user("a"), wait, user("after"), end(), "s>a", "a>r", "r>after", "after>e")))
+    ids = {f"N{n}": one.start(variables={"key": f"N{n}"}).id for n in range(12)}
+
+    for key, id in ids.items():
+        task = one.task(id, "a").id
+        answers = together(
+            lambda task=task: one.engine.tasks.complete(SYSTEM, task),  # type: ignore[misc]
+            lambda key=key: other.engine.messages.correlate(SYSTEM, "mA", correlation_key=key, keep_for=timedelta(days=1)),  # type: ignore[misc]
+        )
+        assert not any(isinstance(a, EngineError) for a in answers), answers
+        assert set(one.open_tasks(id)) == {"after"}
+    assert one.rows("select count(*) from message") == [(0,)]
+    intact(one)
+
+
+def test_one_job_goes_to_one_worker_however_many_ask(two: tuple[House, House]) -> None:
+    one, other = two
+    ran: list[str] = []
+
+    @one.handler("work")
+    def work(job: Job) -> None:
+        """Work."""
+        ran.append(job.key)
+
+    one.deploy(diagram(process(start(), service("w"), end(), "s>w", "w>e")))
+    for n in range(10):
+        id = one.start().id
+        counts = together(*[h.engine.jobs.run_slow for h in [one, other] * 3])
+        assert sum(counts) == 1
+        assert len(ran) == n + 1
+        assert one.status(id) == "completed"
+    intact(one)
+
+
+def test_roles_given_at_once_are_those_of_one_of_both(two: tuple[House, House]) -> None:
+    one, other = two
+    for _ in range(6):
+        together(
+            lambda: one.engine.people.set_groups(SYSTEM, "ann", ("presale_engineer", "bid_manager")),
+            lambda: other.engine.people.set_groups(SYSTEM, "ann", ("presale_engineer", "warehouse_keeper")),
+        )
+        actor = one.engine.people.actor("ann")
+        assert actor is not None
+        assert len(actor.groups) == 2

@@ -169,8 +169,8 @@ def changed_lines(lines: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[
         text = first["text"]
         at = chance.randrange(len(text))
         yield f"payload {at}", with_payload(text=text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :])
-    yield "hash", [*lines[:place], {**lines[place], "hash": "00" + lines[place]["hash"][2:]}, *lines[place + 1 :]]
-    yield "salt", with_payload(salt="00" + first["salt"][2:])
+    yield "hash", [*lines[:place], {**lines[place], "hash": "00" * 32}, *lines[place + 1 :]]
+    yield "salt", with_payload(salt="00" * 16)
     yield "digest", with_payload(digest="00" * 32)
     yield "payload removed", [*lines[:place], {**lines[place], "payloads": others}, *lines[place + 1 :]]
     yield "removed", [*lines[:place], *lines[place + 1 :]]

@@ -28,6 +28,8 @@ class ExclusiveGateway(Node):
 class Join(Node):
     """What gateways have in common that wait for tokens over several flows."""
 
+    is_join = True
+
     def lacks(self, token: Token) -> tuple[str, str]:
         arrived = token.workflow.flows_at(self)
         missing = [flow for flow in self.incoming if flow not in arrived]

@@ -10,7 +10,7 @@ from engine import events as log
 from engine.bpmn import compensation
 from engine.bpmn.data import Scope
 from engine.bpmn.specs.associations import Data, moved
-from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, place, text_of
+from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, text_of
 from engine.bpmn.spiff import WAITING, BpmnSpecMixin
 from engine.bpmn.workflow import (
     ARRIVING,
@@ -41,6 +41,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     """Any flow node. `flows`: outgoing; `incoming`: ids of the incoming flows; `kind`: BPMN local name."""
 
     start_quantity = completion_quantity = 1
+    is_join = False  #: `arrive` is to be asked
     is_activity = is_event = is_catch = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
     reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
     ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
@@ -68,23 +69,18 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         """Nothing is predicted."""
 
     def _update(self, my_task: Token) -> None:
+        """A token has come, or is tried again."""
+        parked = my_task.top.parked
         try:
-            if self._update_hook(my_task):
+            if my_task.workflow.spec.ad_hoc is not None and not self.may_come(my_task):
+                return
+            arrived = not (self.is_join or self.start_quantity != 1) or (parked and (my_task.id, ARRIVING) in parked)
+            if (arrived or self.arrive(my_task)) and self.enter(my_task):
                 my_task._ready()
         except ElementFailed:
             raise
         except Exception as exc:
             raise failed(my_task, ARRIVING, exc) from exc
-
-    def _update_hook(self, my_task: Token) -> bool:
-        parked = my_task.top.parked
-        if parked and (my_task.id, ARRIVING) in parked:
-            return self.enter(my_task)
-        return self.arrive(my_task) and self.enter(my_task)
-
-    def _on_ready_hook(self, my_task: Token) -> None:
-        if not self.manual:
-            my_task.top.agenda.append(my_task)
 
     def _run_hook(self, my_task: Token) -> bool | None:
         return True
@@ -92,23 +88,27 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
     def _on_complete_hook(self, my_task: Token) -> None:
         workflow, token = my_task.workflow, my_task
         if not self.ends_before_leaving:
-            self.announce_end(token)
+            token.top.emit(log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
         taken = token.taken
         if taken:
             top, specs = token.top, workflow.spec.task_specs
             token.born = born = []
-            for flow in taken:
-                for _ in range(self.completion_quantity):
-                    child = Token(workflow, specs[flow.target], data={"flow": flow.id})
-                    born.append(child)
-                    if flow.id is not None:
-                        top.emit(log.flow_taken(
-                            process=self.process, element=self.bpmn_id, token=TokenId(token.id), flow=flow.id,
-                            to_token=TokenId(child.id), condition=None if flow.condition is None else flow.condition.text,
-                            is_default=flow.default))
+            for flow in taken if self.completion_quantity == 1 else [flow for flow in taken for _ in range(self.completion_quantity)]:
+                child = Token(workflow, specs[flow.target], data={"flow": flow.id})
+                born.append(child)
+                if flow.id is not None:
+                    top.emit(log.flow_taken(
+                        process=self.process, element=self.bpmn_id, token=token.id, flow=flow.id, to_token=child.id,
+                        condition=None if flow.condition is None else flow.condition.text, is_default=flow.default))
             if len(born) > 1 or "trail" in token.internal_data:
                 top.fork(token, born)
         workflow.leave(token)
+        if workflow.spec.ad_hoc is not None or "owner" in token.internal_data:
+            self.gone(token)
+
+    def gone(self, token: Token) -> None:
+        """Tell those around: the owner of an instance or compensation handler, the ad-hoc sub-process."""
+        workflow = token.workflow
         if "owner" in token.internal_data:
             owner = workflow.owner(token)
             if owner is not None and "undoes" in token.internal_data:
@@ -126,16 +126,15 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         my_task.workflow.leave(my_task)
 
     # ----------------------------------------------------------------------------------------------------- life of a token
+    def may_come(self, token: Token) -> bool:
+        """Whether the ad-hoc sub-process around lets the token begin here now."""
+        return True
+
     def announce(self, token: Token) -> None:
         """Record that the node begins."""
-        owner = token.internal_data.get("owner")
         token.top.emit(log.activity_started(
-            process=self.process, element=self.bpmn_id, token=TokenId(token.id), kind=self.kind, scope=place(token.workflow),
-            host=None if owner is None else TokenId(owner)))
-
-    def announce_end(self, token: Token) -> None:
-        token.top.emit(
-            log.activity_completed(process=self.process, element=self.bpmn_id, token=TokenId(token.id)))
+            process=self.process, element=self.bpmn_id, token=token.id, kind=self.kind, scope=token.workflow.parent_task_id,
+            host=token.internal_data.get("owner")))
 
     def arrive(self, token: Token) -> bool:
         """True when the node may start with this token, else the token waits here."""
@@ -190,7 +189,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
 
     def enter(self, token: Token) -> bool:
         self.announce(token)
-        return self._enter(token)
+        return self._enter(token) if token.top.parked else self.entered(token)
 
     def _enter(self, token: Token) -> bool:
         top = token.top
@@ -321,27 +320,31 @@ class Activity(Node):
         around = token.workflow.spec.ad_hoc
         return around if self.is_activity and not self.is_event_subprocess and "owner" not in token.internal_data else None
 
-    def _update_hook(self, my_task: Token) -> bool:
-        around = self.ad_hoc(my_task)
+    def may_come(self, token: Token) -> bool:
+        around = self.ad_hoc(token)
         if around is not None:
-            if "over" in my_task.workflow.host.internal_data:
-                my_task.workflow.kill(my_task, by=around.bpmn_id)
+            if "over" in token.workflow.host.internal_data:
+                token.workflow.kill(token, by=around.bpmn_id)
                 return False
-            if around.fields.sequential and "turn" not in my_task.internal_data:
-                my_task.internal_data["turn"] = "waits"
-                my_task._state = WAITING
+            if around.fields.sequential and "turn" not in token.internal_data:
+                token.internal_data["turn"] = "waits"
+                token._state = WAITING
                 return False
-        return super()._update_hook(my_task)
+        return True
 
     def choose(self, token: Token) -> list[Flow]:
-        around = self.ad_hoc(token)
-        return [] if around is not None and around.is_over(token) else super().choose(token)
+        if token.workflow.spec.ad_hoc is not None:
+            around = self.ad_hoc(token)
+            if around is not None and around.is_over(token):
+                return []
+        flows = self.flows
+        return flows if len(flows) == 1 and flows[0].condition is None else self.select(token, first=False)
 
-    def _on_complete_hook(self, my_task: Token) -> None:
-        super()._on_complete_hook(my_task)
-        around = self.ad_hoc(my_task)
+    def gone(self, token: Token) -> None:
+        super().gone(token)
+        around = self.ad_hoc(token)
         if around is not None:
-            around.inner_completed(my_task.workflow)
+            around.inner_completed(token.workflow)
 
     def entered(self, token: Token) -> bool:
         self.prepare(token)
@@ -354,24 +357,27 @@ class Activity(Node):
         self.bind_inputs(token)
 
     def bind_inputs(self, token: Token) -> None:
-        top, data = token.workflow.top_workflow, self.data
+        data, mapping = self.data, self.mapping
+        if not (data.properties or data.inputs or mapping.inputs):
+            return
+        top = token.top
         if data.properties or data.inputs:
             visible = {**token.data.visible(), **dict.fromkeys(data.properties)}
             local, outer = moved(data.inputs, top, visible, visible)
             own = own_scope(token)
             top.write(token, {**dict.fromkeys(data.properties), **local}, scope=own, here=True)
             top.write(token, outer, scope=own.parent)
-        if not self.mapping.inputs:
+        if not mapping.inputs:
             return
-        values = {name: text_of(text, token, top) for name, text in self.mapping.inputs}
+        values = {name: text_of(text, token, top) for name, text in mapping.inputs}
         own = own_scope(token)
         top.write(token, values, scope=own, here=True)
 
     def give_out(self, token: Token, values: Values) -> None:
         """Write a result: through the output mapping, or as it is. Inputs are local, so the search begins outside them."""
-        top = token.workflow.top_workflow
+        top = token.top
         outside = outer_scope(token)
-        rest = self.put_out(token, values)
+        rest = self.put_out(token, values) if self.data.outputs or self.data.properties else values
         if not self.mapping.outputs:
             values = rest
         else:
@@ -411,8 +417,8 @@ class Activity(Node):
     def finish(self, token: Token) -> None:
         if self.boundary:
             token.workflow.drop_subscriptions(token)
-        self.announce_end(token)
-        if self.is_kept(token):
+        token.top.emit(log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
+        if token.top.definition.compensates and self.is_kept(token):
             compensation.keep(token)
 
     def is_kept(self, token: Token) -> bool:

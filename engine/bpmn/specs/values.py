@@ -45,8 +45,10 @@ def own_scope(token: Token) -> Scope:
 def outer_scope(token: Token) -> Scope:
     """Where results of the token's activity are written: outside its inputs, inside its loop instance."""
     scope = token.data
+    if scope.id != token.id:
+        return scope
     is_instance = "owner" in token.internal_data and "undoes" not in token.internal_data
-    if scope.id == token.id and not is_instance and scope.parent is not None:
+    if not is_instance and scope.parent is not None:
         return scope.parent
     return scope
 

@@ -236,7 +236,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_instance")),
         postgresql_with={"fillfactor": "80"},
     )
-    op.create_index("ix_instance_business_key", "instance", ["business_key"], unique=False)
+    op.create_index(
+        "ix_instance_business_key",
+        "instance",
+        ["business_key"],
+        unique=False,
+        sqlite_where=sa.text("business_key != ''"),
+        postgresql_where=sa.text("business_key != ''"),
+    )
     op.create_index("ix_instance_key", "instance", ["key", "id"], unique=False)
     op.create_index("ix_instance_started_by", "instance", ["started_by", "id"], unique=False)
     op.create_index("ix_instance_status", "instance", ["status", "id"], unique=False)
@@ -382,8 +389,8 @@ def upgrade() -> None:
         "user_task",
         ["assignee", "sort_at", "id"],
         unique=False,
-        sqlite_where=sa.text("state = 'open'"),
-        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open' and assignee is not null"),
+        postgresql_where=sa.text("state = 'open' and assignee is not null"),
     )
     op.create_index(
         "ix_user_task_ended_by",
@@ -393,7 +400,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("ended_by is not null"),
         postgresql_where=sa.text("ended_by is not null"),
     )
-    op.create_index("ix_user_task_instance", "user_task", ["instance_id", "id"], unique=False)
+    op.create_index("ix_user_task_instance", "user_task", ["instance_id", "token"], unique=True)
     op.create_index(
         "ix_user_task_remind",
         "user_task",
@@ -401,14 +408,6 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'open' and remind_at is not null"),
         postgresql_where=sa.text("state = 'open' and remind_at is not null"),
-    )
-    op.create_index(
-        "ix_user_task_token",
-        "user_task",
-        ["instance_id", "token"],
-        unique=True,
-        sqlite_where=sa.text("ended_at is null"),
-        postgresql_where=sa.text("ended_at is null"),
     )
     op.create_table(
         "document",

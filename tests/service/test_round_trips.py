@@ -1,0 +1,124 @@
+"""On PostgreSQL a completion asks the server twice and commits once, however much it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+
+from engine.model import SYSTEM
+from engine.store.postgres import Wire
+from tests.bpmn.build import boundary, diagram, end, process, properties, start, timer, user
+from tests.service.house import ANN, FOR_ENGINEERS, House
+
+pytestmark = pytest.mark.only_on("postgresql")
+
+FORM = orjson.dumps({"id": "note", "type": "default", "schemaVersion": 16, "components": [{"type": "textfield", "key": "note", "label": "备注"}]})
+TWO = diagram(
+    process(start(), user("a", camunda_formKey="note", **FOR_ENGINEERS), user("b", **FOR_ENGINEERS), end(), "s>a", "a>b", "b>e")
+)
+
+
+class Watch:
+    """What went to the server. `trips`: the statements of each round trip."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.trips: list[list[str]] = []
+        self._sent: list[str] = []
+        send, trip = Wire.send, Wire.trip
+
+        def sending(wire: Wire, sql: str, values: Sequence[Any] = (), *, must: bool = False) -> None:
+            self._sent.append(sql)
+            send(wire, sql, values, must=must)
+
+        def travelling(wire: Wire) -> Any:
+            self.trips.append(self._sent)
+            self._sent = []
+            return trip(wire)
+
+        monkeypatch.setattr(Wire, "send", sending)
+        monkeypatch.setattr(Wire, "trip", travelling)
+
+    def seen(self) -> list[list[str]]:
+        found, self.trips = self.trips, []
+        return found
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    return Watch(monkeypatch)
+
+
+def test_a_completion_is_a_read_and_a_write_with_one_commit(house: House, watch: Watch) -> None:
+    house.deploy(TWO, files={"note.form": FORM})
+    for n in range(2):
+        id = house.start().id
+        for element, values in (("a", {"note": "好"}), ("b", {"x": 1})):
+            task = house.task(id, element).id
+            watch.seen()
+            house.engine.tasks.complete(ANN, task, values, idempotency_key=f"{n}")
+            if n == 0:
+                continue  # reads what never changes: the diagram, the form
+            read, write = watch.seen()
+            assert len(read) == 1
+            assert write[0].startswith("begin")
+            assert write[1].startswith("with changed as (update instance set")
+            assert [sql for sql in write if sql == "commit"] == [write[-1]]
+            assert len(write) <= 15
+        assert house.status(id) == "completed"
+
+
+def test_a_claim_is_a_read_and_a_write(house: House, watch: Watch) -> None:
+    house.deploy(TWO, files={"note.form": FORM})
+    for n in range(2):
+        task = house.task(house.start().id, "a").id
+        watch.seen()
+        house.engine.tasks.claim(ANN, task)
+        assert n == 0 or [trip[-1] == "commit" for trip in watch.seen()] == [False, True]
+
+
+def test_a_start_only_asks_whether_something_was_deployed_and_writes(house: House, watch: Watch) -> None:
+    house.deploy(TWO, files={"note.form": FORM})
+    for n in range(2):
+        watch.seen()
+        house.start()
+        *reads, write = watch.seen()
+        assert write[-1] == "commit"
+        assert n == 0 or {sql for trip in reads for sql in trip} == {"select value from meta where name = 'deployments'"}
+
+
+def test_a_completion_that_cannot_be_written_for_a_faster_one_asks_again(house: House, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.deploy(TWO, files={"note.form": FORM})
+    id = house.start().id
+    task = house.task(id, "a").id
+    other = house.beside()
+    write, done = house.engine._runtime._write, []
+
+    def slow(turn: Any) -> None:
+        if not done:
+            done.append(True)
+            other.engine.instances.set_variables(SYSTEM, id, {"y": 1}, "meanwhile")
+            watch.seen()
+        write(turn)
+
+    monkeypatch.setattr(house.engine._runtime, "_write", slow)
+    house.engine.tasks.complete(ANN, task, {"note": "好"})
+
+    trips = watch.seen()
+    assert [trip[-1] for trip in trips if trip[-1] in ("commit", "rollback")] == ["commit", "rollback", "commit"]
+    assert house.engine.instances.variables(SYSTEM, id)["y"] == 1
+    assert house.engine.audit.verify() == ()
+    other.close()
+
+
+def test_a_timer_and_its_deadline_cost_one_more_read_at_most(house: House, watch: Watch) -> None:
+    house.deploy(diagram(process(
+        start(), user("a", inner=properties(x="y")), boundary("late", "a", timer("timeDuration", "P1D")), user("b"), end(), "s>a", "a>b", "late>b", "b>e"
+    )))  # fmt: skip
+    for n in range(2):
+        task = house.task(house.start().id, "a").id
+        watch.seen()
+        house.engine.tasks.complete(SYSTEM, task)
+        assert n == 0 or len(watch.seen()) <= 4
