@@ -86,7 +86,7 @@ CANCELLERS = frozenset({"sales_manager", "company_leader", "process_owner"})
 #: A supervisor may hand another's task on.
 SUPERVISORS = frozenset({"presale_manager", "sales_manager", "bid_manager", "process_owner"})
 
-Platform = Literal["deploy", "draw", "administer people", "see definitions", "see every instance", "see incidents", "mend incidents", "see variables", "back up"]
+Platform = Literal["deploy", "draw", "administer people", "see definitions", "see every instance", "see incidents", "mend incidents", "see variables", "back up", "hold", "see holds", "erase"]
 _PLATFORM: Mapping[str, frozenset[str]] = {
     "draw": frozenset({"process_owner", "reviewer"}),
     "deploy": frozenset({"process_owner"}),
@@ -97,10 +97,14 @@ _PLATFORM: Mapping[str, frozenset[str]] = {
     "mend incidents": frozenset({"process_owner", "presale_manager"}),
     "see variables": frozenset({"process_owner", "auditor"}),
     "back up": frozenset({"system_admin"}),
+    "hold": frozenset({"process_owner", "auditor"}),
+    "see holds": frozenset({"process_owner", "auditor", "system_admin"}),
+    "erase": frozenset({"process_owner"}),
 }
 _PLATFORM_ZH = {
     "draw": "编辑流程图", "deploy": "部署流程", "administer people": "管理用户与组", "see definitions": "查看流程",
     "see every instance": "查看全部实例", "see incidents": "查看异常", "mend incidents": "处理异常", "see variables": "查看流程变量", "back up": "备份",
+    "hold": "设置或解除法定保全", "see holds": "查看法定保全", "erase": "清除内容",
 }
 
 

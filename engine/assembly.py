@@ -9,14 +9,17 @@ from types import TracebackType
 from engine.clock import Clock, SystemClock
 from engine.dispatch import Dispatcher
 from engine.dispatch.local import LocalDispatcher
+from engine.dispatch.loops import Loops
 from engine.dispatch.pool import HandlerPool
 from engine.handler import REGISTRY, HandlerRegistry
 from engine.model import Break
 from engine.service import backup
 from engine.service.audit import Audit
 from engine.service.deployments import Deployments
+from engine.service.heads import Heads
 from engine.service.instances import Instances
 from engine.service.jobs import Jobs
+from engine.service.keep import Keep
 from engine.service.messages import Messages
 from engine.service.people import People
 from engine.service.runtime import Runtime
@@ -40,6 +43,8 @@ class Engine:
         people: users, groups, notices.
         audit: verify, backup, health.
         metrics: counters of this process, to which the web adds its own.
+        keep: archive files, legal holds, lawful erasure.
+        heads: signed ends of all chains, for whoever keeps them elsewhere.
     """
 
     def __init__(self, settings: Settings, clock: Clock, handlers: HandlerRegistry) -> None:
@@ -56,6 +61,8 @@ class Engine:
         self.audit = Audit(self._runtime)
         self.metrics = self._runtime.metrics
         self._upkeep = Upkeep(self._runtime)
+        self.heads = Heads(self._runtime)
+        self.keep = Keep(self._runtime, self.heads)
         self._dispatcher: Dispatcher | None = None
         if settings.dispatch == "procrastinate":
             from engine.dispatch import procrastinate  # its library is loaded only where it is asked for
@@ -69,7 +76,9 @@ class Engine:
             pool = HandlerPool(self.jobs, self.clock, self.settings.worker_threads)
             self._dispatcher = self._make_dispatcher(pool)
             self._runtime.wake = self._dispatcher.wake
+            self._daily = Loops({"daily": self.keep.run_due}, every=60)
             self._dispatcher.start()
+            self._daily.start()
 
     def _make_dispatcher(self, pool: HandlerPool) -> Dispatcher:
         if self.settings.dispatch == "local":
@@ -92,6 +101,7 @@ class Engine:
         Nothing may be called afterwards.
         """
         if self._dispatcher is not None:
+            self._daily.stop()
             self._dispatcher.stop(timedelta(seconds=self.settings.stop_seconds))
             self._dispatcher = None
         self._database.close()

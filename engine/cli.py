@@ -43,6 +43,7 @@ from engine.layout import faults, lay_out
 from engine.logs import configure, tell
 from engine.model import SYSTEM, Finding, IncidentId, InstanceId, Severity
 from engine.service.backup import Lacking
+from engine.service.heads import HeadsChecked
 from engine.settings import read_settings
 
 _log = logging.getLogger("psmflow.worker")
@@ -325,31 +326,234 @@ def layout(files: tuple[Path, ...], effort: int, only_check: bool) -> None:
     sys.exit(1 if count else 0)
 
 
-@main.command(epilog="psmflow verify\npsmflow verify --instance 123456789")
+@main.command(epilog="psmflow verify\npsmflow verify --instance 123456789\npsmflow verify --archive var/archive/2026-11.jsonl.gz\n"
+                     "psmflow verify --heads /mnt/audit/2026-11-22T01-57-05.120Z.json --key psmflow.pub")
 @click.option("--instance", type=int, help="One process instance [default: all].")
+@click.option("--archive", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An archive file, against what the database remembers.")
+@click.option("--heads", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Compare every instance with a signed head file; the earlier ones of its month lie beside it.")
+@click.option("--key", help="Public key that the head file must be signed by, in hex or as a file, kept elsewhere [default: the one in this house].")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
-def verify(instance: int | None, data: Path | None) -> None:
-    """Verify the chains of history; exit status 1 if anything was changed."""
+def verify(instance: int | None, archive: Path | None, heads: Path | None, key: str | None, data: Path | None) -> None:
+    """Verify the chains of history, an archive file, or both against a signed head file; exit status 1 if anything was changed."""
+    if sum(each is not None for each in (instance, archive, heads)) > 1:
+        raise click.UsageError("--instance、--archive、--heads 只能用一个 (give one of --instance, --archive, --heads)")
     started = time.monotonic()
     with _engine(**({"data": data} if data else {})) as engine:
-        broken = engine.audit.verify(InstanceId(instance) if instance is not None else None)
-        checked = engine.audit.last_checked
+        if archive is not None:
+            found, broken = engine.keep.verify_archive(archive)
+            checked_instances, checked_events = len(found.heads), found.events
+            click.echo(f"{archive.name} SHA-256 {found.sha256}")
+        elif heads is not None:
+            told = engine.heads.verify(heads, key)
+            broken, checked_instances = told.breaks, told.signing.count
+            checked_events = sum(end[0] for end in told.signing.ends.values())
+            _tell_heads(told)
+            if not told.signature:
+                click.echo("签名不符：该文件不是由此密钥签出的 (the signature is not by this key)")
+                sys.exit(1)
+        else:
+            broken = engine.audit.verify(InstanceId(instance) if instance is not None else None)
+            checked_instances, checked_events = engine.audit.last_checked.instances, engine.audit.last_checked.events
+            names = engine.keep.archive_names() if instance is None else ()
+            if names:
+                broken += engine.keep.verify_archives()
+                click.echo(f"另有 {len(names)} 个归档文件已核对 ({len(names)} archive files were looked through as well)")
     for b in broken:
-        click.echo(f"实例 {b.instance_id} 第 {b.seq} 条：{b.zh} ({b.en})")
-    click.echo(f"{checked.instances} 个实例、{checked.events} 条记录，{len(broken)} 处不符，用时 {time.monotonic() - started:.1f} 秒 "
-               f"({checked.instances} instances, {checked.events} events, {len(broken)} breaks)")
+        place = f"第 {b.seq} 条：" if b.seq else ""
+        click.echo(f"实例 {b.instance_id} {place}{b.zh} ({b.en})" if b.instance_id else f"{b.zh} ({b.en})")
+    events = "" if heads is not None else f"、{checked_events} 条记录", "" if heads is not None else f", {checked_events} events"
+    click.echo(f"{checked_instances} 个实例{events[0]}，{len(broken)} 处不符，用时 {time.monotonic() - started:.1f} 秒 "
+               f"({checked_instances} instances{events[1]}, {len(broken)} breaks)")
     sys.exit(1 if broken else 0)
+
+
+def _tell_heads(told: HeadsChecked) -> None:
+    s = told.signing
+    click.echo(f"链头文件 {s.name}：签于 {s.at:%Y-%m-%d %H:%M:%S}Z，{s.count} 个实例，根 {s.root.hex()} (signed heads of that time)")
+    if told.signature:
+        click.echo(f"签名有效，公钥 {told.key} (the signature is good)")
+    if told.key_is_own:
+        click.echo("注意：公钥取自本机，内部人员可能连它一起更换；请用 --key 给出另行保存的公钥 "
+                   "(the key is the one of this house, which an insider could have replaced; give one kept elsewhere with --key)")
+
+
+@main.command("archive", epilog="psmflow archive --older-than P2Y --dry-run\npsmflow archive --older-than P2Y")
+@click.option("--older-than", help="Only what ended longer ago: P2Y, P18M, P90D [default: $PSMFLOW_KEEP_CLOSED].")
+@click.option("--dry-run", is_flag=True, help="Count; change nothing.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def archive_closed(older_than: str | None, dry_run: bool, data: Path | None) -> None:
+    """Move instances that ended long ago into verified archive files, one or more for each month.
+
+    They are still found and shown. What a legal hold stands over stays. Exit status 1: something had to stay that should not.
+    """
+    with _engine(**({"data": data} if data else {})) as engine:
+        period = older_than or engine.settings.keep_closed
+        if not period:
+            raise click.UsageError("请给出 --older-than，或设置 PSMFLOW_KEEP_CLOSED (give --older-than, or set PSMFLOW_KEEP_CLOSED)")
+        done = engine.keep.archive(period, dry_run=dry_run)
+    for file in done.files:
+        click.echo(f"{file.name}  {file.instance_count} 个实例，{file.size:,} 字节  SHA-256 {file.sha256}")
+    if dry_run:
+        click.echo(f"{done.instance_count} 个流程实例将被归档 ({done.instance_count} instances would be archived)")
+    else:
+        click.echo(f"已归档 {done.instance_count} 个流程实例，写入 {len(done.files)} 个文件 "
+                   f"({done.instance_count} instances archived into {len(done.files)} files)")
+    if done.held_count:
+        click.echo(f"{done.held_count} 个因法定保全而保留 ({done.held_count} stay: a legal hold stands over them)")
+    for id in done.broken:
+        click.echo(f"实例 {id} 的历史链不完整，未归档；请运行 psmflow verify --instance {id} (its history is not intact, so it stays)", err=True)
+    for name in done.strange:
+        click.echo(f"归档文件夹中的 {name} 未登记，且其内容不在数据库中：未作处理，请核对 "
+                   "(not known to the database, and what it holds is nowhere else: left alone, look into it)", err=True)
+    sys.exit(1 if done.broken or done.strange else 0)
+
+
+@main.group(cls=_Group)
+def hold() -> None:
+    """Legal holds: what stands under one is neither archived nor erased."""
+
+
+@hold.command("place", epilog="psmflow hold place --business-key ZFCG-2026 --reason 投诉处理中")
+@click.option("--instance", type=int, help="One process instance.")
+@click.option("--business-key", help="Every instance that has or will have this business key.")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def place_hold(instance: int | None, business_key: str | None, reason: str, data: Path | None) -> None:
+    """Place a hold."""
+    if (instance is None) == (business_key is None):
+        raise click.UsageError("请给出 --instance 或 --business-key 之一 (give either --instance or --business-key)")
+    with _engine(**({"data": data} if data else {})) as engine:
+        placed = engine.keep.hold(SYSTEM, reason, instance_id=None if instance is None else InstanceId(instance), business_key=business_key)
+    click.echo(f"已设置法定保全 {placed.id}；解除：psmflow hold lift {placed.id} --reason … (placed)")
+
+
+@hold.command("lift", epilog="psmflow hold lift 123456789 --reason 投诉已结案")
+@click.argument("id", type=int)
+@click.option("--reason", required=True, help="Why; kept in the history.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def lift_hold(id: int, reason: str, data: Path | None) -> None:
+    """Lift a hold."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        engine.keep.lift(SYSTEM, id, reason)
+    click.echo("已解除 (lifted)")
+
+
+@hold.command("list", epilog="psmflow hold list --all")
+@click.option("--all", "lifted", is_flag=True, help="Those that were lifted too.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def list_holds(lifted: bool, data: Path | None) -> None:
+    """List the holds that stand."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        found = engine.keep.holds(SYSTEM, lifted=lifted)
+    for h in found:
+        what = f"实例 {h.instance_id}" if h.instance_id is not None else f"业务编号 {h.business_key}"
+        click.echo(f"{h.id}  {h.placed_at:%Y-%m-%d %H:%M}Z  {h.placed_by}  {what}：{h.reason}")
+        if h.lifted_at is not None:
+            click.echo(f"    {h.lifted_at:%Y-%m-%d %H:%M}Z 由 {h.lifted_by} 解除：{h.lifted_reason} (lifted)")
+    click.echo(f"{len(found)} 项法定保全 ({len(found)} legal holds)")
+
+
+@main.command(epilog="psmflow erase --instance 123456789 --field phone --field id_card --reason 当事人要求删除\n"
+                     "psmflow erase --instance 123456789 --document 987654321 --reason 当事人要求删除")
+@click.option("--instance", "chosen", type=int, multiple=True, required=True, help="May be repeated.")
+@click.option("--field", "fields", multiple=True, help="Name of a variable or form field; may be repeated.")
+@click.option("--document", "documents", type=int, multiple=True, help="Number of an uploaded file; may be repeated.")
+@click.option("--all-documents", is_flag=True, help="Every uploaded file.")
+@click.option("--everything", is_flag=True, help="Everything that people typed.")
+@click.option("--titles", is_flag=True, help="Title and business key as lists show them, too.")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def erase(
+    chosen: tuple[int, ...], fields: tuple[str, ...], documents: tuple[int, ...], all_documents: bool, everything: bool, titles: bool,
+    reason: str, data: Path | None,
+) -> None:  # fmt: skip
+    """Erase fields and files of ended instances, lawfully: the history says who did it and why, and still verifies.
+
+    Archived instances too. Exit status 1: something is refused. What stays, and why, is told.
+    """
+    if not (fields or documents or all_documents or everything or titles):
+        raise click.UsageError("请给出要清除的内容：--field、--document、--all-documents、--everything 或 --titles (say what is to be erased)")
+    refused = 0
+    with _engine(**({"data": data} if data else {})) as engine:
+        for instance in chosen:
+            try:
+                done = engine.keep.erase(
+                    SYSTEM, InstanceId(instance), reason, fields=fields, documents=None if all_documents else documents,
+                    everything=everything, titles=titles,
+                )  # fmt: skip
+            except EngineError as error:
+                _tell_error(error)
+                refused += 1
+                continue
+            click.echo(f"实例 {instance}：清除 {done.payload_count} 条记录中的内容、{done.document_count} 个文件、{done.row_count} 处副本 "
+                       f"({done.payload_count} payloads, {done.document_count} files, {done.row_count} copies erased)")
+            if done.shared_count:
+                click.echo(f"  {done.shared_count} 个文件的字节与其他文件相同，予以保留 (the bytes of {done.shared_count} stay: another file has the same)")
+            for left in done.left:
+                click.echo(f"  保留：{left.zh}\n        {left.en}")
+    click.echo("此前的备份和已导出的文件中仍有原内容 (backups and exports made before still hold it)")
+    sys.exit(1 if refused else 0)
+
+
+@main.group(cls=_Group)
+def heads() -> None:
+    """Signed heads: what tells, kept elsewhere, that the history was changed even by whoever owns the database."""
+
+
+@heads.command("sign", epilog="psmflow heads sign")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def sign_heads(data: Path | None) -> None:
+    """Sign the ends of all chains, and copy the file to $PSMFLOW_HEADS_TO. The server and the worker do it once a day.
+
+    Exit status 1: something is gone that an earlier file has, or the file could not be copied.
+    """
+    with _engine(**({"data": data} if data else {})) as engine:
+        signing, broken = engine.heads.sign()
+        places = engine.settings.heads_to
+    click.echo(f"{engine.heads.folder / signing.name}")
+    click.echo(f"  {signing.count} 个实例，根 {signing.root.hex()} ({signing.count} instances under one root)")
+    click.echo(f"  SHA-256 {signing.sha256}")
+    click.echo(f"  已送往 {'、'.join(places)} (brought there)" if places else
+               "  未送出本机：只有保存在别处的链头文件才能证明内部人员的改动，请设置 PSMFLOW_HEADS_TO "
+               "(it lies in this house alone and so proves nothing against an insider; set PSMFLOW_HEADS_TO)")
+    for b in broken:
+        click.echo(f"实例 {b.instance_id}：{b.zh} ({b.en})", err=True)
+    sys.exit(1 if broken else 0)
+
+
+@heads.command("key", epilog="psmflow heads key > psmflow.pub")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def public_key(data: Path | None) -> None:
+    """Print the public key (Ed25519, hex); give it to the auditor."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        click.echo(engine.heads.public_key())
+
+
+@heads.command("list", epilog="psmflow heads list")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
+def list_heads(data: Path | None) -> None:
+    """List the head files in this house."""
+    with _engine(**({"data": data} if data else {})) as engine:
+        for s in engine.heads.files():
+            click.echo(f"{s.name}  {s.count} 个实例  根 {s.root.hex()[:16]}…  SHA-256 {s.sha256}")
 
 
 @main.command(epilog="psmflow export --instance 123456789 --format jsonl > instance.jsonl")
 @click.option("--instance", type=int, required=True)
 @click.option("--format", "kind", type=click.Choice(["jsonl"]), default="jsonl", show_default=True)
+@click.option("--proof", is_flag=True, help="Add the proof that it is in the newest signed head file.")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
-def export(instance: int, kind: str, data: Path | None) -> None:
+def export(instance: int, kind: str, proof: bool, data: Path | None) -> None:
     """Print the history of one process instance, chain and payload; docs/verify_export.py verifies it offline."""
     with _engine(**({"data": data} if data else {})) as engine:
         for line in engine.instances.export(SYSTEM, InstanceId(instance)):
             sys.stdout.buffer.write(line)
+        if proof:
+            line = engine.heads.proof(SYSTEM, InstanceId(instance)) or b""
+            sys.stdout.buffer.write(line)
+            if not line:
+                click.echo("还没有包含该实例的签名，先运行 psmflow heads sign (no head file has it yet; run psmflow heads sign first)", err=True)
 
 
 @main.command(epilog="psmflow incidents")

@@ -39,6 +39,31 @@ class NotFound(EngineError, LookupError):
     en = "There is no {what} {id}. Check the number, or open it again from the list."
 
 
+class InstanceArchived(NotFound):
+    """The process instance was moved into an archive file; it can be looked at and no longer be changed."""
+
+    code = "instance_archived"
+    status = 409
+    zh = "流程实例 {id} 已归档(文件 {file})，只能查看，不能再办理或更改。"
+    en = "The process instance {id} is archived (file {file}); it can be looked at, but nothing in it changes any more."
+
+
+class DocumentErased(NotFound):
+    code = "document_erased"
+    status = 410
+    zh = "文件 {id} 已依法清除，历史中留有清除的理由。"
+    en = "The file {id} was erased lawfully; the history says why."
+
+
+class Held(EngineError):
+    """A legal hold stands over the process instance."""
+
+    code = "held"
+    status = 409
+    zh = "流程实例 {id} 处于法定保全之下，不能{action}：{reason}(由 {by} 设置)。请先由审计员或流程负责人说明理由后解除保全。"
+    en = "A legal hold stands over the process instance {id}, it cannot be {action_en}: {reason} (placed by {by}). An auditor or process owner has to lift it first, with a reason."
+
+
 class AccessDenied(EngineError, PermissionError):
     code = "access_denied"
     status = 403
@@ -207,6 +232,15 @@ class UnknownSchema(EngineError):
     status = 503
     zh = "数据库的结构版本“{revision}”不是本版 psmflow 所知的。请换用建立它的版本或更新的版本；若其中数据不必保留，请换一个空数据库（PSMFLOW_DATABASE、PSMFLOW_DATABASE_URL）。"
     en = "The database stands at the schema “{revision}”, which this version of psmflow does not know. Use the version that made it, or a newer one; if its data are not needed, give an empty database (PSMFLOW_DATABASE, PSMFLOW_DATABASE_URL)."
+
+
+class BadHeads(EngineError):
+    """A head file, or one before it, is not there or is none."""
+
+    code = "bad_heads"
+    status = 422
+    zh = "链头文件 {file} 无法使用：{reason}。请把它和同一文件夹中本月更早的链头文件放在一起。"
+    en = "The head file {file} cannot be used: {reason}. Put it together with the earlier head files of its month, as they lay in one folder."
 
 
 class SettingsError(EngineError):

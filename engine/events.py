@@ -417,10 +417,33 @@ class ConditionBecameTrue(ElementEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayloadsErased(Event):
-    """The payloads of the events `seqs` were erased lawfully; a payload that is missing otherwise was taken away."""
+    """The payloads of the events `seqs` were erased lawfully; a payload that is missing otherwise was taken away.
+
+    `fields`: names that were erased, empty: everything; `documents`: uploaded files whose bytes and names were; `kept`: ``{seq:
+    what is left of its payload}``, as a commitment covers a payload as a whole.
+    """
+
+    payload: ClassVar[tuple[str, ...]] = ("reason", "kept")
+    seqs: tuple[int, ...]
+    fields: tuple[str, ...] = ()
+    documents: tuple[int, ...] = ()
+    reason: str
+    kept: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalHoldPlaced(Event):
+    """From now on the instance is neither archived nor erased. `hold`: its number."""
 
     payload: ClassVar[tuple[str, ...]] = ("reason",)
-    seqs: tuple[int, ...]
+    hold: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalHoldLifted(Event):
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    hold: int
     reason: str
 
 

@@ -53,7 +53,7 @@ class Entry:
         seq: number of its last event.
         body: the text that `hash` covers together with the hash before it.
         salt: 16 bytes of which the payloads' salts are made, or, once one was erased, those of all payloads one after the
-            other; None when there are no payloads, or none any more.
+            other (of a single payload: its own and 16 bytes of zeros); None when there are no payloads, or none any more.
         payloads: a line for each; that of an erased one is ``-`` and its digest.
     """
 
@@ -330,7 +330,8 @@ def verify(instance_id: int, chain: Iterable[Entry], seq: int, head: bytes) -> t
                 )
         else:
             lines = entry.payloads.split(b"\n")
-            missing += [at for at, n in places.items() if lines[n].startswith(_GONE)]
+            # a text that was changed may name any place; that it was changed is found above
+            missing += [at for at, n in places.items() if isinstance(n, int) and 0 <= n < len(lines) and lines[n].startswith(_GONE)]
     for gone in missing:
         if gone not in erased:
             found(gone, "payload", f"第 {gone} 条记录的内容被移除。", f"The payload of event {gone} was taken away.")
@@ -351,7 +352,9 @@ def _span(first: int, last: int) -> str:
 def is_committed(commitment: object, salt: bytes | None, payloads: bytes, count: int) -> bool:
     """True if payloads are those that were committed to. The salts' length counts: they could swallow a payload's beginning."""
     lines = payloads.split(b"\n")
-    if salt is None or len(lines) != count or len(salt) not in (_SALT, count * _SALT):
+    if salt is None or len(lines) != count or len(salt) not in (_SALT, max(2, count) * _SALT):
+        return False
+    if count == 1 and any(salt[_SALT:]):
         return False
     try:
         digests = [
@@ -386,6 +389,60 @@ def export(instance_id: int, chain: Iterable[Entry], seq: int, head: bytes) -> I
             ],
         }  # fmt: skip
         yield json.dumps(line, ensure_ascii=False).encode() + b"\n"
+
+
+class UnreadableExport(EngineError):
+    """A text is not what `export` wrote."""
+
+    code = "unreadable_export"
+    status = 422
+    zh = "不是可读的历史导出：{reason}"
+    en = "This is no export of a history that can be read: {reason}"
+
+
+def read_export(lines: Iterable[bytes]) -> tuple[int, int, bytes, tuple[Entry, ...]]:
+    """Return ``(instance, seq, head, entries)`` of what `export` gave; whether it is intact, `verify` tells.
+
+    Raises:
+        UnreadableExport
+    """
+    given = iter(lines)
+    try:
+        first = orjson.loads(next(given, b"null"))
+        if first["psmflow_history"] != 2:
+            raise ValueError("version")
+        return int(first["instance"]), int(first["seq"]), bytes.fromhex(first["head"]), tuple(_read_entry(orjson.loads(line)) for line in given)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableExport(reason=str(error)) from error
+
+
+def _read_entry(line: Mapping[str, Any]) -> Entry:
+    salt: bytes | None = None
+    payloads: bytes | None = None
+    if line["payloads"] is not None:
+        parts = [(bytes(_SALT), _GONE + p["digest"].encode()) if "digest" in p else (bytes.fromhex(p["salt"]), p["text"].encode())
+                 for p in line["payloads"]]  # fmt: skip
+        if any(len(own) != _SALT for own, _ in parts):
+            raise ValueError("salt")
+        salt, payloads = b"".join(own for own, _ in parts), b"\n".join(text for _, text in parts)
+        if len(parts) == 1:
+            salt += bytes(_SALT)  # or it would pass for the one that salts are made of
+    return Entry(int(line["seq"]), line["body"].encode(), bytes.fromhex(line["hash"]), salt, payloads)
+
+
+def restored(history: Iterable[Recorded]) -> tuple[Recorded, ...]:
+    """Return all events of an instance with what lawful erasures left of their payloads."""
+    found = list(history)
+    left: dict[int, Mapping[str, Any]] = {}
+    for n in range(len(found) - 1, -1, -1):
+        recorded = found[n]
+        if recorded.erased and recorded.seq in left:
+            known = {name: value for name, value in left[recorded.seq].items() if name in recorded.event.payload}
+            found[n] = recorded = replace(recorded, event=replace(recorded.event, **known))
+        if isinstance(recorded.event, e.PayloadsErased):
+            for seq, contents in recorded.event.kept.items():
+                left.setdefault(int(seq), contents)  # a later erasure left less
+    return tuple(found)
 
 
 # ------------------------------------------------------------------------------------------------------------------- folding

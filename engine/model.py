@@ -147,6 +147,10 @@ class InstanceStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+#: What lists are asked for beside a status: instances that were moved into archive files.
+ARCHIVED = "archived"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessInstance:
     id: InstanceId
@@ -163,6 +167,7 @@ class ProcessInstance:
     ended_at: datetime | None
     outcome: str | None  #: variable `outcome` when it ended, else the id of the last end event, or the cancel reason
     open_incident_count: int
+    archived_in: str | None = None  #: name of the archive file that it was moved into
 
 
 class TaskState(StrEnum):
@@ -256,6 +261,7 @@ class Document:
     sha256: str
     uploaded_at: datetime
     uploaded_by: str
+    erased_at: datetime | None = None  #: its name and its bytes were erased lawfully
 
 
 # ------------------------------------------------------------------------------------------------------ the core's in and out
@@ -650,13 +656,32 @@ class WaitingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Break:
-    """A place where the history is not what was written. `seq`: 0 when the chain as a whole does not fit its instance."""
+    """A place where the history is not what was written. `seq`: 0 when the chain as a whole does not fit its instance.
+
+    `kind`: ``event``, ``payload``, ``gap``, ``tail``; ``agreement`` (tables and history differ); compared with a signed head file
+    ``changed``, ``cut``, ``recomputed``, ``removed``, ``inserted``; of an archive file ``archive``.
+    """
 
     instance_id: InstanceId
     seq: int
-    kind: str  #: ``event``, ``payload``, ``gap``, ``tail``
+    kind: str
     zh: str
     en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalHold:
+    """Keeps one instance, or every one of a business key, from being archived and erased until somebody lifts it."""
+
+    id: int
+    instance_id: InstanceId | None
+    business_key: str | None
+    reason: str
+    placed_at: datetime
+    placed_by: str
+    lifted_at: datetime | None
+    lifted_by: str | None
+    lifted_reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,9 @@ class Settings:
         log: ``text`` or ``json``, how server and worker write their lines on standard error.
         metrics_token: whoever sends it as ``Authorization: Bearer …`` may read ``/metrics``; empty: this machine alone.
         keys_kept_days: idempotency keys are forgotten after this; a command repeated later is carried out again.
+        keep_closed: instances that ended longer ago than this (``P2Y``, ``P18M``, ``P90D``; whole months) are moved into archive
+            files by the daily run; empty: never.
+        heads_to: where each signed head file is copied to: folders (absolute paths) and mail addresses.
     """
 
     data: Path
@@ -61,6 +65,8 @@ class Settings:
     log: str = "text"
     metrics_token: str = field(default="", repr=False)
     keys_kept_days: int = 30
+    keep_closed: str = ""
+    heads_to: tuple[str, ...] = ()
 
 
 def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -> Settings:
@@ -97,6 +103,15 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
     if database_url and not _is_database_server(database_url):
         name = "PSMFLOW_DATABASE_URL" if text("DATABASE_URL", "") else "DATABASE_URL"
         raise SettingsError(name=name, reason="postgresql://user:password@host:port/name")  # without its value: see above
+    keep_closed = text("KEEP_CLOSED", "").upper()
+    if keep_closed and not re.fullmatch(r"P(?=.)(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?", keep_closed, re.ASCII):
+        raise SettingsError(name="PSMFLOW_KEEP_CLOSED", reason=f"{keep_closed!r}: P2Y, P18M, P90D")
+    heads_to = tuple(text("HEADS_TO", "").split())
+    for place in heads_to:
+        if not (place.startswith("/") or re.fullmatch(r"[^@\s<>,;/]+@[^@\s<>,;/]+", place)):
+            raise SettingsError(name="PSMFLOW_HEADS_TO", reason=f"{place!r}: /mnt/audit, audit@example.com")
+        if not place.startswith("/") and not smtp:
+            raise SettingsError(name="PSMFLOW_HEADS_TO", reason=f"{place}: PSMFLOW_SMTP?")
     dispatch = text("DISPATCH", "local")
     if dispatch not in ("local", "procrastinate"):
         raise SettingsError(name="PSMFLOW_DISPATCH", reason=f"{dispatch!r}: local, procrastinate")
@@ -122,6 +137,8 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
         log=log,
         metrics_token=text("METRICS_TOKEN", ""),
         keys_kept_days=number("KEYS_KEPT_DAYS", 30),
+        keep_closed=keep_closed,
+        heads_to=heads_to,
     )
     values.update(changes)
     return Settings(**values)  # type: ignore[arg-type]

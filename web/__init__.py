@@ -102,7 +102,7 @@ def status_name(status: Any) -> str:
     """Return the state of an instance, a task or a severity in words."""
     return {
         "active": gettext("进行中"), "suspended": gettext("已挂起"), "completed": gettext("已完成"), "cancelled": gettext("已取消"),
-        "open": gettext("待办理"),
+        "open": gettext("待办理"), "archived": gettext("已归档"),
     }.get(str(status), str(status))
 
 

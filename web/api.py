@@ -16,7 +16,7 @@ from engine import EngineError
 from engine.events import Recorded
 from engine.feel.codec import dump
 from engine.forms import is_readable
-from engine.model import InstanceId, InstanceStatus, ProcessDefinition, ProcessInstance, TaskId, UserTask
+from engine.model import ARCHIVED, InstanceId, InstanceStatus, ProcessDefinition, ProcessInstance, TaskId, UserTask
 from web.context import actor, engine
 from web.inbox import VIEWS
 
@@ -188,11 +188,11 @@ def start(key: str) -> ResponseReturnValue:
 @bp.get("/instances")
 def instances() -> ResponseReturnValue:
     status = request.args.get("status")
-    if status is not None and status not in set(InstanceStatus):
-        known = ", ".join(InstanceStatus)
+    if status is not None and status not in {*InstanceStatus, ARCHIVED}:
+        known = ", ".join((*InstanceStatus, ARCHIVED))
         raise BadRequest(problem=f"status 须为：{known}", problem_en=f"status must be one of {known}")
     page = engine().instances.list(
-        actor(), key=request.args.get("key"), status=InstanceStatus(status) if status else None, search=request.args.get("search", ""),
+        actor(), key=request.args.get("key"), status=status or None, search=request.args.get("search", ""),
         limit=_limit(), before=request.args.get("before"),
     )
     return _json({"items": [instance_json(i) for i in page.items], "next": page.next})

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain as joined
 from typing import Any
 
 from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from engine import access, events
-from engine.errors import InvalidValues, NotFound
+from engine.errors import BadHeads, InvalidValues, NotFound
 from engine.events import Event, Recorded
 from engine.forms import Form
-from engine.model import InstanceId, InstanceStatus, ProcessInstance, TokenId, UserTask
+from engine.model import ARCHIVED, InstanceId, InstanceStatus, ProcessInstance, TokenId, UserTask
 from web import diagrams
 from web.context import actor, engine, known_names, now, person
 from web.fields import draw, shown
 from web.inbox import change_rows
-from web.language import gettext
+from web.language import gettext, language
 from web.sentences import sentence, tell
 
 bp = Blueprint("instances", __name__)
@@ -33,11 +35,11 @@ _LINES = 60
 def instances() -> ResponseReturnValue:
     search, key = request.args.get("q", "").strip(), request.args.get("key") or None
     asked = request.args.get("status", "")
-    status = InstanceStatus(asked) if asked in set(InstanceStatus) else None
+    status = asked if asked in {*InstanceStatus, ARCHIVED} else None
     page = engine().instances.list(actor(), key=key, status=status, search=search, limit=_PAGE, before=request.args.get("before") or None)
     known_names(i.started_by for i in page.items)
     return render_template(
-        "instances.html", page=page, search=search, key=key, status=status, statuses=tuple(InstanceStatus),
+        "instances.html", page=page, search=search, key=key, status=status, statuses=(*InstanceStatus, ARCHIVED),
         definitions=engine().deployments.definitions(actor()),
     )
 
@@ -60,7 +62,8 @@ def instance(id: InstanceId) -> ResponseReturnValue:
         expected=engine().messages.expected(who, id), labels=labels, lines=lines if everything else lines[:_LINES],
         hidden_lines=0 if everything else max(0, len(lines) - _LINES), viewer=diagrams.viewer_config(definitions, history, incidents),
         deadline=nearest_deadline(open_tasks), variables=_variables(id), may_change=bool(who.groups & access.CANCELLERS),
-        may_mend=access.may(who, "mend incidents"),
+        may_mend=access.may(who, "mend incidents"), holds=engine().keep.holds(who, id) if access.may(who, "see holds") else (),
+        may_hold=access.may(who, "hold"), may_erase=access.may(who, "erase"),
     )
 
 
@@ -97,6 +100,54 @@ def stop(id: InstanceId, what: str) -> ResponseReturnValue:
 def resume(id: InstanceId) -> ResponseReturnValue:
     engine().instances.resume(actor(), id)
     flash(gettext("流程已恢复。"))
+    return redirect(url_for(".instance", id=id), 303)
+
+
+# --------------------------------------------------------------------------------------------------------- what has to stay or go
+@bp.post("/instance/<id:id>/hold")
+def hold(id: InstanceId) -> ResponseReturnValue:
+    reason = request.form.get("reason", "").strip()
+    if not reason:
+        flash(gettext("请填写理由后再提交。"), "bad")
+    elif request.form.get("whole") == "1" and (key := engine().instances.get(actor(), id).business_key):
+        engine().keep.hold(actor(), reason, business_key=key)
+        flash(gettext("已对业务编号 %(key)s 的全部流程设置法定保全。", key=key))
+    else:
+        engine().keep.hold(actor(), reason, instance_id=id)
+        flash(gettext("已设置法定保全，解除前不会归档或清除。"))
+    return redirect(url_for(".instance", id=id), 303)
+
+
+@bp.post("/instance/<id:id>/hold/<id:hold_id>/lift")
+def lift_hold(id: InstanceId, hold_id: int) -> ResponseReturnValue:
+    reason = request.form.get("reason", "").strip()
+    if not reason:
+        flash(gettext("请填写理由后再提交。"), "bad")
+    else:
+        engine().keep.lift(actor(), hold_id, reason)
+        flash(gettext("法定保全已解除。"))
+    return redirect(url_for(".instance", id=id), 303)
+
+
+@bp.post("/instance/<id:id>/erase")
+def erase(id: InstanceId) -> ResponseReturnValue:
+    """Erase chosen fields and files; the page tells what had to stay."""
+    reason = request.form.get("reason", "").strip()
+    fields = [word for word in re.split(r"[\s,\uff0c\u3001]+", request.form.get("fields", "")) if word]
+    documents = [int(d) for d in request.form.getlist("document") if d.isdecimal() and len(d) < 19]
+    titles, everything = request.form.get("titles") == "1", request.form.get("everything") == "1"
+    if not reason:
+        flash(gettext("请填写理由后再提交。"), "bad")
+    elif not (fields or documents or titles or everything):
+        flash(gettext("请选择要清除的字段或文件。"), "bad")
+    else:
+        done = engine().keep.erase(actor(), id, reason, fields=fields, documents=documents, titles=titles, everything=everything)
+        flash(gettext(
+            "已清除 %(payloads)s 条记录中的内容、%(files)s 个文件、%(copies)s 处副本。此前的备份和导出文件中仍有原内容。",
+            payloads=done.payload_count, files=done.document_count, copies=done.row_count,
+        ))  # fmt: skip
+        for left in done.left:
+            flash(left.zh if language() == "zh" else left.en, "warn")
     return redirect(url_for(".instance", id=id), 303)
 
 
@@ -209,9 +260,17 @@ def _event_json(recorded: Recorded, labels: Any) -> dict[str, Any]:
 def export(id: InstanceId) -> ResponseReturnValue:
     """Hand out the history for checking it elsewhere: one JSON line for each record."""
     lines = engine().instances.export(actor(), id)
-    response = Response(lines, mimetype="application/x-ndjson")
+    response = Response(joined(lines, (_proof(id),)), mimetype="application/x-ndjson")
     response.headers["Content-Disposition"] = f"attachment; filename=psmflow-{id}.jsonl"
     return response
+
+
+def _proof(id: InstanceId) -> bytes:
+    """Return the line that proves the instance to be in the newest signed head file; nothing when there is none that can be read."""
+    try:
+        return engine().heads.proof(actor(), id) or b""
+    except BadHeads:
+        return b""
 
 
 # ----------------------------------------------------------------------------------------------------------------- report

@@ -196,6 +196,14 @@ def _sentence(event: Event, names: Names, person: Callable[[str], str], name: st
             return Told(text=gettext("并行分支写入了不同的“%(variable)s”，以后写入的为准", variable=event.name), tone="warn")
         case events.ExpressionWasNull(text=text, reason=reason):
             return Told(text=gettext("“%(name)s”的表达式 %(text)s 没有结果", name=name, text=text), tone="warn", said=reason)
+        case events.PayloadsErased(reason=reason, seqs=seqs, fields=fields, documents=documents):
+            what = "、".join(fields) or (gettext("全部内容") if seqs else gettext("文件"))
+            return Told(text=gettext("依法清除：%(what)s（%(count)s 条记录，%(files)s 个文件）", what=what, count=len(seqs), files=len(documents)),
+                        tone="warn", said=reason)
+        case events.LegalHoldPlaced(reason=reason):
+            return Told(text=gettext("设置法定保全：不得归档或清除"), tone="warn", said=reason)
+        case events.LegalHoldLifted(reason=reason):
+            return Told(text=gettext("解除法定保全"), tone="ok", said=reason)
         case events.IncidentOpened(message=message):
             return Told(text=gettext("“%(name)s”出现异常，等待处理", name=name), tone="bad", said=message)
         case events.IncidentResolved(reason=reason):

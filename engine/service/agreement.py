@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.bpmn import Run, open_elements, visible_variables
 from engine.events import Recorded
-from engine.history import Entry, InstanceView, fold, unseal
+from engine.history import Entry, InstanceView, fold, restored, unseal
 from engine.model import Break, InstanceId, InstanceStatus
 from engine.service.runtime import Runtime
 from engine.service.turn import mark_of
@@ -20,7 +20,7 @@ def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple
     row = instances.load(session, instance_id)
     if row is None:
         return ()
-    view = fold(recorded(session, instance_id))
+    view = fold(restored(recorded(session, instance_id)))
     definition = runtime.definitions.compiled(session, row.bundle_id).definition
     live = {} if row.state is None else {int(e.token): e for e in open_elements(definition, row.state)}
     ended = row.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)

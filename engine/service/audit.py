@@ -5,23 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
-from engine import access, history
+from engine import history
 from engine.errors import NotFound
-from engine.events import PayloadsErased
 from engine.metrics import Gauge
-from engine.model import Actor, Break, Health, InstanceId, InstanceStatus
+from engine.model import Break, Health, InstanceId
 from engine.service.agreement import disagreements
 from engine.service.backup import Backup, back_up
 from engine.service.doctor import Ailment, Doctor
-from engine.service.instances import given_reason, require_status
-from engine.service.observed import observed
 from engine.service.runtime import Runtime
-from engine.service.turn import Turn
 from engine.service.upkeep import SILENT
-from engine.store import chain, instances, jobs, upkeep
+from engine.store import chain, instances, jobs, keep, upkeep
 from engine.store.database import FAILURES, instant, instant_or_none, micros
 
 
@@ -52,7 +47,11 @@ class Audit:
         with self._database.snapshot() as session:
             heads = list(chain.heads(session, instance_id))
             if instance_id is not None and not heads:
-                raise NotFound(what="流程实例 (process instance)", id=instance_id)
+                stub = keep.stub(session, instance_id)
+                if stub is None:
+                    raise NotFound(what="流程实例 (process instance)", id=instance_id)
+                self.last_checked = Checked(instances=1, events=stub.seq)
+                return history.verify(instance_id, self._runtime.archives.record(stub).entries, stub.seq, bytes(stub.head))
             for instance, seq, head in heads:
                 breaks += history.verify(instance, (history.Entry(*row) for row in chain.read(session, instance)), seq, head)
                 instance_count, event_count = instance_count + 1, event_count + seq
@@ -66,35 +65,6 @@ class Audit:
                 ]  # fmt: skip
         self.last_checked = Checked(instances=instance_count, events=event_count)
         return tuple(breaks)
-
-    @observed("instance.erase")
-    def erase(self, actor: Actor, instance_id: InstanceId, reason: str) -> int:
-        """Erase everything that people typed in an ended instance, lawfully: an event says who did it and why.
-
-        The chain still verifies; the uploaded files are not touched.
-
-        Returns:
-            How many payloads were erased.
-
-        Raises:
-            AccessDenied, NotFound
-            WrongState: the instance has not ended.
-            ReasonMissing
-        """
-        access.require(actor, "deploy")
-
-        def do(turn: Turn) -> int:
-            require_status(turn, (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED), "清除内容", "erased")
-            entries = [history.Entry(*row) for row in chain.read(turn.session, instance_id)]
-            seqs = tuple(seq for entry in entries for seq in history.payloads(entry))
-            turn.record(PayloadsErased(seqs=seqs, reason=given_reason(reason)))
-            for entry in entries:
-                left = history.without(entry, seqs)
-                if left is not entry:
-                    turn.also(partial(chain.rewrite_payloads, instance_id=instance_id, seq=left.seq, salt=left.salt, payloads=left.payloads))
-            return len(seqs)
-
-        return self._runtime.command(actor, instance_id, do)
 
     def cross_check(self, instance_id: InstanceId | None = None) -> tuple[Break, ...]:
         """Return everything in which tables, history and state of one or of all instances differ; empty when they agree.
@@ -123,6 +93,9 @@ class Audit:
         with self._database.reading() as session:
             for _id, _seq, head in chain.heads(session, instance_id):
                 return bytes(head).hex()
+            stub = keep.stub(session, instance_id)
+            if stub is not None:
+                return bytes(stub.head).hex()
         raise NotFound(what="流程实例 (process instance)", id=instance_id)
 
     def backup(self, path: Path, *, with_secret: bool = False) -> Backup:

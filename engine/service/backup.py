@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sqlite3
@@ -36,6 +37,9 @@ from engine.store.database import Database
 
 _FORMAT, _VERSION = "psmflow-backup", 1
 _DATABASE, _SECRET, _MANIFEST = "psmflow.db", "secret.key", "manifest.json"
+#: Archive files of instances, and signed heads.
+_KEPT = re.compile(r"archive/\d{4}-\d\d(-\d+)?\.jsonl\.gz|heads/\d{4}-\d\d-\d\dT[\d.-]+Z\.json", re.ASCII)
+_FOLDERS = ("documents", "archive", "heads")
 _CHUNK = 1 << 20
 _MANIFEST_LIMIT = 256 << 20
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
@@ -198,6 +202,21 @@ def _write(scratch: Path, copy: Path, found: copies.CopyFacts, settings: Setting
                     problem = "missing"
                 if problem:
                     lacking.append(Lacking(sha256=kept.sha256, name=kept.name, instance_id=kept.instance_id, problem=problem))
+            for name, digest in found.archives:  # after its rows are gone, such a file is the only copy
+                path, problem = settings.data / "archive" / name, ""
+                try:
+                    with path.open("rb") as source:
+                        problem = "" if _digest(source) == digest else "damaged"
+                        source.seek(0)
+                        if not problem:
+                            parts[f"archive/{name}"] = _add(archive, f"archive/{name}", source, at, zipfile.ZIP_STORED)
+                except FileNotFoundError:
+                    problem = "missing"
+                if problem:
+                    lacking.append(Lacking(sha256=digest, name=name, instance_id=0, problem=problem))
+            for path in sorted((settings.data / "heads").glob("*.json")):
+                with path.open("rb") as source:
+                    parts[f"heads/{path.name}"] = _add(archive, f"heads/{path.name}", source, at, zipfile.ZIP_DEFLATED)
             if with_secret:
                 kept_secret(settings.data)
                 with (settings.data / _SECRET).open("rb") as source:
@@ -375,7 +394,7 @@ def _manifest(archive: Path, opened: zipfile.ZipFile) -> Manifest:
 
 def _is_ours(name: str, digest: str) -> bool:
     """True for the names that a backup has: nothing else may become a path on this machine."""
-    if name in (_DATABASE, _SECRET):
+    if name in (_DATABASE, _SECRET) or _KEPT.fullmatch(name):
         return True
     return len(digest) == 64 and set(digest) <= set("0123456789abcdef") and name == f"documents/{digest[:2]}/{digest}"
 
@@ -418,8 +437,8 @@ def _require_room(manifest: Manifest, folder: Path) -> None:
 def _extract(archive: Path, opened: zipfile.ZipFile, manifest: Manifest, staged: Settings) -> None:
     for name, chunks in _read_parts(opened, manifest.parts):
         path = staged.database if name == _DATABASE else staged.data / name
-        for folder in (path.parent.parent, path.parent) if name.startswith("documents/") else ():
-            folder.mkdir(mode=0o700, exist_ok=True)
+        if name.startswith(_FOLDERS):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
@@ -440,8 +459,8 @@ def _standing(settings: Settings) -> list[Path]:
     """Return what of an installation is there already."""
     database = settings.database
     beside = [database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm")]
-    documents = settings.data / "documents"
-    return [path for path in beside if path.exists()] + ([documents] if documents.is_dir() and any(documents.iterdir()) else [])
+    folders = [settings.data / name for name in _FOLDERS]
+    return [path for path in beside if path.exists()] + [path for path in folders if path.is_dir() and any(path.iterdir())]
 
 
 def _swap(settings: Settings, staged: Settings, at: datetime, *, with_secret: bool) -> Path | None:
@@ -459,9 +478,9 @@ def _swap(settings: Settings, staged: Settings, at: datetime, *, with_secret: bo
         aside = aside or folder
         moves.append((path, folder / path.name))
     moves.append((staged.database, settings.database))
-    for name in ("documents", *([_SECRET] if with_secret else [])):
+    for name in (*_FOLDERS, *([_SECRET] if with_secret else [])):
         if (staged.data / name).exists():
-            if name == "documents" and (settings.data / name).is_dir() and (settings.data / name) not in old:
+            if name in _FOLDERS and (settings.data / name).is_dir() and (settings.data / name) not in old:
                 (settings.data / name).rmdir()  # empty
             moves.append((staged.data / name, settings.data / name))
     done: list[tuple[Path, Path]] = []

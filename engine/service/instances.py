@@ -16,6 +16,7 @@ from engine.events import DataMended, DecisionEvaluated, Event, ExpressionWasNul
 from engine.feel import Explained, FeelLimit
 from engine.forms import Form
 from engine.model import (
+    ARCHIVED,
     Actor,
     CancelInstance,
     Command,
@@ -37,12 +38,13 @@ from engine.model import (
     Values,
     WaitingJob,
 )
+from engine.service.archives import Record
 from engine.service.forms import line, shown_to, storable
 from engine.service.observed import observed
 from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
-from engine.store import chain, definitions, instances, jobs, tasks
+from engine.store import chain, definitions, instances, jobs, keep, tasks
 from engine.store.database import Session, instant, instant_or_none, micros
 from engine.store.instances import InstanceRow
 
@@ -309,7 +311,7 @@ class Instances:
 
     def _get(self, id: InstanceId) -> ProcessInstance:
         with self._database.reading() as session:
-            found = instances.get(session, id)
+            found = instances.get(session, id) or keep.get(session, id)
         if found is None:
             raise NotFound(what="流程实例 (process instance)", id=id)
         return found
@@ -319,7 +321,8 @@ class Instances:
         if access.may(actor, "see every instance") or instance.started_by == actor.id:
             return
         with self._database.reading() as session:
-            people, groups = instances.participants(session, instance.id)
+            stub = None if instance.archived_in is None else keep.stub(session, instance.id)
+            people, groups = instances.participants(session, instance.id) if stub is None else (stub.participants, stub.candidate_groups)
         if not access.may_see_instance(actor, started_by=instance.started_by, participants=people, groups=groups):
             raise AccessDenied(action=f"查看“{instance.title}”", reason="您没有参与该流程实例。")
 
@@ -330,13 +333,17 @@ class Instances:
         """Return instances that the actor may see, newest first.
 
         Args:
+            status: ``archived`` gives those that were moved into archive files, and they alone.
             search: anywhere in title or business key, capitals or not.
             before: `Page.next` of the page before.
         """
         limit, search = max(1, min(limit, 500)), search[:_SEARCH]
         only = None if access.may(actor, "see every instance") else (actor.id, tasks.principals(actor))
         with self._database.reading() as session:
-            found = instances.find(
+            found = keep.find(
+                session, key=key, search=search, before=_number(before), limit=limit + 1,
+                only=None if only is None else (actor.id, actor.groups),
+            ) if status == ARCHIVED else instances.find(
                 session,
                 key=key,
                 status=None if status is None else InstanceStatus(status).value,
@@ -358,13 +365,13 @@ class Instances:
         access.require(actor, "see variables")
         with self._database.reading() as session:
             row = instances.load(session, id)
-            if row is None:
+            if row is None and not keep.is_archived(session, id):
                 raise NotFound(what="流程实例 (process instance)", id=id)
-            if row.state is not None:
+            if row is not None and row.state is not None:
                 definition = self._runtime.definitions.compiled(session, row.bundle_id).definition
                 found = visible_variables(definition, row.state, scope)
             else:
-                found = history.fold(_read(session, id)).variables.get(scope, {})
+                found = history.fold(self._recorded(session, id)).variables.get(scope, {})
             return self._runtime.prices.hide(session, actor, found)
 
     def history(self, actor: Actor, id: InstanceId, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
@@ -380,7 +387,7 @@ class Instances:
             prices = self._runtime.prices
             found = tuple(
                 r if (shown := prices.hide_in_event(session, actor, r.event)) is r.event else replace(r, event=shown)
-                for r in _read(session, id, after=after, limit=limit)
+                for r in self._recorded(session, id, after=after, limit=limit)
             )
         if access.may(actor, "see variables"):
             return found
@@ -403,15 +410,15 @@ class Instances:
         access.require(actor, "see variables")
         nothing = NotFound(what="可以解释的记录 (event that can be explained)", id=seq)
         with self._database.reading() as session:
-            row = instances.load(session, id)
-            history_then = list(_read(session, id, limit=seq)) if 0 < seq < 1 << 31 else []
-            if row is None or not history_then or (last := history_then.pop()).seq != seq or last.erased:
+            bundle_id = self._bundle_id(session, id)
+            history_then = list(self._recorded(session, id, limit=seq)) if 0 < seq < 1 << 31 else []
+            if bundle_id is None or not history_then or (last := history_then.pop()).seq != seq or last.erased:
                 raise nothing
             event = last.event
             if not isinstance(event, FlowTaken | ExpressionWasNull | DecisionEvaluated):
                 raise nothing
             variables = event.inputs if isinstance(event, DecisionEvaluated) else history.seen_by(history_then, event.token)
-            definition = self._runtime.definitions.compiled(session, row.bundle_id).definition
+            definition = self._runtime.definitions.compiled(session, bundle_id).definition
             try:
                 found = explain(definition, event, variables, last.at)
             except (FeelLimit, TypeError, ValueError):
@@ -433,9 +440,14 @@ class Instances:
 
         def lines() -> Iterator[bytes]:
             with self._database.snapshot() as session:
+                prices = self._runtime.prices
                 for instance, seq, head in chain.heads(session, id):
                     entries = (history.Entry(*row) for row in chain.read(session, instance))
-                    yield from history.export(instance, self._runtime.prices.seal_off(session, actor, entries), seq, head)
+                    yield from history.export(instance, prices.seal_off(session, actor, entries), seq, head)
+                    return
+                record = self._archived(session, id)
+                if record is not None:
+                    yield from history.export(id, prices.seal_off(session, actor, record.entries), record.seq, record.head)
 
         return lines()
 
@@ -448,11 +460,11 @@ class Instances:
         instance = self.get(actor, id)
         ran: dict[str, None] = {instance.key: None}
         with self._database.reading() as session:
-            row = instances.load(session, id)
-            assert row is not None
-            processes = self._runtime.definitions.compiled(session, row.bundle_id).processes
+            bundle_id = self._bundle_id(session, id)
+            assert bundle_id is not None
+            processes = self._runtime.definitions.compiled(session, bundle_id).processes
             if len(processes) > 1:
-                for recorded in _read(session, id):
+                for recorded in self._recorded(session, id):
                     process = getattr(recorded.event, "process", None)
                     if process is not None:
                         ran[process] = None
@@ -466,7 +478,9 @@ class Instances:
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            return tuple(self._runtime.prices.readable(session, actor, tasks.documents(session, instance_id=id)))
+            record = self._archived(session, id)
+            found = tasks.documents(session, instance_id=id) if record is None else record.documents
+            return tuple(self._runtime.prices.readable(session, actor, found))
 
     def tokens(self, actor: Actor, id: InstanceId) -> tuple[OpenElement, ...]:
         """Return where the instance stands: every live token, the oldest first; none once it has ended.
@@ -501,6 +515,36 @@ class Instances:
         with self._database.reading() as session:
             return tuple(replace(w, error=hide_in_text(actor, w.error)) for w in jobs.waiting(session, id))
 
+    # -- where the history is
+    def _archived(self, session: Session, id: int) -> Record | None:
+        stub = keep.stub(session, id)
+        return None if stub is None else self._runtime.archives.record(stub)
+
+    def archived(self, id: InstanceId) -> Record | None:
+        """Return an instance as its archive file has it; None: it is not archived."""
+        with self._database.reading() as session:
+            return self._archived(session, id)
+
+    def _bundle_id(self, session: Session, id: int) -> int | None:
+        found = instances.load(session, id) or keep.stub(session, id)
+        return None if found is None else found.bundle_id
+
+    def _recorded(self, session: Session, id: int, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
+        """Return the events of an instance, with what erasures left of their payloads."""
+
+        def unsealed(after: int) -> Iterator[Recorded]:
+            rows = chain.read(session, id, after=after)
+            return joined.from_iterable(history.unseal(id, history.Entry(*row)) for row in rows)
+
+        found = tuple(islice((r for r in unsealed(after) if r.seq > after), limit))
+        if found and not any(r.erased for r in found):
+            return found
+        record = None if found else self._archived(session, id)
+        if not found and record is None:
+            return ()
+        whole = unsealed(0) if record is None else (r for entry in record.entries for r in history.unseal(id, entry))
+        return tuple(islice((r for r in history.restored(whole) if r.seq > after), limit))
+
     def definition(self, actor: Actor, id: InstanceId) -> DefinitionId:
         """Return the id of the definition that the instance is pinned to."""
         return self.get(actor, id).definition_id
@@ -510,11 +554,6 @@ def require_status(turn: Turn, allowed: tuple[InstanceStatus, ...], zh: str, en:
     """Raise `WrongState` unless the turn's instance is in one of `allowed`."""
     if turn.status not in allowed:
         raise WrongState(what="流程实例", id=turn.row.id, state=turn.status.value, action=zh, action_en=en)
-
-
-def _read(session: Session, id: int, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
-    recorded = joined.from_iterable(history.unseal(id, history.Entry(*row)) for row in chain.read(session, id, after=after))
-    return islice((r for r in recorded if r.seq > after), limit)
 
 
 def _without_data(event: Event) -> Event:

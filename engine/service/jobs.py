@@ -592,7 +592,9 @@ class Jobs:
         Raises:
             AccessDenied, NotFound
         """
-        self._instances.get(actor, id)
+        record = None if self._instances.get(actor, id).archived_in is None else self._instances.archived(id)
+        if record is not None:
+            return hide_in_incidents(actor, record.incidents)
         with self._database.reading() as session:
             return hide_in_incidents(actor, jobs.incidents(session, only_open=False, instance_id=id, limit=500))
 

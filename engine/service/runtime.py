@@ -11,16 +11,17 @@ from engine import clock as house_clock
 from engine.bpmn import Definition, compile_definition
 from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
-from engine.errors import Conflict, EngineError, NotFound, StorageFailed
+from engine.errors import Conflict, EngineError, InstanceArchived, NotFound, StorageFailed
 from engine.forms import Form, read_form
 from engine.handler import HandlerRegistry
 from engine.metrics import Metrics
 from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
+from engine.service.archives import Archives
 from engine.service.observed import touched, written
 from engine.service.prices import Prices
 from engine.service.turn import Faster, Turn
 from engine.settings import Settings
-from engine.store import definitions, instances, tasks
+from engine.store import definitions, instances, keep, tasks
 from engine.store.database import Database, Missed, Session
 from engine.store.instances import InstanceRow
 
@@ -207,6 +208,7 @@ class Runtime:
         self.prices = Prices()
         self.metrics = Metrics()
         database.tell_commits(self.metrics.commit_batch.observe)
+        self.archives = Archives(settings.data / "archive")
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
         self.hanging = set[object]()  #: runs of handlers in this process that were given up and have not come to an end
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
@@ -224,13 +226,14 @@ class Runtime:
 
         Raises:
             NotFound: no such instance.
+            InstanceArchived
             Conflict: somebody was faster again and again.
         """
 
         def find(session: Session) -> tuple[InstanceRow, None]:
             row = instances.load(session, instance_id)
             if row is None:
-                raise NotFound(what="流程实例 (process instance)", id=instance_id)
+                raise missing(session, instance_id)
             return row, None
 
         return self._carry_out(actor, find, lambda turn, _: do(turn))
@@ -400,3 +403,11 @@ class Runtime:
         if turn.refused is not None:
             raise turn.refused
         return answer
+
+
+def missing(session: Session, instance_id: int) -> NotFound:
+    """Return what to tell of an instance that is not in the tables: archived, or never there."""
+    stub = keep.stub(session, instance_id)
+    if stub is not None:
+        return InstanceArchived(id=instance_id, file=stub.file)
+    return NotFound(what="流程实例 (process instance)", id=instance_id)

@@ -16,7 +16,16 @@ import orjson
 from engine import access
 from engine import events as e
 from engine.bpmn import visible_variables
-from engine.errors import AccessDenied, FileRefused, NotFound, StalePage, TaskNotOpen, TaskSuspended
+from engine.errors import (
+    AccessDenied,
+    Conflict,
+    DocumentErased,
+    FileRefused,
+    NotFound,
+    StalePage,
+    TaskNotOpen,
+    TaskSuspended,
+)
 from engine.forms import Component, Form
 from engine.model import (
     Actor,
@@ -35,7 +44,7 @@ from engine.service.instances import Instances
 from engine.service.observed import observed
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
-from engine.store import instances, people, tasks
+from engine.store import instances, keep, people, tasks
 from engine.store.database import Session, micros
 
 Answer = TypeVar("Answer")
@@ -155,7 +164,9 @@ class Tasks:
         Raises:
             AccessDenied, NotFound
         """
-        self._instances.get(actor, instance_id)
+        record = None if self._instances.get(actor, instance_id).archived_in is None else self._instances.archived(instance_id)
+        if record is not None:
+            return record.tasks
         with self._database.reading() as session:
             return tuple(tasks.of_instance(session, instance_id))
 
@@ -430,10 +441,16 @@ class Tasks:
                     size=size, sha256=digest,
                 )
             )  # fmt: skip
-            turn.also(lambda tx: tasks.insert_document(tx, document))
+            turn.also(lambda tx: self._insert(tx, document))
             return document
 
         return self._command(actor, id, do)
+
+    def _insert(self, tx: Session, document: Document) -> None:
+        tx.alone(keep.BYTES)
+        if not self._path(document.sha256).exists():
+            raise Conflict  # another file of the same bytes was erased just now: whoever uploads it again keeps it
+        tasks.insert_document(tx, document)
 
     @observed("task.detach")
     def detach(self, actor: Actor, id: TaskId, document_id: DocumentId) -> None:
@@ -474,16 +491,21 @@ class Tasks:
 
         Raises:
             NotFound
+            DocumentErased
             AccessDenied: the actor may not see the instance.
         """
         with self._database.reading() as session:
-            document = tasks.document(session, document_id)
+            document, archived_in = tasks.document(session, document_id), keep.archived_document(session, document_id)
+            if archived_in is not None and (record := self._instances.archived(InstanceId(archived_in))) is not None:
+                document = next((d for d in record.documents if d.id == document_id), None)
             if document is None:
                 raise NotFound(what="文件 (document)", id=document_id)
             readable = self._runtime.prices.readable(session, actor, [document])
         self._instances.get(actor, document.instance_id)
         if not readable:
             raise AccessDenied(action=f"打开“{document.name}”", reason="它含有价格，只有报价相关角色可以打开。")
+        if document.erased_at is not None:
+            raise DocumentErased(id=document_id)
         try:
             return document, self._path(document.sha256).open("rb")
         except FileNotFoundError as error:

@@ -476,7 +476,8 @@ class Turn:
             tasks.resume(tx, id)
             jobs.hold(tx, id, False)
         else:
-            # the tasks and jobs of its tokens went with the events that say so
+            # the tasks of its tokens went with the events that say so
+            jobs.cancel_all(tx, id)
             jobs.resolve_incidents(tx, id, None, at=micros(self.at), by=self.actor.id)
 
     def _suspend_tasks(self, tx: Session) -> None:

@@ -67,9 +67,13 @@ def newest_id(tx: Session) -> int:
 
 
 def documents(tx: Session) -> list[Row]:
-    """Return ``[(sha256, name, instance)]`` of the uploaded files, each content once."""
+    """Return ``[(sha256, name, instance)]`` of the uploaded files that are to be there, each content once; those of archived
+    instances are named by their hash."""
     return tx.rows(
-        "select sha256, name, instance_id from document where id in (select min(id) from document group by sha256) order by id"
+        "select sha256, name, instance_id from document where id in (select min(id) from document where erased_at is null group by sha256)"
+        " union all select sha256, sha256, instance_id from archived_document where id in"
+        " (select min(id) from archived_document where erased_at is null group by sha256)"
+        " and sha256 not in (select sha256 from document where erased_at is null)"
     )
 
 

@@ -29,6 +29,7 @@ class CopyFacts:
     instance_count: int
     event_count: int
     documents: tuple[Kept, ...]
+    archives: tuple[tuple[str, str], ...]  #: ``(name, SHA-256)`` of the archive files of instances
 
 
 #: The schema revision that this release works with.
@@ -65,16 +66,22 @@ def facts(path: Path) -> CopyFacts:
     """
     with _opened(path) as connection:
         revision = connection.execute("select version_num from alembic_version").fetchone()
+        # a copy of a release that knew no archive files is asked for its revision alone
+        keeps = connection.execute("select 1 from sqlite_master where name = 'archive_file'").fetchone() is not None
         instances, events = connection.execute("select count(*), coalesce(sum(seq), 0) from instance").fetchone()
         return CopyFacts(
             revision=None if revision is None else str(revision[0]), instance_count=instances, event_count=events,
             documents=tuple(
                 Kept(sha256=digest, size=size, name=name, instance_id=instance)
                 for digest, size, name, instance in connection.execute(
-                    "select sha256, size, name, instance_id from document where id in (select min(id) from document group by sha256)"
-                    " order by sha256"
+                    "select sha256, size, name, instance_id from document where id in"
+                    " (select min(id) from document where erased_at is null group by sha256)"
+                    " union all select sha256, 0, sha256, instance_id from archived_document where id in"
+                    " (select min(id) from archived_document where erased_at is null group by sha256)"
+                    " and sha256 not in (select sha256 from document where erased_at is null) order by 1"
                 )
-            ),
+            ) if keeps else (),
+            archives=tuple(connection.execute("select name, sha256 from archive_file order by name")) if keeps else (),
         )  # fmt: skip
 
 

@@ -247,7 +247,9 @@ document = Table(
     Column("sha256", String(64), nullable=False),
     _when("uploaded_at"),
     Column("uploaded_by", PERSON, nullable=False),
+    _when("erased_at", null=True),
     Index("ix_document_instance", "instance_id", "id"),
+    Index("ix_document_sha256", "sha256"),
 )
 incident = Table(
     "incident",
@@ -290,6 +292,76 @@ event_payload = Table(
     Column("body", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
     postgresql_partition_by="RANGE (instance_id)",
+)
+
+# ----------------------------------------------------------------------------------------------------------------- retention
+#: The archive files that count: any other in their folder is left over from a run that was broken off. `settled`: every instance in
+#: it has its row in `archived_instance`.
+archive_file = Table(
+    "archive_file",
+    METADATA,
+    _id(),
+    Column("name", NAME, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    _when("size"),
+    Column("instance_count", Integer, nullable=False),
+    _when("made_at"),
+    Column("settled", SmallInteger, nullable=False),
+    UniqueConstraint("name"),
+)
+#: What stays of an instance that was moved into an archive file: how it is found, who may see it, the end of its chain.
+#: `participants`, `candidate_groups`: who took part and whose candidates it had, as ``,ann,bob,``.
+archived_instance = Table(
+    "archived_instance",
+    METADATA,
+    _id(),
+    _ref("file_id", "archive_file.id"),
+    _ref("definition_id", "process_definition.id"),
+    _ref("bundle_id", "bundle.id"),
+    Column("key", NAME, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("business_key", NAME, nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    _when("started_at"),
+    Column("started_by", PERSON, nullable=False),
+    _when("ended_at"),
+    Column("outcome", Text),
+    Column("participants", Text, nullable=False),
+    Column("candidate_groups", Text, nullable=False),
+    _when("archived_at"),
+    Index("ix_archived_instance_file", "file_id"),
+    Index("ix_archived_instance_key", "key", "id"),
+    Index("ix_archived_instance_business_key", "business_key"),
+)
+#: The uploaded files of archived instances: their bytes stay where they are.
+archived_document = Table(
+    "archived_document",
+    METADATA,
+    _id(),
+    _ref("instance_id", "archived_instance.id"),
+    Column("sha256", String(64), nullable=False),
+    _when("erased_at", null=True),
+    Index("ix_archived_document_instance", "instance_id"),
+    Index("ix_archived_document_sha256", "sha256"),
+)
+#: Keeps one instance, running, ended or archived, or all of a business key, from being archived and erased until it is lifted.
+legal_hold = Table(
+    "legal_hold",
+    METADATA,
+    _id(),
+    _ref("instance_id", null=True),
+    Column("business_key", NAME),
+    Column("reason", Text, nullable=False),
+    _when("placed_at"),
+    Column("placed_by", PERSON, nullable=False),
+    _when("lifted_at", null=True),
+    Column("lifted_by", PERSON),
+    Column("lifted_reason", Text),
+    _partial("ix_legal_hold_instance", "instance_id", where="lifted_at is null and instance_id is not null"),
+    _partial("ix_legal_hold_business_key", "business_key", where="lifted_at is null and business_key is not null"),
 )
 
 # -------------------------------------------------------------------------------------------------------------------- work

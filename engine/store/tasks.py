@@ -363,14 +363,14 @@ def save_draft(tx: Session, task_id: int, user: str, body: bytes, at: int) -> No
     )
 
 
-_DOCUMENT = "select id, instance_id, task_id, field, name, media_type, size, sha256, uploaded_at, uploaded_by from document"
+_DOCUMENT = "select id, instance_id, task_id, field, name, media_type, size, sha256, uploaded_at, uploaded_by, erased_at from document"
 
 
 def _document(row: Sequence[Any]) -> Document:
-    id, instance, task, field, name, media_type, size, sha256, at, by = row
+    id, instance, task, field, name, media_type, size, sha256, at, by, erased = row
     return Document(
         id=DocumentId(id), instance_id=InstanceId(instance), task_id=None if task is None else TaskId(task), field=field, name=name,
-        media_type=media_type, size=size, sha256=sha256, uploaded_at=instant(at), uploaded_by=by,
+        media_type=media_type, size=size, sha256=sha256, uploaded_at=instant(at), uploaded_by=by, erased_at=instant_or_none(erased),
     )  # fmt: skip
 
 

@@ -361,101 +361,6 @@ def test_suspending_while_somebody_completes_leaves_one_of_both_orders(two: tupl
     intact(one)
 
 
-def many_due(one: House, count: int) -> list[Any]:
-    """Start instances whose timers are all due; return their ids."""
-    late = boundary("late", "a", timer("timeDuration", "PT1H"))
-    one.deploy(diagram(process(start(), user("a"), late, user("chase"), end(), "s>a", "a>e", "late>chase", "chase>e")))
-    ids = [one.start().id for _ in range(count)]
-    one.moved.advance(hours=2)
-    return ids
-
-
-def test_timers_that_fire_together_are_one_transaction(two: tuple[House, House], monkeypatch: pytest.MonkeyPatch) -> None:
-    one, _ = two
-    ids = many_due(one, 30)
-    begun: list[None] = []
-    writing = Database.writing
-
-    def counted(database: Database) -> Any:
-        begun.append(None)
-        return writing(database)
-
-    monkeypatch.setattr(Database, "writing", counted)
-
-    assert one.engine.jobs.run_quick() == 30
-
-    assert len(begun) == 2  # one claims, one fires
-    assert all(set(one.open_tasks(id)) == {"chase"} for id in ids)
-    intact(one)
-
-
-def test_when_somebody_changes_an_instance_between_read_and_write_each_fires_by_itself(
-    two: tuple[House, House], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, other = two
-    ids = many_due(one, 5)
-    prepare, done = Turn.prepare, []
-
-    def late(turn: Turn) -> None:
-        prepare(turn)
-        if not done:
-            done.append(True)
-            other.engine.instances.set_variables(OWNER, ids[2], {"n": 1}, "a word")  # fires the overdue timer itself
-
-    monkeypatch.setattr(Turn, "prepare", late)
-
-    assert one.engine.jobs.run_quick() == 5
-
-    assert all(set(one.open_tasks(id)) == {"chase"} for id in ids)
-    assert one.rows("select count(*) from job") == [(0,)]
-    assert [len(one.events(id, "TimerFired")) for id in ids] == [1] * 5
-    intact(one)
-
-
-def test_an_instance_that_fails_while_it_is_written_takes_no_other_with_it(
-    two: tuple[House, House], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, _ = two
-    ids = many_due(one, 5)
-    write = Turn.write
-
-    def failing(turn: Turn, tx: Session) -> None:
-        write(turn, tx)
-        if turn.row.id == ids[2]:
-            raise RuntimeError("halfway")
-
-    monkeypatch.setattr(Turn, "write", failing)
-
-    assert one.engine.jobs.run_quick() == 5
-
-    assert [sorted(one.open_tasks(id)) for id in ids] == [["chase"], ["chase"], ["a"], ["chase"], ["chase"]]
-    assert one.rows("select instance_id, state, attempts, error from job") == [(ids[2], "waiting", 1, "RuntimeError: halfway")]
-    monkeypatch.undo()
-    one.moved.advance(minutes=1)
-    assert one.engine.jobs.run_quick() == 1
-    intact(one)
-
-
-def test_a_completion_that_comes_before_a_batch_of_timers_reads_wins_and_no_timer_is_left(two: tuple[House, House]) -> None:
-    one, other = two
-    ids = many_due(one, 20)
-    tasks = [one.task(id).id for id in ids]
-
-    def complete() -> None:
-        for task in tasks:
-            with suppress(EngineError):  # too late
-                other.engine.tasks.complete(ANN, task)
-
-    together(complete, one.engine.jobs.run_quick)
-    one.moved.advance(minutes=1)
-    one.engine.jobs.run_quick()
-
-    assert [len(one.events(id, "TimerFired")) for id in ids] == [1] * 20  # a completion that is too late fires it itself
-    assert all(set(one.open_tasks(id)) == {"chase"} for id in ids)
-    assert one.rows("select count(*) from job") == [(0,)]
-    intact(one)
-
-
 def _complete_all(folder: Path, tasks: list[tuple[str, int]], told: Any) -> None:
     house = House(folder, SystemClock())
     answers = together(*[lambda n=n, id=id: house.engine.tasks.complete(SYSTEM, id, {n: 1}) for n, id in tasks])  # type: ignore[misc]
@@ -573,3 +478,98 @@ def test_roles_given_at_once_are_those_of_one_of_both(two: tuple[House, House]) 
         actor = one.engine.people.actor("ann")
         assert actor is not None
         assert len(actor.groups) == 2
+
+
+def many_due(one: House, count: int) -> list[Any]:
+    """Start instances whose timers are all due; return their ids."""
+    late = boundary("late", "a", timer("timeDuration", "PT1H"))
+    one.deploy(diagram(process(start(), user("a"), late, user("chase"), end(), "s>a", "a>e", "late>chase", "chase>e")))
+    ids = [one.start().id for _ in range(count)]
+    one.moved.advance(hours=2)
+    return ids
+
+
+def test_timers_that_fire_together_are_one_transaction(two: tuple[House, House], monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _ = two
+    ids = many_due(one, 30)
+    begun: list[None] = []
+    writing = Database.writing
+
+    def counted(database: Database) -> Any:
+        begun.append(None)
+        return writing(database)
+
+    monkeypatch.setattr(Database, "writing", counted)
+
+    assert one.engine.jobs.run_quick() == 30
+
+    assert len(begun) == 2  # one claims, one fires
+    assert all(set(one.open_tasks(id)) == {"chase"} for id in ids)
+    intact(one)
+
+
+def test_when_somebody_changes_an_instance_between_read_and_write_each_fires_by_itself(
+    two: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two
+    ids = many_due(one, 5)
+    prepare, done = Turn.prepare, []
+
+    def late(turn: Turn) -> None:
+        prepare(turn)
+        if not done:
+            done.append(True)
+            other.engine.instances.set_variables(OWNER, ids[2], {"n": 1}, "a word")  # fires the overdue timer itself
+
+    monkeypatch.setattr(Turn, "prepare", late)
+
+    assert one.engine.jobs.run_quick() == 5
+
+    assert all(set(one.open_tasks(id)) == {"chase"} for id in ids)
+    assert one.rows("select count(*) from job") == [(0,)]
+    assert [len(one.events(id, "TimerFired")) for id in ids] == [1] * 5
+    intact(one)
+
+
+def test_an_instance_that_fails_while_it_is_written_takes_no_other_with_it(
+    two: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = two
+    ids = many_due(one, 5)
+    write = Turn.write
+
+    def failing(turn: Turn, tx: Session) -> None:
+        write(turn, tx)
+        if turn.row.id == ids[2]:
+            raise RuntimeError("halfway")
+
+    monkeypatch.setattr(Turn, "write", failing)
+
+    assert one.engine.jobs.run_quick() == 5
+
+    assert [sorted(one.open_tasks(id)) for id in ids] == [["chase"], ["chase"], ["a"], ["chase"], ["chase"]]
+    assert one.rows("select instance_id, state, attempts, error from job") == [(ids[2], "waiting", 1, "RuntimeError: halfway")]
+    monkeypatch.undo()
+    one.moved.advance(minutes=1)
+    assert one.engine.jobs.run_quick() == 1
+    intact(one)
+
+
+def test_a_completion_that_comes_before_a_batch_of_timers_reads_wins_and_no_timer_is_left(two: tuple[House, House]) -> None:
+    one, other = two
+    ids = many_due(one, 20)
+    tasks = [one.task(id).id for id in ids]
+
+    def complete() -> None:
+        for task in tasks:
+            with suppress(EngineError):  # too late
+                other.engine.tasks.complete(ANN, task)
+
+    together(complete, one.engine.jobs.run_quick)
+    one.moved.advance(minutes=1)
+    one.engine.jobs.run_quick()
+
+    assert [len(one.events(id, "TimerFired")) for id in ids] == [1] * 20  # a completion that is too late fires it itself
+    assert all(set(one.open_tasks(id)) == {"chase"} for id in ids)
+    assert one.rows("select count(*) from job") == [(0,)]
+    intact(one)

@@ -37,7 +37,7 @@ instants = st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st
 
 def _field(name: str, hint: Any) -> st.SearchStrategy[Any]:
     text = str(hint)
-    if name in ("values", "variables", "inputs"):
+    if name in ("values", "variables", "inputs", "kept"):
         return values
     if name == "result":
         return scalars
@@ -348,3 +348,13 @@ def test_an_ended_instance_has_nothing_open_in_its_view() -> None:
     )
 
     assert (view.positions, view.timers, view.incidents, view.outcome) == ({}, {}, {}, "no bid")
+
+
+@pytest.mark.parametrize("place", [b'"payload":7', b'"payload":-9', b'"payload":"x"'])
+def test_an_event_that_names_a_payload_that_is_not_there_is_found(place: bytes) -> None:
+    chain = chain_of(THREE[0])
+    assert b'"payload":0' in chain[0].body
+
+    changed = [replace(chain[0], body=chain[0].body.replace(b'"payload":0', place))]
+
+    assert "event" in breaks_of(changed, of=chain)

@@ -206,12 +206,12 @@ def test_payloads_erased_by_command_are_gone_and_the_chain_verifies(tampered: tu
     house.complete(id, "b")
 
     with pytest.raises(WrongState):
-        house.engine.audit.erase(OWNER, other, "the law")
+        house.engine.keep.erase(OWNER, other, "the law", everything=True)
     with pytest.raises(AccessDenied):
-        house.engine.audit.erase(ANN, id, "the law")
-    count = house.engine.audit.erase(OWNER, id, "the law")
+        house.engine.keep.erase(ANN, id, "the law", everything=True)
+    erased = house.engine.keep.erase(OWNER, id, "the law", everything=True)
 
-    assert count > 2
+    assert erased.payload_count > 2
     assert db.execute("select count(*) from event_payload where instance_id = ?", (id,)).fetchone() == (1,)
     assert house.engine.audit.verify() == ()
     assert house.events(id, "PayloadsErased")[0].reason == "the law"
