@@ -397,9 +397,9 @@ class Turn:
             self._entry = chain.prepared(row.id, seq, entry.body, head, entry.salt, entry.payloads)
         ended = self._status in _ENDED
         subscriptions_mark = None
+        if self._step is not None:
+            self._timer_changes = self._step.timer_changes
         if not ended:
-            if self._step is not None:
-                self._timer_changes = self._step.timer_changes
             subscriptions_mark = (
                 row.subscriptions_mark
                 if self._subscriptions is None
