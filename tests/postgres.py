@@ -128,6 +128,8 @@ def _leave(server: Server, users: IO[str]) -> None:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         server.stop()
         shutil.rmtree(server.folder, ignore_errors=True)
+        for left in (".users", ".lock"):
+            server.folder.with_suffix(left).unlink(missing_ok=True)
 
 
 def _sweep() -> None:

@@ -24,7 +24,8 @@ def work(job: Job) -> dict[str, str]:
 
 
 def main(folder: Path, threads: int) -> None:
-    engine = open_engine(read_settings({}, data=folder), handlers=REGISTRY, dispatching=True)
+    named = {"PSMFLOW_DATABASE_URL": os.environ.get("PSMFLOW_DATABASE_URL", "")}
+    engine = open_engine(read_settings(named, data=folder), handlers=REGISTRY, dispatching=True)
 
     def say(*words: object) -> None:
         os.write(1, (" ".join(map(str, words)) + "\n").encode())  # one write: whole lines, also when killed
