@@ -134,7 +134,7 @@ def inbox(plan: Plan, results: Results, name: str = "sqlite", **settings: object
 
         for actor in who[:5]:
             assert len(tasks.inbox(actor).items) == 50
-        for n in range(plan.rounds):
+        for _ in range(plan.rounds):
             gc.collect()
             for actor in who:
                 timed("page", partial(tasks.inbox, actor))
