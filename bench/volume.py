@@ -29,6 +29,7 @@ from engine.settings import Settings
 from engine.store import jobs
 from engine.store.database import Database, Session, micros
 from engine.store.schema import METADATA
+from engine.store.tasks import principals
 
 #: Ids of a copy lie so far from those of the copy before: 64 ms of ids, longer than the command took that made the original.
 _STEP = 1 << 28
@@ -114,6 +115,12 @@ def inbox(plan: Plan, results: Results, name: str = "sqlite", **settings: object
         who = [
             Actor(id=f"person{n * 31}", groups=frozenset(groups[(n + 9 * k) % len(groups)] for k in range(5))) for n in range(people)
         ]
+        with arm.engine._database.reading() as session:
+            groups_of_one = principals(who[-1])
+            offered = session.value(
+                f"select count(distinct task_id) from user_task_candidate where principal in ({', '.join('?' * len(groups_of_one))})",
+                groups_of_one,
+            )
         tasks = arm.engine.tasks
         taken: dict[str, list[float]] = {"page": [], "tenth_page": [], "search": [], "counts": []}
         used = dict.fromkeys(taken, 0.0)
@@ -127,16 +134,15 @@ def inbox(plan: Plan, results: Results, name: str = "sqlite", **settings: object
 
         for actor in who[:5]:
             assert len(tasks.inbox(actor).items) == 50
-        for n in range(plan.rounds):
+        for _ in range(plan.rounds):
             gc.collect()
             for actor in who:
                 timed("page", partial(tasks.inbox, actor))
                 page = tasks.inbox(actor, limit=450)
                 assert len(timed("tenth_page", partial(tasks.inbox, actor, after=page.next)).items) == 50
-                if n == 0:
-                    found = timed("counts", partial(tasks.counts, actor))
+                timed("counts", partial(tasks.counts, actor))
         results.add(f"inbox.{name}.open_tasks", count, "tasks")
-        results.add(f"inbox.{name}.offered_to_a_person", found["claimable"], "tasks")
+        results.add(f"inbox.{name}.offered_to_a_person", offered, "tasks")
         for what, seconds in taken.items():
             if seconds:
                 results.add(f"inbox.{name}.{what}_p50", middle(seconds) * 1e3, "ms")

@@ -23,6 +23,9 @@ DeploymentId = NewType("DeploymentId", int)
 DocumentId = NewType("DocumentId", int)  #: an uploaded file
 TokenId = NewType("TokenId", int)  #: counts from 1 within its process instance
 
+#: The tasks of an inbox are counted so far; a number above says "more than so many". Else counting costs more than the page.
+MOST_COUNTED = 999
+
 
 Arguments = ParamSpec("Arguments")
 Record = TypeVar("Record")

@@ -15,7 +15,7 @@ from engine import EngineError, access
 from engine.clock import token
 from engine.errors import AmbiguousStart, FileRefused, InvalidValues, NotFound, StalePage
 from engine.forms import Component, Form
-from engine.model import DocumentId, ProcessDefinition, StartEvent, TaskId, UserTask, Values
+from engine.model import MOST_COUNTED, DocumentId, ProcessDefinition, StartEvent, TaskId, UserTask, Values
 from web import diagrams
 from web.context import actor, engine, known_names, person
 from web.fields import Choice, Drawing, Problems, Widget, draw, label_of, shown
@@ -35,6 +35,12 @@ _START_EVENT = "_start_event"
 
 
 # -------------------------------------------------------------------------------------------------------------------- inbox
+@bp.app_template_filter()
+def so_many(count: int) -> str:
+    """Return a number of tasks in figures; ``999+`` where no more are counted."""
+    return str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED}+"
+
+
 @bp.get("/")
 def inbox() -> ResponseReturnValue:
     view: View = next((v for v in VIEWS if v == request.args.get("view")), "all")

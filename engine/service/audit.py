@@ -17,7 +17,7 @@ from engine.service.doctor import Ailment, Doctor
 from engine.service.runtime import Runtime
 from engine.service.upkeep import SILENT
 from engine.store import chain, instances, jobs, keep, upkeep
-from engine.store.database import FAILURES, instant, instant_or_none, micros
+from engine.store.database import instant, instant_or_none, micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class Audit:
         """
         at = self._runtime.clock.now()
         made = back_up(self._database, self._runtime.settings, at, Path(path), with_secret=with_secret)
-        with suppress(*FAILURES), self._database.writing() as tx:  # a full disk takes nothing from the archive
+        with suppress(*self._database.failures), self._database.writing() as tx:  # a full disk takes nothing from the archive
             upkeep.has_backup(tx, micros(at))
         return made
 
@@ -128,7 +128,7 @@ class Audit:
                 timer_lag, job_lag, waiting, failed = jobs.lags(session, micros(at))
                 incidents, active = jobs.open_incident_count(session), instances.active_count(session)
                 seen = instant_or_none(upkeep.dispatcher_seen(session))
-        except FAILURES:
+        except self._database.failures:
             zero = timedelta()
             return Health(
                 database=False, schema=False, at=at, timer_lag=zero, job_lag=zero, waiting_job_count=0, failed_job_count=0,
@@ -150,7 +150,7 @@ class Audit:
         try:
             with self._database.reading() as session:
                 found, seen = upkeep.census(session, micros(at)), instant_or_none(upkeep.dispatcher_seen(session))
-        except FAILURES:
+        except self._database.failures:
             return [Gauge("psmflow_database_up", "1 when the database answers.", {(): 0})]
         oldest = {bool(is_timer): instant(due) for is_timer, due in found.oldest}
         lag = {kind: max(0.0, (at - oldest.get(kind == "timer", at)).total_seconds()) for kind in ("timer", "job")}

@@ -18,8 +18,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import apprise
-
 from engine import events as e
 from engine.clock import with_local_times
 from engine.events import Event
@@ -275,6 +273,8 @@ def _robots(settings: Settings, message: Mapping[str, object]) -> None:
         return  # it was taken out of the settings meanwhile
     address = settings.robots[number]
     kind = address.split("://")[0] if "://" in address else "?"
+    import apprise  # its catalogue of services is for those who have robots
+
     robot = apprise.Apprise()
     if not robot.add(address):
         raise NotSent(f"apprise does not understand the address {kind}://… (PSMFLOW_ROBOTS)")

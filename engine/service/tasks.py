@@ -154,7 +154,7 @@ class Tasks:
         return Page(items=tuple(task for _, task in page), next=f"{page[-1][0]}.{page[-1][1].id}" if more else None)
 
     def counts(self, actor: Actor) -> dict[str, int]:
-        """Return ``{view: how many tasks}``."""
+        """Return ``{view: how many tasks}``; a number above `MOST_COUNTED` says "more than so many"."""
         with self._database.reading() as session:
             return tasks.count(session, actor, now=micros(self._runtime.clock.now()))
 

@@ -12,16 +12,11 @@ from pathlib import Path
 from engine.clock import Clock, IdIssuer, token
 from engine.errors import Conflict, StorageFailed
 from engine.settings import Settings
-from engine.store import postgres, sqlite
-from engine.store.postgres import PostgreSQL
 from engine.store.session import Missed as Missed
 from engine.store.session import Row as Row
 from engine.store.session import Server
 from engine.store.session import Session as Session
 from engine.store.sqlite import SQLite
-
-#: Everything by which a database says that it does not work.
-FAILURES = (StorageFailed, Conflict, sqlite.ERROR, postgres.ERROR)
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -49,13 +44,23 @@ def instant_or_none(value: int | None) -> datetime | None:
     return None if value is None else _UNIX + timedelta(microseconds=value)
 
 
+def _server(settings: Settings) -> Server:
+    if not settings.database_url:
+        return SQLite(settings)
+    from engine.store.postgres import PostgreSQL  # the driver takes 5 MB, which an installation on SQLite does not give
+
+    return PostgreSQL(settings)
+
+
 class Database:
     """The SQLite file or PostgreSQL database of an installation, migrated to the newest schema."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clock = clock
-        self._server: Server = PostgreSQL(settings) if settings.database_url else SQLite(settings)
+        self._server = _server(settings)
+        #: Everything by which the database says that it does not work.
+        self.failures: tuple[type[Exception], ...] = (StorageFailed, Conflict, self._server.error)
         self._server.tend(clock.now())
         self._leasing = threading.Lock()
         self._owner = token()

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 import psycopg
 from psycopg import pq
@@ -36,7 +36,6 @@ from engine.store.migrations import migrate
 from engine.store.partitions import make_partitions
 from engine.store.session import Missed, Query, Row, Session
 
-ERROR = psycopg.Error
 #: What libpq is told unless the address says otherwise. Timeouts: seconds, but `tcp_user_timeout` in milliseconds.
 _DEFAULTS: dict[str, str] = {
     "application_name": "psmflow", "connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
@@ -432,6 +431,8 @@ class _Session(Session):
 
 class PostgreSQL:
     """A database on a server, migrated to the newest schema."""
+
+    error: ClassVar[type[Exception]] = psycopg.Error
 
     def __init__(self, settings: Settings) -> None:
         try:

@@ -76,6 +76,9 @@ class Session(ABC):
 class Server(Protocol):
     """What `Database` needs of either database. Every session is a context manager that gives its connection back."""
 
+    #: What the driver raises where nothing better is known.
+    error: ClassVar[type[Exception]]
+
     def reading(self) -> AbstractContextManager[Session]:
         """Each statement sees what is committed when it begins."""
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -29,7 +29,6 @@ from engine.settings import Settings
 from engine.store.migrations import migrate
 from engine.store.session import Missed, Query, Row, Session
 
-ERROR = sqlite3.Error
 #: ``{SQLite's primary error code: (Chinese, English)}``: what an administrator can do something about.
 _TROUBLES = {
     sqlite3.SQLITE_FULL: ("磁盘已满", "the disk is full"),
@@ -152,6 +151,8 @@ class _Waiting:
 
 class SQLite:
     """The file of an installation, migrated to the newest schema."""
+
+    error: ClassVar[type[Exception]] = sqlite3.Error
 
     def __init__(self, settings: Settings) -> None:
         settings.database.parent.mkdir(parents=True, exist_ok=True)

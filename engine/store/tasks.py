@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from engine.model import Actor, Document, DocumentId, InstanceId, TaskId, TaskState, TokenId, UserTask
+from engine.model import MOST_COUNTED, Actor, Document, DocumentId, InstanceId, TaskId, TaskState, TokenId, UserTask
 from engine.store import instances
 from engine.store.database import END_OF_TIME, Session, instant, instant_or_none, micros
 from engine.store.instances import InstanceRow, like
@@ -303,19 +303,23 @@ def inbox(
 
 
 def count(tx: Session, actor: Actor, *, now: int) -> dict[str, int]:
-    """Return ``{view: how many}`` of the inbox."""
+    """Return ``{view: how many}`` of the inbox, none above `MOST_COUNTED` + 1, however many there are.
+
+    The most urgent so many of each arm tell both numbers: what is overdue comes first. The arms of SQLite's UNION are merged as
+    they are read.
+    """
+    most = MOST_COUNTED + 1
     wanted = principals(actor)
-    marks = ", ".join("?" * len(wanted))
-    own, own_late = tx.row(
-        "select count(*), coalesce(sum(case when sort_at < ? then 1 else 0 end), 0) from user_task where assignee = ? and state = 'open'",
-        (now, actor.id),
-    ) or (0, 0)
-    offered, offered_late = tx.row(
-        f"select count(distinct task_id), count(distinct case when sort_at < ? then task_id end) from user_task_candidate"
-        f" where principal in ({marks})",
-        (now, *wanted),
-    ) or (0, 0)
-    return {"all": own + offered, "mine": own, "claimable": offered, "overdue": own_late + offered_late}
+    arm = f"select * from (select sort_at, task_id from user_task_candidate where principal = ? order by sort_at, task_id limit {most}) offered"
+    first = {
+        "mine": f"select sort_at, id from user_task where assignee = ? and state = 'open' order by sort_at, id limit {most}",
+        "claimable": f"{' union '.join([arm] * len(wanted))} order by 1, 2 limit {most}",
+    }
+    counted = "select count(*), coalesce(sum(case when sort_at < ? then 1 else 0 end), 0) from ({}) a"
+    ((own, own_late),), ((offered, offered_late),) = tx.read(
+        (counted.format(first["mine"]), (now, actor.id)), (counted.format(first["claimable"]), (now, *wanted))
+    )
+    return {"all": min(own + offered, most), "mine": own, "claimable": offered, "overdue": min(own_late + offered_late, most)}
 
 
 # ---------------------------------------------------------------------------------------------------------------------- reminders

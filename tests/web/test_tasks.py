@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.web.house import GOOD, Browser, House, upload
 
 
@@ -45,6 +47,17 @@ def test_search_and_tabs_narrow_the_inbox(house: House) -> None:
     assert "市政务云 投标" not in found
     assert "没有待办任务" in browser.get("/?view=mine").text
     assert "没有找到" in browser.get("/?q=火星").text
+
+
+def test_a_tab_with_more_tasks_than_are_counted_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        house.task(f"项目{n}")
+    browser = house.browser("li")
+    assert '<span class="count">3</span>' in browser.get("/").text
+    monkeypatch.setattr("engine.store.tasks.MOST_COUNTED", 2)
+    monkeypatch.setattr("web.inbox.MOST_COUNTED", 2)
+
+    assert '<span class="count">2+</span>' in browser.get("/").text
 
 
 def test_the_inbox_is_paged_by_a_cursor(house: House) -> None:
