@@ -4,7 +4,7 @@ The job table is the truth. What is due at once is deferred in the transaction t
 retries when their time has come. A delivery is a knock at the door: its worker claims with lease and fence what is due, in the order
 and within the limits that hold for everybody, so one that is lost, late or repeated does no harm. Of procrastinate there is used the
 queue and its notification alone: its locks block for days with a timer, its schedules slow down its queue, and what a killed worker
-had stays with it (`docs/decisions/0007-procrastinate-knocks.md`).
+had stays with it (`docs/decisions/0008-procrastinate-knocks.md`).
 """
 
 from __future__ import annotations
