@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,6 +82,12 @@ def observed(command: str) -> Callable[[Callable[Concatenate[S, P], R]], Callabl
     return wrap
 
 
+#: Facts that count or tell more than their own number.
+_LOOKED_AT = frozenset([
+    e.TimerFired, e.JobCompleted, e.JobFailed, e.JobCancelled, e.NotificationSent, e.NotificationFailed, e.IncidentOpened,
+])  # fmt: skip
+
+
 def touched(instance_id: int) -> None:
     """The command that this thread carries out is about this instance."""
     running = _running.get()
@@ -88,16 +95,20 @@ def touched(instance_id: int) -> None:
         running.instance = instance_id
 
 
-def written(metrics: Metrics, instance_id: int, events: Iterable[Event], at: datetime) -> None:
+def written(metrics: Metrics, instance_id: int, events: Collection[Event], at: datetime) -> None:
     """Count what one turn wrote, and tell what somebody has to look at. Called after the commit."""
+    kinds = Counter(map(type, events))
+    for kind, count in kinds.items():
+        metrics.event_count(kind.__name__).inc(count)
+    if kinds.keys().isdisjoint(_LOOKED_AT):
+        return
+    if (done := kinds[e.JobCompleted]) > 0:
+        metrics.jobs.labels("service", "completed").inc(done)
     for event in events:
-        metrics.events.labels(type(event).__name__).inc()
         match event:
             case e.TimerFired():
                 metrics.jobs.labels("timer", "completed").inc()
                 metrics.timer_late.observe(max(0.0, (at - event.due_at).total_seconds()))
-            case e.JobCompleted():
-                metrics.jobs.labels("service", "completed").inc()
             case e.JobFailed():
                 again = event.retry_at is not None
                 metrics.jobs.labels("service", "retried" if again else "failed").inc()
