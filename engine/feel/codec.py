@@ -64,6 +64,22 @@ def dump(value: Any) -> bytes:
         raise NotEncodable("the value is nested too deep") from None
 
 
+def check(values: dict[str, Any]) -> None:
+    """Raise what `dump` would; the usual few plain values are seen to be right without writing them.
+
+    Raises:
+        NotEncodable
+    """
+    for key, value in values.items():
+        kind = type(value)
+        if type(key) is not str or not key.isascii() or not (value is None or kind is bool or (kind is int and -_SMALL < value < _SMALL) or (kind is str and value.isascii())):
+            dump(values)
+            return
+
+
+_SMALL: Final = 1 << 62
+
+
 def load(data: bytes) -> Any:
     """Return the value of which `dump` made the bytes. A document from elsewhere is read by ``from_json(orjson.loads(…))``.
 

@@ -241,7 +241,7 @@ class Turn:
         job = self.job_for(row, new.values, new.properties, attempt=1, errands=errands)
         try:
             values = dict(handler.run(job) or {})
-            codec.dump(values)
+            codec.check(values)
         except BpmnError as error:
             self.take_errands(errands, row)
             self._advance(ThrowBpmnError(token=new.token, code=error.code, message=error.message))

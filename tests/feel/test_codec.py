@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.feel import YearsMonths, compile_expression
-from engine.feel.codec import NotEncodable, dump, from_json, load, to_json
+from engine.feel.codec import NotEncodable, check, dump, from_json, load, to_json
 from tests.feel.values import values
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -140,3 +140,16 @@ def test_dumping_leaves_the_value_alone(value: Any) -> None:
     dump(value)
 
     assert repr(value) == before
+
+
+def refusal(call: Any, value: Any) -> str | None:
+    try:
+        call(value)
+    except NotEncodable as error:
+        return str(error)
+    return None
+
+
+@given(st.dictionaries(st.one_of(st.text(max_size=3), st.just("\ud800"), st.integers()), st.one_of(values, st.integers(), st.sampled_from(["\ud800", 1e400, object(), 2**63])), max_size=3))
+def test_a_check_refuses_what_could_not_be_written_and_nothing_else(given: dict[Any, Any]) -> None:
+    assert refusal(check, given) == refusal(dump, given)
