@@ -23,7 +23,7 @@ from engine.clock import MovableClock, SystemClock
 from engine.history import fold
 from engine.model import SYSTEM, InstanceId
 from tests import postgres
-from tests.faults.work import DIAGRAM, REGISTRY, complete, send
+from tests.faults.work import DIAGRAM, REGISTRY, begin, complete, send
 from tests.service.house import House
 
 ROOT = Path(__file__).parents[2]
@@ -165,10 +165,7 @@ class Installation:
             for n in range(count):
                 key = f"parent.{kill}.{n}"
                 self.ledger.hear(f"trying start {key} 0")
-                self.ledger.hear(f"done start {key} {self._start(house, key)}")
-
-    def _start(self, house: House, key: str) -> int:
-        return house.start("p", {"key": key, "effects": str(self.folder / "effects")}, idempotency_key=key).id
+                self.ledger.hear(f"done start {key} {begin(house.engine, self.folder, key)}")
 
     def check(self) -> Tally:
         """Compare what clients were told with what is there; they may go on meanwhile."""
@@ -222,7 +219,7 @@ class Installation:
         found = Tally()
         with self._house(timedelta(hours=1)) as house:
             tried, told = self.ledger.tried, self.ledger.acknowledged()
-            again = {"start": lambda key, _: self._start(house, key), "complete": lambda _, id: complete(house.engine, id),
+            again = {"start": lambda key, _: begin(house.engine, self.folder, key), "complete": lambda _, id: complete(house.engine, id),
                      "message": lambda _, id: send(house.engine, id)}  # fmt: skip
             for n, ((what, key), target) in enumerate(tried.items()):
                 if (what, key) in told and n % 10:

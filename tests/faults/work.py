@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from engine import Engine, open_engine, read_settings
@@ -93,8 +94,7 @@ class Client:
                     self._bring_on(*todo)
                     continue
                 key = f"{self._name}.{count}"
-                given = {"key": key, "effects": str(self._folder / "effects")}
-                answer = self._insist("start", key, 0, lambda: int(self._engine.instances.start(SYSTEM, "p", given, idempotency_key=key).id))
+                answer = self._insist("start", key, 0, partial(begin, self._engine, self._folder, key))
                 if answer is not None:
                     with self._lock:
                         self._to_do += [(what, answer) for what in ("a", "b", "message", "last") if self._chance.random() < 0.9]
@@ -103,13 +103,13 @@ class Client:
 
     def _bring_on(self, what: str, id: int) -> None:
         if what == "message":
-            self._insist("message", f"m.{id}", id, lambda: send(self._engine, id))
+            self._insist("message", f"m.{id}", id, partial(send, self._engine, id))
             return
         found = self._insist("look", "", id, lambda: next(
             (int(t.id) for t in self._engine.tasks.of_instance(SYSTEM, InstanceId(id)) if t.element == what and t.ended_at is None), None
         ))  # fmt: skip
         if found is not None:
-            self._insist("complete", f"c.{found}", found, lambda: complete(self._engine, found))
+            self._insist("complete", f"c.{found}", found, partial(complete, self._engine, found))
 
     def _insist(self, what: str, key: str, target: int, call: Callable[[], int | None]) -> int | None:
         if key:
@@ -127,6 +127,10 @@ class Client:
                     self._say(f"done {what} {key} {answer}")
                 return answer
         return None
+
+
+def begin(engine: Engine, folder: Path, key: str) -> int:
+    return int(engine.instances.start(SYSTEM, "p", {"key": key, "effects": str(folder / "effects")}, idempotency_key=key).id)
 
 
 def complete(engine: Engine, task: int) -> int:
