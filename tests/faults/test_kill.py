@@ -16,7 +16,6 @@ KILLS = 4
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.only_on("sqlite")  # each kind brings its own
 def test_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, kind: str) -> None:
     if KINDS[kind][0] and not postgres.is_installed():
         assert not os.environ.get("CI"), "CI must have a PostgreSQL: requirements-test.txt brings one"
