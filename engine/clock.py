@@ -102,6 +102,12 @@ def stopwatch() -> Callable[[], float]:
     return lambda: time.perf_counter() - began
 
 
+def countdown(seconds: float) -> Callable[[], float]:
+    """Return a function that gives the seconds left of `seconds` from now, negative once they are over; see `stopwatch`."""
+    until = time.monotonic() + seconds
+    return lambda: until - time.monotonic()
+
+
 def salt() -> bytes:
     """Return 16 random bytes for a commitment."""
     return secrets.token_bytes(16)

@@ -199,6 +199,15 @@ class Conflict(EngineError):
     en = "Several people are changing this at once; try again in a moment."
 
 
+class Busy(Conflict):
+    """Another process kept the database from being written for so long that it may hang; trying later is safe."""
+
+    code = "busy"
+    status = 503
+    zh = "数据库一直被另一个操作占用，等了 {seconds} 秒仍未轮到。您的操作没有生效，请稍后重试；若总是如此，请系统管理员查看是否有 psmflow 进程停住。"
+    en = "Something else has kept the database busy for {seconds} seconds. Nothing of this command was kept; try again in a moment. If it stays so, let the administrator see whether a psmflow process was stopped or hangs."
+
+
 class StorageFailed(EngineError):
     """The database did not take or give what was asked: disk full, read-only, damaged. Nothing of the command was kept."""
 

@@ -23,6 +23,7 @@ class Settings:
         database_url: ``postgresql://user:password@host:port/name?sslmode=require``; empty: the SQLite file. Read from
             `PSMFLOW_DATABASE_URL`, else from `DATABASE_URL`. Letters such as ``@`` in user and password are written ``%40``.
         synchronous: durability, ``FULL`` (default) or ``NORMAL`` (may lose the last commits on power failure).
+        busy_seconds: so long does a write wait for others that write; then it is refused.
         demo: demo users exist; the server then listens on loopback alone.
         base_url: how the pages are reached from mails, e.g. ``https://psm.example.com``.
         smtp: ``smtp://user:password@host:port`` (STARTTLS when the server offers it; a password is never sent without),
@@ -50,6 +51,7 @@ class Settings:
     database: Path
     database_url: str = field(default="", repr=False)
     synchronous: str = "FULL"
+    busy_seconds: int = 30
     demo: bool = False
     base_url: str = "http://127.0.0.1:8000"
     smtp: str = field(default="", repr=False)
@@ -117,11 +119,15 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
         raise SettingsError(name="PSMFLOW_DISPATCH", reason=f"{dispatch!r}: local, procrastinate")
     if dispatch == "procrastinate" and not (database_url or changes.get("database_url")):
         raise SettingsError(name="PSMFLOW_DISPATCH", reason="procrastinate: 需要 PostgreSQL (it needs PostgreSQL): PSMFLOW_DATABASE_URL")
+    busy_seconds = number("BUSY_SECONDS", 30)
+    if not busy_seconds:
+        raise SettingsError(name="PSMFLOW_BUSY_SECONDS", reason="0: 1, 2, 3, …")
     values: dict[str, object] = dict(
         data=data,
         database_url=database_url,
         database=Path(text("DATABASE", str(data / "psmflow.db"))).absolute(),
         synchronous=synchronous,
+        busy_seconds=busy_seconds,
         demo=text("DEMO", "") in ("1", "true", "yes"),
         base_url=text("BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
         smtp=smtp,

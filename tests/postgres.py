@@ -144,6 +144,24 @@ def _sweep() -> None:
             users.with_suffix(".lock").unlink(missing_ok=True)
 
 
+@contextmanager
+def durable() -> Iterator[Server]:
+    """Give a server of one's own that may be killed: it waits for the disk as a real one does."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}own-"))
+    folder.chmod(0o755)
+    with folder.with_suffix(".users").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        own = Server(folder)
+        try:
+            own.start(fsync=True)
+            _make_template(own)
+            yield own
+        finally:
+            own.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_suffix(".users").unlink()
+
+
 @cache
 def server() -> Server:
     """Return the server of this run of the tests."""
@@ -174,12 +192,13 @@ def _make_template(found: Server) -> None:
 _numbers = count(1)
 
 
-def make_database(*, empty: bool = False) -> str:
-    """Return the address of a new database with the tables of psmflow, or with none."""
+def make_database(*, empty: bool = False, on: Server | None = None) -> str:
+    """Return the address of a new database with the tables of psmflow, or with none; by default on the server of this run."""
+    on = on or server()
     name = f"t{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(server().url("postgres"), autocommit=True) as connection:
+    with psycopg.connect(on.url("postgres"), autocommit=True) as connection:
         connection.execute(f"create database {name} template {'template0' if empty else _TEMPLATE}")
-    return server().url(name)
+    return on.url(name)
 
 
 def drop_database(url: str) -> None:

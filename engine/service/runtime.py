@@ -11,7 +11,7 @@ from engine import clock as house_clock
 from engine.bpmn import Definition, compile_definition
 from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
-from engine.errors import Conflict, EngineError, InstanceArchived, NotFound, StorageFailed
+from engine.errors import Busy, Conflict, EngineError, InstanceArchived, NotFound, StorageFailed
 from engine.forms import Form, read_form
 from engine.handler import HandlerRegistry
 from engine.metrics import Metrics
@@ -244,6 +244,7 @@ class Runtime:
         Raises:
             NotFound: no such task.
             Conflict: somebody was faster again and again.
+            Busy: the database could not be written for as long as a setting says.
         """
 
         def find(session: Session) -> tuple[InstanceRow, tasks.Found]:
@@ -266,7 +267,8 @@ class Runtime:
                         # one thread of this process at a time saves most retries; other processes are kept out by the version alone
                         mine = self._stripes[(row.id >> 12 ^ row.id) % _STRIPES]
                         if not mine.acquire(blocking=False):
-                            mine.acquire()
+                            if not mine.acquire(timeout=self.settings.busy_seconds):
+                                raise Busy(seconds=self.settings.busy_seconds)
                             stripe = mine
                             row, target = find(session)
                         stripe = mine

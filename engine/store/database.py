@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine.clock import Clock, IdIssuer, token
-from engine.errors import Conflict, StorageFailed
+from engine.errors import Busy, Conflict, StorageFailed
 from engine.settings import Settings
 from engine.store.session import Missed as Missed
 from engine.store.session import Row as Row
@@ -62,6 +62,7 @@ class Database:
         #: Everything by which the database says that it does not work.
         self.failures: tuple[type[Exception], ...] = (StorageFailed, Conflict, self._server.error)
         self._server.tend(clock.now())
+        self._patience = settings.busy_seconds
         self._leasing = threading.Lock()
         self._owner = token()
         self._pid = os.getpid()
@@ -92,7 +93,7 @@ class Database:
 
         Raises:
             Missed: a `must` changed nothing, or another transaction was in the way; begin again.
-            Conflict: others held what is written for half a minute.
+            Conflict: others held what is written for as long as `Settings.busy_seconds` says.
             StorageFailed: the disk is full, the server is away, the database is read-only or damaged; nothing was written.
         """
         self._ready_to_write()
@@ -129,32 +130,39 @@ class Database:
 
         A number is not used again as long as there are fresh ones, so that a restart at the same instant repeats no id.
         """
-        with self._leasing:
-            now = self._clock.now()
-            if self._ids is not None and now < self._renew_at:
-                return
-            if self._ids is not None:
-                self._server.tend(now)
-            until, expired = (
-                micros(now + _LEASE),
-                "select node from node_lease where leased_until < ? order by leased_until limit 1",
-            )
-            node: int | None = None
-            with self._server.transaction() as tx:
-                tx.alone("node_lease")
-                if self._ids is None or not tx.run(
-                    "update node_lease set leased_until = ? where owner = ?", (until, self._owner)
-                ):
-                    node = tx.value("select coalesce(max(node) + 1, 0) from node_lease")
-                    if node >= _NODES:
-                        node = tx.value(expired, (micros(now),))
-                        if node is None:
-                            raise Conflict()
-                        tx.put("delete from node_lease where node = ?", (node,))
-                    tx.put("insert into node_lease (node, owner, leased_until) values (?, ?, ?)", (node, self._owner, until))
-            if node is not None:
-                self._ids = IdIssuer(self._clock, node)
-            self._renew_at = now + _LEASE / 2
+        if not self._leasing.acquire(timeout=self._patience):
+            raise Busy(seconds=self._patience)
+        try:
+            self._lease_alone()
+        finally:
+            self._leasing.release()
+
+    def _lease_alone(self) -> None:
+        now = self._clock.now()
+        if self._ids is not None and now < self._renew_at:
+            return
+        if self._ids is not None:
+            self._server.tend(now)
+        until, expired = (
+            micros(now + _LEASE),
+            "select node from node_lease where leased_until < ? order by leased_until limit 1",
+        )
+        node: int | None = None
+        with self._server.transaction() as tx:
+            tx.alone("node_lease")
+            if self._ids is None or not tx.run(
+                "update node_lease set leased_until = ? where owner = ?", (until, self._owner)
+            ):
+                node = tx.value("select coalesce(max(node) + 1, 0) from node_lease")
+                if node >= _NODES:
+                    node = tx.value(expired, (micros(now),))
+                    if node is None:
+                        raise Conflict()
+                    tx.put("delete from node_lease where node = ?", (node,))
+                tx.put("insert into node_lease (node, owner, leased_until) values (?, ?, ?)", (node, self._owner, until))
+        if node is not None:
+            self._ids = IdIssuer(self._clock, node)
+        self._renew_at = now + _LEASE / 2
 
     def _after_fork(self) -> None:
         """A forked process inherits neither connections nor its parent's node number."""

@@ -42,7 +42,7 @@ _DEFAULTS: dict[str, str] = {
     "tcp_user_timeout": "60000", "client_encoding": "utf8",
 }  # fmt: skip
 _FOR_TOOLS = frozenset({"host", "port", "user", "dbname"})
-_SET_UP = "set statement_timeout = '5min'; set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '5min'"
+_SET_UP = "set statement_timeout = '5min'; set idle_in_transaction_session_timeout = '5min'"
 _POOL, _OVERFLOW, _PATIENCE = 8, 24, 60
 #: A connection that has prepared so many texts is closed and opened anew: searches make texts without end.
 _MOST_STATEMENTS = 1000
@@ -440,7 +440,8 @@ class PostgreSQL:
         except psycopg.ProgrammingError as error:
             raise SettingsError(name="DATABASE_URL", reason="postgresql://user:password@host:port/name") from error
         self._conninfo = make_conninfo(**{**_DEFAULTS, **{name: str(value) for name, value in given.items()}})
-        self._set_up = _SET_UP + ("" if settings.synchronous == "FULL" else "; set synchronous_commit = off")
+        asynchronous = "" if settings.synchronous == "FULL" else "; set synchronous_commit = off"
+        self._set_up = f"{_SET_UP}; set lock_timeout = '{settings.busy_seconds}s'{asynchronous}"
         self._pool = self._make_pool()
         self._inherited: list[QueuePool] = []
         with self._administering() as engine:

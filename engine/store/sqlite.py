@@ -2,8 +2,8 @@
 
 A writing transaction begins with BEGIN IMMEDIATE, because one that turns from reading to writing fails at once with "database is
 locked" whatever the busy timeout says. Writers of this process queue at a lock, those of other processes in the kernel (flock), as
-SQLite's own waiting polls and is unfair. Commands that meet in that queue share a commit, which is where a durable write waits for
-the disk; each is acknowledged after it.
+SQLite's own waiting polls and is unfair. Nobody waits for ever there: another process may have been stopped, or hang. Commands that
+meet in that queue share a commit, which is where a durable write waits for the disk; each is acknowledged after it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from engine.errors import Conflict, EngineError, StorageFailed
+from engine.clock import countdown
+from engine.errors import Busy, Conflict, EngineError, StorageFailed
 from engine.settings import Settings
 from engine.store.migrations import migrate
 from engine.store.session import Missed, Query, Row, Session
@@ -137,16 +138,94 @@ class _Reading:
 
 
 class _Waiting:
-    """Something to write that waits for its turn. `woken`: released when it is done, or when it has to write for all who wait."""
+    """Something to write that waits for its turn.
 
-    __slots__ = ("error", "is_done", "woken", "write")
+    Attributes:
+        left: gives the seconds that it still waits for the place of the writer.
+        woken: released when it is done, or when it has to write for all who wait.
+    """
 
-    def __init__(self, write: Callable[[Session], None]) -> None:
+    __slots__ = ("error", "is_done", "left", "woken", "write")
+
+    def __init__(self, write: Callable[[Session], None], left: Callable[[], float]) -> None:
         self.write = write
+        self.left = left
         self.is_done = False
         self.error: BaseException | None = None
         self.woken = threading.Lock()
         self.woken.acquire()
+
+
+class _FileLock:
+    """A lock between processes (flock) that one thread of this one at a time waits for, and not for ever.
+
+    flock itself knows no time limit, and asking again and again is unfair and late. So, when the lock is not free, a thread of ours
+    waits for it in the kernel's queue. Who asked gives up when the time is over; that thread goes on waiting, for whoever asks next,
+    and lets the lock go at once if nobody does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = _opened(path, os.O_RDWR | os.O_CREAT)
+        self._mutex = threading.Lock()
+        self._asked, self._granted = threading.Lock(), threading.Lock()
+        self._asked.acquire()
+        self._granted.acquire()
+        self._thread: threading.Thread | None = None
+        self._is_pending = self._is_awaited = self._is_closed = False
+
+    def acquire(self, left: Callable[[], float]) -> bool:
+        """Return True once this process has the lock, False when no time is `left`."""
+        with self._mutex:
+            if not self._is_pending:
+                with suppress(BlockingIOError):
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return True
+                self._is_pending = True
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._wait, name="psmflow writer's queue", daemon=True)
+                    self._thread.start()
+                self._asked.release()
+            self._is_awaited = True
+        has_it = False
+        try:
+            has_it = self._granted.acquire(timeout=max(0.0, left()))
+        finally:
+            with self._mutex:
+                has_it = has_it or self._granted.acquire(blocking=False)  # just now
+                self._is_awaited = False
+                if has_it:
+                    self._is_pending = False
+        return has_it
+
+    def release(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _wait(self) -> None:
+        while True:
+            self._asked.acquire()
+            if not self._is_closed:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            with self._mutex:
+                if self._is_closed:
+                    os.close(self._file)  # which releases it
+                    return
+                if self._is_awaited:
+                    self._granted.release()
+                else:
+                    self.release()
+                    self._is_pending = False
+
+    def close(self) -> None:
+        with self._mutex:
+            self._is_closed = True
+            if self._thread is None:
+                os.close(self._file)
+            elif not self._is_pending:
+                self._asked.release()
+
+    def forget(self) -> None:
+        """In a forked process: the lock stays the parent's, and is free when the parent dies."""
+        os.close(self._file)
 
 
 class SQLite:
@@ -158,6 +237,7 @@ class SQLite:
         settings.database.parent.mkdir(parents=True, exist_ok=True)
         self.path = settings.database
         self._synchronous = settings.synchronous
+        self._patience = settings.busy_seconds
         # before SQLite makes it for everybody to read: passwords and prices stand in it
         os.close(_opened(self.path, os.O_CREAT | os.O_RDONLY))
         self._engine = self._connect()
@@ -177,7 +257,7 @@ class SQLite:
         self._gate = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._is_led = False
-        self._queue = _opened(self._lock_file, os.O_RDWR | os.O_CREAT)
+        self._queue = _FileLock(self._lock_file)
 
     @property
     def _lock_file(self) -> Path:
@@ -190,7 +270,7 @@ class SQLite:
             pool_size=8,
             max_overflow=56,
             pool_timeout=60,
-            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 30.0, "cached_statements": 512},
+            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": self._patience, "cached_statements": 512},
         )
 
         @event.listens_for(engine, "connect")
@@ -199,7 +279,7 @@ class SQLite:
                 "journal_mode=wal",
                 f"synchronous={self._synchronous}",
                 "foreign_keys=on",
-                "busy_timeout=30000",
+                f"busy_timeout={self._patience * 1000}",
                 "cache_size=-32768",
                 "wal_autocheckpoint=4000",
                 "temp_store=memory",
@@ -251,7 +331,7 @@ class SQLite:
         pooled = self._borrow()
         try:
             connection = cast(sqlite3.Connection, pooled.driver_connection)
-            with self._alone():
+            with self._alone(countdown(self._patience)):
                 try:
                     connection.execute("begin immediate")
                     yield _Session(connection)
@@ -266,19 +346,31 @@ class SQLite:
             self._give_back(pooled)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep all other writers out, those of this process and those of others."""
-        with self._writers:
-            fcntl.flock(self._queue, fcntl.LOCK_EX)
+    def _alone(self, left: Callable[[], float]) -> Iterator[None]:
+        """Keep all other writers out, those of this process and those of others.
+
+        Raises:
+            Busy: no time is `left` and another still writes.
+        """
+        if not self._writers.acquire(timeout=max(0.0, left())):
+            raise Busy(seconds=self._patience)
+        try:
+            if not self._queue.acquire(left):
+                raise Busy(seconds=self._patience)
             try:
                 yield
             finally:
-                fcntl.flock(self._queue, fcntl.LOCK_UN)
+                self._queue.release()
+        finally:
+            self._writers.release()
 
     # -- many writers, one commit
     def commit(self, write: Callable[[Session], None]) -> None:
-        """Whoever comes while others are being written waits and is written with all who wait, by the first of them."""
-        mine = _Waiting(write)
+        """Whoever comes while others write waits and is written with all who wait, by the first of them.
+
+        Everybody waits as long as all others may: the first of those who wait is the first to give up.
+        """
+        mine = _Waiting(write, countdown(self._patience))
         with self._gate:
             self._waiting.append(mine)
             leads = not self._is_led
@@ -286,40 +378,47 @@ class SQLite:
         if not leads:
             mine.woken.acquire()
         if not mine.is_done:
-            with self._gate:
-                batch, self._waiting = self._waiting, []
-            try:
-                self._write_together(batch)
-            except Exception as error:  # noqa: BLE001  raised where it was asked for
-                for each in batch:
-                    if not each.is_done:
-                        each.is_done, each.error = True, error
-            finally:
-                with self._gate:
-                    if self._waiting:
-                        self._waiting[0].woken.release()  # is the next who writes
-                    else:
-                        self._is_led = False
-                for other in batch:
-                    if not other.is_done:
-                        other.is_done, other.error = True, Conflict()
-                    if other is not mine:
-                        other.woken.release()
+            self._lead(mine)
         if mine.error is not None:
             raise mine.error
 
-    def _write_together(self, batch: list[_Waiting]) -> None:
-        """Write each of `batch`, all with one commit; one that fails fails alone."""
-        pooled = self._borrow()
+    def _lead(self, mine: _Waiting) -> None:
+        """Write all who wait when our turn has come, wake them, and let one of those who came meanwhile lead."""
+        batch = [mine]
         try:
-            connection = cast(sqlite3.Connection, pooled.driver_connection)
-            with self._alone():
-                if len(batch) > 1 and self._is_written(connection, batch):
-                    return
-                for each in batch:  # a commit that failed tells nobody whose fault it was
-                    self._is_written(connection, [each])
+            pooled = self._borrow()
+            try:
+                connection = cast(sqlite3.Connection, pooled.driver_connection)
+                with self._alone(mine.left):
+                    with self._gate:
+                        batch, self._waiting = self._waiting, []
+                    self._write_together(connection, batch)
+            finally:
+                self._give_back(pooled)
+        except Exception as error:  # noqa: BLE001  raised where it was asked for
+            for each in batch:
+                if not each.is_done:
+                    each.is_done, each.error = True, error
         finally:
-            self._give_back(pooled)
+            with self._gate:
+                if mine in self._waiting:  # its turn never came
+                    self._waiting.remove(mine)
+                if self._waiting:
+                    self._waiting[0].woken.release()  # is the next who leads
+                else:
+                    self._is_led = False
+            for other in batch:
+                if not other.is_done:
+                    other.is_done, other.error = True, Conflict()
+                if other is not mine:
+                    other.woken.release()
+
+    def _write_together(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> None:
+        """Write each of `batch`, all with one commit; one that fails fails alone."""
+        if len(batch) > 1 and self._is_written(connection, batch):
+            return
+        for each in batch:  # a commit that failed tells nobody whose fault it was
+            self._is_written(connection, [each])
 
     def _is_written(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> bool:
         """Write `batch` by one transaction and tell each how it went; False, and nothing is told, when several failed together."""
@@ -366,6 +465,7 @@ class SQLite:
     def after_fork(self) -> None:
         self._idle.clear()
         self._engine.dispose(close=False)
+        self._queue.forget()
         self._make_locks()
 
     def backup(self, path: Path) -> None:
@@ -385,4 +485,4 @@ class SQLite:
 
     def close(self) -> None:
         self.drop_idle()
-        os.close(self._queue)
+        self._queue.close()
