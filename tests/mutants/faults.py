@@ -129,7 +129,7 @@ FAULTS = [
         ("an activity of a sequential ad-hoc sub-process begins without its turn", "if around.fields.sequential and",
          "if False and"),
         ("what follows an activity begins after the completion condition held", "if around is not None and around.is_over(token):",
-         "if around is not None and around.is_over(token) and False:"),
+         "if False:"),
         ("an activity begins in an ad-hoc sub-process that is over", 'if "over" in token.workflow.host.internal_data:',
          "if False:"),
     ),
