@@ -12,12 +12,14 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from engine import open_engine, read_settings
 from engine.clock import MovableClock
 from engine.errors import StorageFailed
 from engine.model import SYSTEM
+from tests import postgres
 from tests.bpmn.build import diagram, end, process, start, user
 from tests.service.house import MONDAY, House
 from tests.service.laws import require_agreement
@@ -51,6 +53,16 @@ def file_limit(size: int) -> Iterator[None]:
 
 
 @contextmanager
+def small(folder: Path, megabytes: int = 48) -> Iterator[Path]:
+    """Let `folder` be a small file system of its own."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@contextmanager
 def filled(folder: Path) -> Iterator[None]:
     """Leave no room on the file system of `folder`."""
     blocker = folder / "blocker"
@@ -72,13 +84,9 @@ def filled(folder: Path) -> Iterator[None]:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Full]]:
     """A folder, and what takes away its room. Who may not mount anything gets the limit in both cases."""
     if request.param == "a file system" and may_mount():
-        folder = tmp_path / "small"
-        folder.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=True)
-        try:
+        (tmp_path / "small").mkdir()
+        with small(tmp_path / "small", 24) as folder:
             yield folder, lambda: filled(folder)
-        finally:
-            subprocess.run(["umount", "-l", folder], check=True)
     else:
         yield tmp_path, lambda: file_limit(100_000)
 
@@ -160,3 +168,43 @@ def test_an_installation_that_finds_no_room_at_first_is_made_later(place: tuple[
     house.complete(house.start().id, "a")
     require_agreement(house)
     house.close()
+
+
+def test_a_postgresql_that_finds_no_room_refuses_and_goes_on(tmp_path: Path) -> None:
+    """A tablespace on a small file system: its disk is full, that of the server's log is not."""
+    if not may_mount() or not postgres.is_installed():
+        # there is no other way to fill a server's disk without filling ours
+        pytest.skip("no file system may be mounted here, or there is no PostgreSQL")
+    server = postgres.server()
+    with tempfile.TemporaryDirectory(prefix="psmflow-small-") as mounted, small(Path(mounted)) as folder:
+        place = folder / "space"
+        place.mkdir()
+        postgres.give(place)
+        with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+            admin.execute(f"create tablespace small location '{place}'")
+        url = postgres.make_database()
+        name = url.split("@/")[1].split("?")[0]
+        with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+            admin.execute(f"alter database {name} set tablespace small")
+        house = House(tmp_path, database_url=url)
+        try:
+            house.deploy(DIAGRAM)
+            id = house.start(variables={"n": 1}).id
+            task = house.task(id, "a")
+            big = {"text": NOISE.hex()}
+            with filled(folder):
+                for _ in range(3):
+                    with pytest.raises(StorageFailed) as refused:
+                        house.engine.tasks.complete(SYSTEM, task.id, big, idempotency_key="k")
+                    assert "磁盘已满" in refused.value.text("zh")
+                assert house.task(id, "a").version == task.version
+            require_agreement(house)
+            house.engine.tasks.complete(SYSTEM, task.id, {"text": "small"}, idempotency_key="k")
+            house.complete(id, "b")
+            assert house.status(id) == "completed"
+            require_agreement(house)
+        finally:
+            house.close()
+            postgres.drop_database(url)
+            with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+                admin.execute("drop tablespace small")
