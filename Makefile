@@ -6,7 +6,7 @@ PORT   ?= 8000
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench fuzz test check lint types imports tests mutants browser rehearse format lock clean
+.PHONY: help run bench faults fuzz test check lint types imports tests mutants browser rehearse format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ mutants: $(VENV)/.test ## put every deliberate fault into the core and see that 
 
 bench: $(VENV)/.test ## measure everything beside plain SpiffWorkflow and a hand-written floor: bench/RESULTS.md (ARGS="--only w1 --quick")
 	$(BIN)/python -m bench $(ARGS)
+
+faults: $(VENV)/.test ## kill servers, workers and PostgreSQL at random moments and count what is lost: bench/FAULTS.md (KILLS=50)
+	$(BIN)/python -m tests.faults --kills $(or $(KILLS),50) $(ARGS)
 
 fuzz: $(VENV)/.run ## ten minutes of coverage-guided fuzzing of FEEL (SECONDS=600)
 	$(BIN)/python -m pip install -q --require-hashes -r requirements-fuzz.txt

@@ -6,6 +6,9 @@ that page, command line and API say the same thing in the reader's language.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -215,6 +218,22 @@ class StorageFailed(EngineError):
     status = 503
     zh = "数据库无法{action_zh}：{reason}。您的操作没有生效，已保存的数据不受影响；请联系系统管理员。"
     en = "The database cannot be {action}: {reason_en}. Nothing of this command was kept, and nothing saved before is lost; tell the administrator."
+
+
+@contextmanager
+def telling(zh: str, en: str) -> Iterator[None]:
+    """Tell what the disk refuses in plain words.
+
+    Args:
+        zh, en: what was being done, as `StorageFailed` says it: ``写入``, ``written``.
+    """
+    try:
+        yield
+    except (FileExistsError, EngineError):  # access denied is an OSError too
+        raise
+    except OSError as error:
+        place = f"{Path(error.filename).name}: " if error.filename else ""
+        raise StorageFailed(action_zh=zh, action=en, reason=f"{place}{error.strerror}", reason_en=f"{place}{error.strerror}") from error
 
 
 class OutcomeUnknown(StorageFailed):

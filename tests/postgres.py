@@ -201,6 +201,12 @@ def make_database(*, empty: bool = False, on: Server | None = None) -> str:
     return on.url(name)
 
 
+def give(folder: Path) -> None:
+    """Let the server own a folder."""
+    if os.geteuid() == 0:
+        shutil.chown(folder, _NOBODY)
+
+
 def drop_database(url: str) -> None:
     name = url.split("@/")[1].split("?")[0]
     with psycopg.connect(server().url("postgres"), autocommit=True) as connection:

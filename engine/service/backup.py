@@ -29,7 +29,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from engine.clock import Clock, token
-from engine.errors import EngineError, StorageFailed
+from engine.errors import EngineError, StorageFailed, telling
 from engine.model import Break
 from engine.settings import Settings, kept_secret
 from engine.store import copies
@@ -163,7 +163,7 @@ def back_up(database: Database, settings: Settings, at: datetime, target: Path, 
     path = target / f"psmflow-{at:%Y%m%dT%H%M%SZ}.zip" if target.is_dir() else target
     if path.exists():
         raise FileExistsError(str(path))
-    with _telling("备份", "backed up"), ExitStack() as clean:
+    with telling("备份", "backed up"), ExitStack() as clean:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.parent / f".{path.name}.{token()[:8]}.part"
         copy = scratch.with_name(scratch.name + ".db")
@@ -313,7 +313,7 @@ def restore(
         StorageFailed: the disk does not let us; the installation of before is where it was.
     """
     _refuse_postgres(settings, restoring=True)
-    with _telling("恢复", "restored"), ExitStack() as clean:
+    with telling("恢复", "restored"), ExitStack() as clean:
         standing = _standing(settings)
         if standing and not force:
             names = "、".join(path.name for path in standing)
@@ -528,15 +528,3 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def _telling(zh: str, en: str) -> Iterator[None]:
-    """Tell what the disk refuses in plain words."""
-    try:
-        yield
-    except FileExistsError:
-        raise
-    except OSError as error:
-        place = f"{Path(error.filename).name}: " if error.filename else ""
-        raise StorageFailed(action_zh=zh, action=en, reason=f"{place}{error.strerror}", reason_en=f"{place}{error.strerror}") from error

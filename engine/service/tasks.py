@@ -25,6 +25,7 @@ from engine.errors import (
     StalePage,
     TaskNotOpen,
     TaskSuspended,
+    telling,
 )
 from engine.forms import Component, Form
 from engine.model import (
@@ -418,6 +419,7 @@ class Tasks:
             NotFound, TaskNotOpen, TaskSuspended
             AccessDenied: the actor may not work on the task.
             FileRefused: empty, too large, of a type that is not accepted, or the form has no such file field.
+            StorageFailed: the disk does not take it; nothing is left behind.
         """
         name = file_name(name)
         with self._database.reading() as session:
@@ -535,6 +537,10 @@ class Tasks:
 
     def _keep(self, name: str, stream: BinaryIO) -> tuple[int, str]:
         """Write a file under its hash, whole or not at all; return its size and hash."""
+        with telling("写入", "written"):
+            return self._kept(name, stream)
+
+    def _kept(self, name: str, stream: BinaryIO) -> tuple[int, str]:
         limit = self._runtime.settings.upload_limit
         self._documents.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self._documents, prefix="upload-")

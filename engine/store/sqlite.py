@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -177,10 +177,11 @@ class _FileLock:
         """Return True once this process has the lock, False when no time is `left`."""
         with self._mutex:
             if not self._is_pending:
-                with suppress(BlockingIOError):
+                try:
                     fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return True
-                self._is_pending = True
+                except BlockingIOError:
+                    self._is_pending = True
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._wait, name="psmflow writer's queue", daemon=True)
                     self._thread.start()
@@ -352,7 +353,7 @@ class SQLite:
         Raises:
             Busy: no time is `left` and another still writes.
         """
-        if not self._writers.acquire(timeout=max(0.0, left())):
+        if not self._writers.acquire(blocking=False) and not self._writers.acquire(timeout=max(0.0, left())):
             raise Busy(seconds=self._patience)
         try:
             if not self._queue.acquire(left):
