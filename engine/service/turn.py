@@ -251,7 +251,7 @@ class Turn:
             return
         self.take_errands(errands, row)
         self.record(
-            e.JobCompleted(
+            e.job_completed(
                 process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=values
             ),
             SYSTEM,
