@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from engine.errors import BpmnError
-from engine.model import Values
+from engine.model import Values, maker
 
 __all__ = ["BpmnError", "Handler", "HandlerRegistry", "Job", "Outside", "Person", "Variables", "fingerprint", "handler"]
 
@@ -72,6 +72,9 @@ class Job:
     properties: Mapping[str, str]
     at: datetime  #: the instant of this run
     outside: Outside
+
+
+make_job = maker(Job)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from engine.model import MOST_COUNTED, Actor, Document, DocumentId, InstanceId, TaskId, TaskState, TokenId, UserTask
+from engine.model import MOST_COUNTED, Actor, Document, DocumentId, InstanceId, TaskId, TaskState, TokenId, UserTask, maker
 from engine.store import instances
 from engine.store.database import END_OF_TIME, Session, instant, instant_or_none, micros
 from engine.store.instances import InstanceRow, like
@@ -24,6 +24,9 @@ _COLUMNS = (
     " t.candidate_groups, t.candidate_users, t.priority, t.created_at, t.due_at, t.deadline_at, t.ended_at, t.ended_by, t.version"
 )
 _FROM = " from user_task t join instance i on i.id = t.instance_id"
+
+
+_make_task = maker(UserTask)
 
 
 def _task(row: Sequence[Any]) -> UserTask:
@@ -50,7 +53,7 @@ def _task(row: Sequence[Any]) -> UserTask:
         ended_by,
         version,
     ) = row[:21]
-    return UserTask(
+    return _make_task(
         id=TaskId(id), instance_id=InstanceId(instance), token=TokenId(token), process=process, process_name=process_name, element=element,
         name=name, title=title, business_key=business_key, form=form, state=TaskState(state), assignee=assignee,
         candidate_groups=_words(groups), candidate_users=_words(users), priority=priority, created_at=instant(created),
