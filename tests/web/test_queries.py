@@ -5,38 +5,41 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.pool import QueuePool
 
 from tests.web.house import House
 
 
 @contextmanager
-def counted() -> Iterator[list[str]]:
+def counted(house: House) -> Iterator[list[str]]:
     """Collect every statement that this thread runs on SQLite; dispatchers of other engines may be at work beside it."""
     statements: list[str] = []
     here = threading.get_ident()
+    server = house.engine._database._server
+    borrow = server._borrow
 
     def note(statement: str) -> None:
         if threading.get_ident() == here:
             statements.append(statement)
 
-    def listen(connection: object, record: object, proxy: object) -> None:
-        connection.set_trace_callback(note)  # type: ignore[attr-defined]
+    def listen() -> Any:
+        pooled = borrow()
+        pooled.driver_connection.set_trace_callback(note)
+        return pooled
 
-    event.listen(QueuePool, "checkout", listen)
+    server._borrow = listen
     try:
         yield statements
     finally:
-        event.remove(QueuePool, "checkout", listen)
+        server._borrow = borrow
 
 
 def queries(house: House, user: str, path: str) -> int:
     browser = house.browser(user)
     browser.get(path)  # what is read once in the life of the process
-    with counted() as statements:
+    with counted(house) as statements:
         assert browser.get(path).status_code == 200
     reading = [s for s in statements if s.lstrip().lower().startswith(("select", "with"))]
     assert reading, "nothing was counted"
