@@ -11,8 +11,9 @@ import logging
 import random
 import sys
 import tempfile
+import traceback
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def table(found: Mapping[str, Tally], kills: int, seed: int) -> str:
     rows = [
         f"| {kind} | {t.kills} | {t.acknowledged} | {t.unknown} | {t.repeated} | {t.finished} | {t.lost} | {t.doubled} | {t.broken}"
         f" | {t.disagreements} | {t.stuck} |\n"
-        for kind, t in found.items()
+        for kind in KINDS if (t := found.get(kind)) is not None
     ]
     return HEAD.format(kills=kills, seed=seed) + "".join(rows)
 
@@ -53,17 +54,25 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--only", default="", help="a part of a kind's name: " + "; ".join(KINDS))
     given = parser.parse_args()
+    found: dict[str, Tally] = {}
+    broken = 0
     with ProcessPoolExecutor(max_workers=2) as pool:
-        running = {kind: pool.submit(_one, kind, given.kills, given.seed) for kind in KINDS if given.only in kind}
-        found = {kind: future.result() for kind, future in running.items()}
+        running = {pool.submit(_one, kind, given.kills, given.seed): kind for kind in KINDS if given.only in kind}
+        for future in as_completed(running):
+            kind = running[future]
+            try:
+                found[kind] = future.result()
+            except Exception:  # noqa: BLE001  the other kinds are counted all the same
+                broken += 1
+                print(f"{kind}: {traceback.format_exc()}", file=sys.stderr)
+            if not given.only:
+                TABLE.write_text(table(found, given.kills, given.seed), "utf-8")
     text = table(found, given.kills, given.seed)
     print(text[text.index("| killed") :])
     for kind, tally in found.items():
         for note in tally.notes[:20]:
             print(f"{kind}: {note}")
-    if not given.only:
-        TABLE.write_text(text, "utf-8")
-    return 0 if all(tally.is_clean for tally in found.values()) else 1
+    return 1 if broken or not all(tally.is_clean for tally in found.values()) else 0
 
 
 if __name__ == "__main__":

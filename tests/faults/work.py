@@ -145,6 +145,7 @@ def send(engine: Engine, instance: int) -> int:
 def main(role: str, folder: Path, seed: int, url: str) -> None:
     if url:
         logging.disable()  # a server that is killed is told by the dispatcher every second
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it complains of a loop that takes more than a second
     engine = open_engine(read_settings({}, data=folder, database_url=url), handlers=REGISTRY, dispatching=True)
     if role == "worker":
         signal.pause()
