@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
-from tests.faults.killing import KINDS, campaign
+from tests.faults.killing import KINDS, Installation, campaign
+from tests.service.house import House
 
 KILLS = 4
 
@@ -28,3 +29,23 @@ def test_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, kind: str) -> N
     assert found.kills == KILLS
     assert found.acknowledged > KILLS
     assert found.finished > KILLS
+
+
+def test_the_count_notices_what_is_lost_doubled_broken_or_at_odds(tmp_path: Path) -> None:
+    place = Installation(tmp_path, "")
+    place.begin(3, 1)
+    assert place.check().is_clean
+    ids = sorted(place.ledger.acknowledged().values())
+
+    place.ledger.hear("done complete c.1 1")
+    place.ledger.hear("done start nobody 1")
+    house = House(tmp_path)
+    house.change("update notice set subject = ? where subject = ?", str(ids[0]), str(ids[1]))
+    house.change("update event set hash = randomblob(32) where instance_id = ? and seq = (select max(seq) from event where instance_id = ?)", ids[2], ids[2])
+    house.change("update user_task set name = 'another' where instance_id = ? and element = 'a'", ids[0])
+    house.close()
+
+    found = place.check()
+    assert (found.lost, found.doubled) == (3, 1)
+    assert found.broken > 0
+    assert found.disagreements > 0
