@@ -41,7 +41,8 @@ def server(plan: Plan) -> Iterator[str | None]:
         yield None
         return
     # a socket's path must be short, and the server's user must get through
-    near = plan.folder if len(str(plan.folder)) < 70 else None
+    is_open = all(parent.stat().st_mode & 0o001 for parent in plan.folder.parents)
+    near = plan.folder if is_open and len(str(plan.folder)) < 70 else None
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir=near))
     folder.chmod(0o755)
     if near is not None:
