@@ -19,7 +19,7 @@ from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
 from engine.service.archives import Archives
 from engine.service.observed import touched, written
 from engine.service.prices import Prices
-from engine.service.turn import Faster, Turn
+from engine.service.turn import Turn
 from engine.settings import Settings
 from engine.store import definitions, instances, keep, tasks
 from engine.store.database import Database, Missed, Session
@@ -285,7 +285,7 @@ class Runtime:
                     turn.prepare()
                 try:
                     self._write(turn)
-                except Faster:
+                except Missed:
                     self.metrics.conflicts.inc()
                     house_clock.pause(attempt)
                     continue
@@ -380,7 +380,7 @@ class Runtime:
                 turn.prepare()
             try:
                 self._write(turn)
-            except Faster:
+            except Missed:
                 self.metrics.conflicts.inc()
                 before = made_before()
                 if before is not None:
@@ -393,10 +393,7 @@ class Runtime:
     def _write(self, turn: Turn) -> None:
         if turn.is_empty:
             return
-        try:
-            self.database.commit(turn.write)
-        except Missed:
-            raise Faster from None
+        self.database.commit(turn.write)
 
     def _answer(self, turn: Turn, answer: Answer) -> Answer:
         written(self.metrics, turn.row.id, turn.facts, turn.at)

@@ -42,7 +42,7 @@ from engine.service import reminders
 from engine.service.outside import Errands
 from engine.service.retries import Retries, retries_of
 from engine.store import chain, instances, jobs, messages, tasks
-from engine.store.database import Row, Session, instant_or_none, micros, micros_or_none
+from engine.store.database import Missed, Row, Session, instant_or_none, micros, micros_or_none
 from engine.store.instances import InstanceRow
 from engine.store.jobs import JobRow, NewIncident
 from engine.store.messages import KeptMessage
@@ -55,10 +55,6 @@ _ENDED = (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
 _INLINE = ("none", "database")
 #: Facts with which the incident of a job or timer ends.
 _WITH_INCIDENTS = (e.JobCancelled, e.TimerCancelled, e.TimerFired)
-
-
-class Faster(Exception):
-    """Somebody else changed what this turn was built on: throw it away and begin again."""
 
 
 class Turn:
@@ -420,8 +416,7 @@ class Turn:
         """Write everything that followed.
 
         Raises:
-            Faster: something that `require` named has changed.
-            Missed: here or at the end of the transaction: the instance has changed.
+            Missed: here or at the end of the transaction: the instance, or something that `require` named, has changed.
         """
         row = self.after
         if self._new:
@@ -432,7 +427,7 @@ class Turn:
                 instances.update_state(tx, row.id, row.state)
         for check in self._checks:
             if not check(tx):
-                raise Faster
+                raise Missed
         if self._entry is not None:
             chain.append(tx, self._entry)
         suspended = self._status is InstanceStatus.SUSPENDED

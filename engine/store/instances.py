@@ -126,7 +126,8 @@ _LIST = (
 )
 
 
-def _instance(row: Sequence[Any]) -> ProcessInstance:
+def listed(row: Sequence[Any]) -> ProcessInstance:
+    """Return an instance as pages show it, of the columns of `_LIST`."""
     (id, definition, key, number, name, title, business_key, status, version, at, by, ended, outcome, incidents) = row
     return ProcessInstance(
         id=InstanceId(id), definition_id=DefinitionId(definition), key=key, definition_version=number, name=name, title=title,
@@ -137,7 +138,7 @@ def _instance(row: Sequence[Any]) -> ProcessInstance:
 
 def get(tx: Session, instance_id: int) -> ProcessInstance | None:
     row = tx.row(_LIST + " where i.id = ?", (instance_id,))
-    return None if row is None else _instance(row)
+    return None if row is None else listed(row)
 
 
 def find(
@@ -180,7 +181,7 @@ def find(
             values += [like(f",{group},") for group in groups]
         where[-1] += ")"
     sql = f"{_LIST} where {' and '.join(where)} order by i.id desc limit ?"
-    return [_instance(row) for row in tx.rows(sql, (*values, limit))]
+    return [listed(row) for row in tx.rows(sql, (*values, limit))]
 
 
 def like(search: str) -> str:

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.model import DefinitionId, InstanceId, InstanceStatus, LegalHold, ProcessInstance
+from engine.model import InstanceId, LegalHold, ProcessInstance
 from engine.store.database import Session, instant, instant_or_none
-from engine.store.instances import like
+from engine.store.instances import like, listed
 
 #: What `tx.alone` waits for. `HOLDS`: a hold is placed, or something is done that one would forbid; `BYTES`: bytes of uploaded files
 #: come to be used, or are removed.
@@ -146,18 +146,13 @@ def head_at(tx: Session, instance_id: int, seq: int) -> bytes | None:
 
 _LIST = (
     "select a.id, a.definition_id, a.key, d.version, d.name, a.title, a.business_key, a.status, a.version, a.started_at, a.started_by,"
-    " a.ended_at, a.outcome, f.name from archived_instance a join process_definition d on d.id = a.definition_id"
+    " a.ended_at, a.outcome, 0, f.name from archived_instance a join process_definition d on d.id = a.definition_id"
     " join archive_file f on f.id = a.file_id"
 )
 
 
 def _instance(row: Sequence[Any]) -> ProcessInstance:
-    (id, definition, key, number, name, title, business_key, status, version, at, by, ended, outcome, file) = row
-    return ProcessInstance(
-        id=InstanceId(id), definition_id=DefinitionId(definition), key=key, definition_version=number, name=name, title=title,
-        business_key=business_key, status=InstanceStatus(status), version=version, started_at=instant(at), started_by=by,
-        ended_at=instant(ended), outcome=outcome, open_incident_count=0, archived_in=file,
-    )  # fmt: skip
+    return replace(listed(row[:-1]), archived_in=row[-1])
 
 
 def get(tx: Session, instance_id: int) -> ProcessInstance | None:
