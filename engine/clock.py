@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 #: Ids count milliseconds from here: 41 bits last until 2090.
 EPOCH = datetime(2021, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _NODE_BITS, _SEQUENCE_BITS = 10, 12
 
 
@@ -75,7 +76,7 @@ class IdIssuer:
         """Return a new id; greater than every id this issuer gave before, even when the clock went back."""
         with self._lock:
             millis, sequence = self._last
-            now = (self._clock.now() - EPOCH) // timedelta(milliseconds=1)
+            now = (self._clock.now() - EPOCH) // _MILLISECOND
             if now > millis:
                 millis, sequence = now, 0
             elif sequence + 1 < 1 << _SEQUENCE_BITS:
@@ -88,7 +89,7 @@ class IdIssuer:
 
 def first_id(at: datetime) -> int:
     """Return the least id that is issued at `at` or later: ids sort by time."""
-    return (_aware(at) - EPOCH) // timedelta(milliseconds=1) << (_NODE_BITS + _SEQUENCE_BITS)
+    return (_aware(at) - EPOCH) // _MILLISECOND << (_NODE_BITS + _SEQUENCE_BITS)
 
 
 def pause(attempt: int) -> None:

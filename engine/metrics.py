@@ -6,6 +6,7 @@ somebody reads, see `engine.service.audit.Audit.metrics`. Labels hold kinds and 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
@@ -19,7 +20,7 @@ from prometheus_client import (
     generate_latest,
     start_http_server,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
@@ -47,7 +48,7 @@ class Metrics:
         commands: by `command` (``task.complete``) and `outcome` (``done``, the code of the refusal, or ``failed``).
         conflicts: commands that began again because somebody else changed the instance first.
         commit_batch: how many commands one commit carried, where commands share commits (SQLite).
-        events: facts written into histories, by their type.
+        events: facts written into histories, by their `type`.
         jobs: by `kind` and `outcome` (``completed``, ``retried``, ``failed``, ``cancelled``).
         timer_late: how long after its due date a timer fired.
         notifications: by `channel` and `outcome` (``sent``, ``failed``).
@@ -63,8 +64,9 @@ class Metrics:
         )
         self.conflicts = Counter("psmflow_conflicts", "Commands begun again because somebody else was faster.", registry=registry)
         self.commit_batch = Histogram("psmflow_commit_batch", "Commands that one commit carried.", registry=registry, buckets=_BATCH)
-        self.events = Counter("psmflow_events", "Facts written into histories.", ["type"], registry=registry)
-        self._event_counts: dict[str, Counter] = {}
+        self.events = _Facts("psmflow_events", "Facts written into histories.")
+        registry.register(self.events)
+        self._series: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.jobs = Counter("psmflow_jobs", "Machine work that ended or was put off.", ["kind", "outcome"], registry=registry)
         self.timer_late = Histogram(
             "psmflow_timer_late_seconds", "How long after their due date timers fired.", registry=registry, buckets=_LATE
@@ -81,12 +83,13 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-    def event_count(self, type: str) -> Counter:
-        """Return the counter of one type of fact; looking it up by label takes longer than counting."""
-        found = self._event_counts.get(type)
-        if found is None:
-            found = self._event_counts[type] = self.events.labels(type)
-        return found
+    def carried_out(self, command: str, outcome: str, seconds: float) -> None:
+        """Count and time a command. Its series are kept at hand: looking them up by labels takes longer than counting."""
+        series = self._series.get((command, outcome))
+        if series is None:
+            series = self._series[command, outcome] = self.commands.labels(command, outcome), self.command_seconds.labels(command)
+        series[0].inc()
+        series[1].observe(seconds)
 
     def serve(self, port: int) -> None:
         """Give the numbers of this process to this machine alone, on a port of their own: for a worker, which has no pages.
@@ -101,6 +104,30 @@ class Metrics:
         looked_up = CollectorRegistry(auto_describe=False)
         looked_up.register(_Found(gauges))
         return generate_latest(self.registry) + generate_latest(looked_up)
+
+
+class _Facts(Collector):
+    """A counter of facts by their type. A command writes ten and more, so they are counted at once."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name, self._text = name, text
+        self._counts = dict[type[object], int]()
+        self._lock = threading.Lock()
+
+    def add(self, facts: Iterable[object]) -> None:
+        counts = self._counts
+        with self._lock:
+            for fact in facts:
+                kind = type(fact)
+                counts[kind] = counts.get(kind, 0) + 1
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._text, labels=["type"])
+        with self._lock:
+            counts = dict(self._counts)
+        for kind, count in counts.items():
+            family.add_metric([kind.__name__], count)
+        yield family
 
 
 class _Found(Collector):

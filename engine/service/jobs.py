@@ -242,7 +242,9 @@ class Jobs:
         return taken
 
     def _taken(self, job: JobRow, until: datetime) -> Work:
-        errands = Errands(self._runtime, None, key=str(job.id), instance_id=job.instance_id, inside=False)
+        errands = Errands(
+            self._runtime, None, key=str(job.id), instance_id=job.instance_id, at=self._runtime.clock.now(), inside=False
+        )
         return Work(job=job, until=until, errands=errands)
 
     def do_work(self, work: Work) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ def observed(command: str) -> Callable[[Callable[Concatenate[S, P], R]], Callabl
         def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
             if _running.get() is not None:
                 return call(self, *args, **kwargs)
-            metrics, running, elapsed = self._runtime.metrics, _Running(), stopwatch()
+            running, elapsed = _Running(), stopwatch()
             before = _running.set(running)
             outcome = "done"
             problem: Exception | None = None
@@ -68,14 +67,15 @@ def observed(command: str) -> Callable[[Callable[Concatenate[S, P], R]], Callabl
             finally:
                 _running.reset(before)
                 seconds = elapsed()
-                metrics.commands.labels(command, outcome).inc()
-                metrics.command_seconds.labels(command).observe(seconds)
-                actor = next((a for a in (*args, *kwargs.values()) if isinstance(a, Actor)), None)
-                tell(
-                    _log, logging.INFO if problem is None else logging.ERROR, "command", problem, command=command, outcome=outcome,
-                    actor=None if actor is None else actor.id, instance=None if running.instance is None else str(running.instance),
-                    ms=round(seconds * 1000, 2),
-                )  # fmt: skip
+                self._runtime.metrics.carried_out(command, outcome, seconds)
+                level = logging.INFO if problem is None else logging.ERROR
+                if _log.isEnabledFor(level):
+                    actor = next((a for a in (*args, *kwargs.values()) if isinstance(a, Actor)), None)
+                    tell(
+                        _log, level, "command", problem, command=command, outcome=outcome,
+                        actor=None if actor is None else actor.id, instance=None if running.instance is None else str(running.instance),
+                        ms=round(seconds * 1000, 2),
+                    )  # fmt: skip
 
         return run
 
@@ -97,14 +97,11 @@ def touched(instance_id: int) -> None:
 
 def written(metrics: Metrics, instance_id: int, events: Collection[Event], at: datetime) -> None:
     """Count what one turn wrote, and tell what somebody has to look at. Called after the commit."""
-    kinds = Counter(map(type, events))
-    for kind, count in kinds.items():
-        metrics.event_count(kind.__name__).inc(count)
-    if kinds.keys().isdisjoint(_LOOKED_AT):
-        return
-    if (done := kinds[e.JobCompleted]) > 0:
+    metrics.events.add(events)
+    looked_at = [event for event in events if type(event) in _LOOKED_AT]
+    if done := sum(type(event) is e.JobCompleted for event in looked_at):
         metrics.jobs.labels("service", "completed").inc(done)
-    for event in events:
+    for event in looked_at:
         match event:
             case e.TimerFired():
                 metrics.jobs.labels("timer", "completed").inc()

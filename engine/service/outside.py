@@ -48,18 +48,24 @@ class Errands:
 
     Args:
         key: of the job; what was sent under it before is not sent again.
+        at: what it sends is of this instant.
         inside: the handler runs within a command's transaction; mails and robots become jobs of their own then.
     """
 
-    def __init__(self, runtime: Runtime, session: Session | None, *, key: str, instance_id: int | None, inside: bool) -> None:
+    def __init__(self, runtime: Runtime, session: Session | None, *, key: str, instance_id: int | None, at: datetime, inside: bool) -> None:
         self._runtime = runtime
         self._session = session
-        self._key = key
+        self.key = key
         self._instance = instance_id
         self._inside = inside
-        self._at = runtime.clock.now()
+        self._at = at
         self._facts: list[tuple[str, tuple[str, ...], str, str | None]] = []
         self._writes: list[Callable[[Session], object]] = []
+
+    @property
+    def did_something(self) -> bool:
+        """True when there are `events` or `writes`."""
+        return bool(self._facts or self._writes)
 
     # -- what a handler calls
     def people(self, *, groups: Iterable[str] = (), users: Iterable[str] = ()) -> tuple[Person, ...]:
@@ -78,7 +84,7 @@ class Errands:
             body=body,
             link=link.removeprefix(self._runtime.settings.base_url),
             instance_id=self._instance,
-            once=f"{self._key}.{_short(subject)}",
+            once=f"{self.key}.{_short(subject)}",
         )
         self._writes.append(lambda tx: people.tell(tx, new))
         self._facts.append(("notice", (person.id,), subject, None))
@@ -138,11 +144,11 @@ class Errands:
             body = codec.dump({"channel": channel, "recipients": list(recipients), "once": once, **message})
             self._writes.append(lambda tx: jobs.insert(tx, [self._later(channel, body)], held=False))
             return
-        scope = f"sent:{self._key}"
+        scope = f"sent:{self.key}"
         if self._read(lambda tx: instances.idempotent_answer(tx, scope, once)) is not None:
             return
         try:
-            refused = deliver(self._runtime.settings, channel, message, f"{self._key}.{once}", self._at)
+            refused = deliver(self._runtime.settings, channel, message, f"{self.key}.{once}", self._at)
         except OSError as error:
             self._facts.append((channel, recipients, subject, f"{type(error).__name__}: {error}"))
             raise

@@ -19,7 +19,7 @@ from engine.bpmn import KEYED, Run, fits
 from engine.errors import BpmnError
 from engine.events import Event
 from engine.feel import codec
-from engine.handler import Handler, Job
+from engine.handler import Handler, Job, make_job
 from engine.model import (
     SYSTEM,
     Actor,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from engine.service.runtime import Compiled, Runtime
 
 _ENDED = (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
+_STATUS = {status.value: status for status in InstanceStatus}
 _INLINE = ("none", "database")
 #: Facts with which the incident of a job or timer ends.
 _WITH_INCIDENTS = (e.JobCancelled, e.TimerCancelled, e.TimerFired)
@@ -75,13 +76,14 @@ class Turn:
         self.row = row
         self.actor = actor
         self.at = at
+        self._micros = micros(at)
         self.refused: Exception | None = None
         self.made_work = False
         self._runtime = runtime
         self._new = row.version == 0
         self._run = Run(compiled.definition, row.state, at)
         self._step: Step | None = None
-        self._status = InstanceStatus(row.status)
+        self._status = _STATUS[row.status]
         self._outcome = row.outcome
         self._events: list[tuple[Event, Actor]] = []
         self._kinds: set[type[Event]] = set()  #: of the core's events
@@ -208,56 +210,58 @@ class Turn:
         return step
 
     def _new_job(self, new: NewJob) -> None:
-        handler = self._runtime.handlers.get(new.type)
-        retries = retries_of(new.retries, handler)
-        row = JobRow(
-            id=self._runtime.database.new_id(),
+        runtime = self._runtime
+        handler = runtime.handlers.get(new.type)
+        if handler is not None and handler.effect in _INLINE:
+            self._run_inline(handler, new, runtime.database.new_id())
+        else:
+            self._jobs.append(self._job_row(new, runtime.database.new_id(), retries_of(new.retries, handler)))
+            self.made_work = True
+
+    def _job_row(self, new: NewJob, id: int, retries: Retries, attempts: int = 0) -> JobRow:
+        return JobRow(
+            id=id,
             kind=JobKind.SERVICE.value,
             instance_id=self.row.id,
             token=new.token,
             process=new.process,
             element=new.element,
             type=new.type,
-            due_at=micros(self.at),
-            attempts=0,
+            due_at=self._micros,
+            attempts=attempts,
             retries=retries.count,
             backoff=retries.backoff // timedelta(microseconds=1),
             fence=0,
             body=codec.dump({"values": dict(new.values), "properties": dict(new.properties)}),
         )
-        if handler is not None and handler.effect in _INLINE:
-            self._run_inline(handler, row, new, retries)
-        else:
-            self._jobs.append(row)
-            self.made_work = True
 
-    def _run_inline(self, handler: Handler, row: JobRow, new: NewJob, retries: Retries) -> None:
+    def _run_inline(self, handler: Handler, new: NewJob, id: int) -> None:
         """Run a handler whose effect is nothing outside, as a part of this turn: exactly once, as the turn is."""
-        errands = Errands(self._runtime, self.session, key=str(row.id), instance_id=self.row.id, inside=True)
-        job = self.job_for(row, new.values, new.properties, attempt=1, errands=errands)
+        errands = Errands(self._runtime, self.session, key=str(id), instance_id=self.row.id, at=self.at, inside=True)
+        job = self.job_for(new, new.values, new.properties, attempt=1, errands=errands)
         try:
             values = dict(handler.run(job) or {})
             codec.check(values)
         except BpmnError as error:
-            self.take_errands(errands, row)
+            self.take_errands(errands, new)
             self._advance(ThrowBpmnError(token=new.token, code=error.code, message=error.message))
             return
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it becomes a job, tried again
-            self.job_failed(replace(row, attempts=1), f"{type(error).__name__}: {error}", retries)
+            retries = retries_of(new.retries, handler)
+            self.job_failed(self._job_row(new, id, retries, attempts=1), f"{type(error).__name__}: {error}", retries)
             return
-        self.take_errands(errands, row)
-        self.record(
-            e.job_completed(
-                process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=values
-            ),
-            SYSTEM,
+        if errands.did_something:
+            self.take_errands(errands, new)
+        completed = e.job_completed(
+            process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=values
         )
+        self._events.append((completed, SYSTEM))
         self._advance(CompleteJob(token=new.token, values=values))
 
-    def job_for(self, row: JobRow, values: Any, properties: Any, *, attempt: int, errands: Errands) -> Job:
+    def job_for(self, row: JobRow | NewJob, values: Any, properties: Any, *, attempt: int, errands: Errands) -> Job:
         """Return what a handler sees of a job."""
-        return Job(
-            key=str(row.id),
+        return make_job(
+            key=errands.key,
             type=row.type,
             attempt=attempt,
             instance_id=self.row.id,
@@ -276,7 +280,7 @@ class Turn:
         """Return the label of an element as drawn, or its id."""
         return self.compiled.names.get((process, element)) or element
 
-    def take_errands(self, errands: Errands, row: JobRow) -> None:
+    def take_errands(self, errands: Errands, row: JobRow | NewJob) -> None:
         """Write what a handler sent, whatever becomes of its job: what is remembered is not sent again."""
         for event in errands.events(row.process, row.element):
             self.record(event, SYSTEM)
@@ -317,7 +321,7 @@ class Turn:
         self.record(e.JobFailed(**place, job_type=row.type, attempt=row.attempts, message=message, retry_at=again), SYSTEM)
         if row.fence == 0:  # failed within the turn that made it: the row is written now
             if again is not None:
-                self._jobs.append(replace(row, due_at=micros(again)))
+                self._jobs.append(row._replace(due_at=micros(again)))
             else:
                 self._failed_jobs.append((row, message))
         elif again is not None:
@@ -340,7 +344,7 @@ class Turn:
                 process=self.row.key,
                 element="",
                 type=type,
-                due_at=micros(self.at),
+                due_at=self._micros,
                 attempts=0,
                 retries=8,
                 backoff=30_000_000,
@@ -369,10 +373,10 @@ class Turn:
             s = fresh[0]
             self._waiting.add((s.token, s.name, s.correlation_key))
             after = max(given.get((s.name, key), 0) for key in keys_of_wait(s, self._subscriptions))
-            found = kept_for(self.session, s, self._subscriptions, micros(self.at), after=after)
+            found = kept_for(self.session, s, self._subscriptions, self._micros, after=after)
             if found is None:
                 # one that arrives before this turn is written must not be missed
-                self.require(partial(_none_kept, s, self._subscriptions, micros(self.at), after))
+                self.require(partial(_none_kept, s, self._subscriptions, self._micros, after))
                 continue
             for key in {s.correlation_key, *found.keys}:
                 given[s.name, key] = found.id
@@ -407,7 +411,7 @@ class Turn:
             seq=seq,
             head=head,
             subscriptions_mark=subscriptions_mark,
-            ended_at=micros(self.at) if ended and row.ended_at is None else row.ended_at,
+            ended_at=self._micros if ended and row.ended_at is None else row.ended_at,
             outcome=self._outcome if ended else None,
             state=self.state,
         )
@@ -433,7 +437,7 @@ class Turn:
         suspended = self._status is InstanceStatus.SUSPENDED
         jobs.insert(tx, self._jobs, held=suspended)
         if self._jobs and self._runtime.settings.dispatch == "procrastinate":
-            jobs.offer(tx, (j for j in self._jobs if not suspended and j.due_at <= micros(self.at)))
+            jobs.offer(tx, (j for j in self._jobs if not suspended and j.due_at <= self._micros))
         for failed, message in self._failed_jobs:
             jobs.insert(tx, [failed], held=suspended, state=JobState.FAILED, error=message)
         for event, actor in self._events:
@@ -456,7 +460,7 @@ class Turn:
         if row.subscriptions_mark != self.row.subscriptions_mark or self._rewriting:
             waiting = self._subscriptions or ()
             messages.replace(tx, row.id, waiting, [self._runtime.database.new_id() for _ in waiting])
-        if self._status is not InstanceStatus(self.row.status):
+        if self._status.value != self.row.status:
             self._status_changed(tx)
         self._suspend_tasks(tx)
         for write in self._writes:
@@ -473,7 +477,7 @@ class Turn:
         else:
             # the tasks of its tokens went with the events that say so
             jobs.cancel_all(tx, id)
-            jobs.resolve_incidents(tx, id, None, at=micros(self.at), by=self.actor.id)
+            jobs.resolve_incidents(tx, id, None, at=self._micros, by=self.actor.id)
 
     def _suspend_tasks(self, tx: Session) -> None:
         """Let the tasks of suspended scopes stand still, those that came to be there in this turn among them."""
@@ -513,7 +517,7 @@ class Turn:
                 candidate_users=event.candidate_users,
                 properties=event.properties,
                 priority=event.priority,
-                created_at=micros(self.at),
+                created_at=self._micros,
                 due_at=micros_or_none(event.due_at),
                 deadline_at=micros_or_none(event.deadline_at),
                 remind_at=None if first is None else micros(first.at),
@@ -557,7 +561,7 @@ class Turn:
         if task is not None:
             completed = isinstance(event, e.UserTaskCompleted)
             state = TaskState.COMPLETED if completed else TaskState.CANCELLED
-            tasks.end(tx, task, state=state, at=micros(self.at), by=actor.id if completed else None)
+            tasks.end(tx, task, state=state, at=self._micros, by=actor.id if completed else None)
 
     def _task(self, tx: Session, token: int) -> int | None:
         return self._task_ids.get(token) or tasks.open_task_id(tx, self.row.id, token)
@@ -578,12 +582,12 @@ class Turn:
                 element_name=self.element_name(event.process, event.element),
                 kind=event.kind,
                 message=event.message,
-                opened_at=micros(self.at),
+                opened_at=self._micros,
             ),
         )
 
     def _incident_resolved(self, tx: Session, event: e.IncidentResolved, actor: Actor) -> None:
-        jobs.resolve_incidents(tx, self.row.id, event.token, at=micros(self.at), by=actor.id)
+        jobs.resolve_incidents(tx, self.row.id, event.token, at=self._micros, by=actor.id)
 
 
 #: Which events write rows; the others are history alone.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.model import Incident, IncidentId, InstanceId, JobId, JobKind, JobState, OpenTimer, TokenId, WaitingJob
 from engine.store import deliveries
@@ -20,8 +20,7 @@ from engine.store.database import END_OF_TIME, Session, instant, instant_or_none
 #: Rows that one statement names; each list is filled up to it, so that the text of the statement stays the same.
 _TOGETHER = 500
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
+class JobRow(NamedTuple):
     """A job as the tables hold it; instants and `backoff` in microseconds, `body` is the kind's own JSON."""
 
     id: int

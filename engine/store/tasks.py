@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -121,8 +121,7 @@ def performers(tx: Session, instance_id: int) -> dict[str, set[str]]:
 
 
 # ------------------------------------------------------------------------------------------------------------ written by a command
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTask:
+class NewTask(NamedTuple):
     id: int
     instance_id: int
     token: int
