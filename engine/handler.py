@@ -107,6 +107,10 @@ class HandlerRegistry(Mapping[str, Handler]):
     def __getitem__(self, type: str) -> Handler:
         return self._handlers[type]
 
+    def named(self, type: str) -> Handler | None:
+        """Return the handler of a job type, or None; every job asks."""
+        return self._handlers.get(type)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._handlers)
 

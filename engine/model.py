@@ -173,6 +173,9 @@ class ProcessInstance:
     archived_in: str | None = None  #: name of the archive file that it was moved into
 
 
+make_process_instance = maker(ProcessInstance)
+
+
 class TaskState(StrEnum):
     OPEN = "open"
     SUSPENDED = "suspended"

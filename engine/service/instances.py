@@ -37,6 +37,7 @@ from engine.model import (
     TokenId,
     Values,
     WaitingJob,
+    make_process_instance,
 )
 from engine.service.archives import Record
 from engine.service.forms import line, shown_to, storable
@@ -128,7 +129,7 @@ class Instances:
         if isinstance(begun, int):
             return self._get(begun)
         row, root = begun.after, begun.compiled.root
-        return ProcessInstance(
+        return make_process_instance(
             id=InstanceId(row.id), definition_id=root.id, key=key, definition_version=root.version, name=root.name,
             title=row.title, business_key=row.business_key, status=InstanceStatus(row.status), version=row.version,
             started_at=instant(row.started_at), started_by=row.started_by, ended_at=instant_or_none(row.ended_at), outcome=row.outcome,

@@ -129,7 +129,7 @@ class Turn:
     @property
     def facts(self) -> tuple[Event, ...]:
         """What this turn adds to the history, in order."""
-        return tuple(event for event, _ in self._events)
+        return tuple([event for event, _ in self._events])
 
     @property
     def is_empty(self) -> bool:
@@ -211,7 +211,7 @@ class Turn:
 
     def _new_job(self, new: NewJob) -> None:
         runtime = self._runtime
-        handler = runtime.handlers.get(new.type)
+        handler = runtime.handlers.named(new.type)
         if handler is not None and handler.effect in _INLINE:
             self._run_inline(handler, new, runtime.database.new_id())
         else:
