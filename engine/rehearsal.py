@@ -9,15 +9,17 @@ A scenario is a JSON file beside its process, ``processes/<key>/scenarios/<name>
         {"claim": "…", "by": "…"},                     {"advance": "P2D"},
         {"advance_to": "2026-03-20T09:30:00+08:00"},   {"message": "tender_amended", "by": "account_manager", "values": {…}},
         {"set": {…}},                                  {"expect": {"open": […], "not_open": […], "variables": {…}, "status": "active"}},
+        {"play": "bid_pricing.usual"},
         {"refused": "task_too_late", "complete": "…", "by": "…"}, {"retry": "process.element", "values": {…}}],
      "expect": {"status": "completed", "outcome": "won", "ends": ["psm_presale.end_won"]}}
 
 With ``"message": "lead_confirmed"`` in `start` a message start event starts it, as another system would.
 
-Other pools take part as well: a step with ``"in": "bidder"`` is about the newest instance of that process, whoever started it,
+``{"play": "<process>.<scenario>"}`` stands for the steps of another scenario: how a called process goes is told once, beside it.
+Its start and what it expects at its end are left out. Other pools take part as well: a step with ``"in": "bidder"`` is about the newest instance of that process, whoever started it,
 ``"in": ["bidder", 2]`` about the second one; all other steps are about the instance of `start`. At the end, ``"pools"`` in `expect`
 says the same of others: ``{"status": "completed", "pools": {"bidder": {"status": "completed", "ends": […]}}}``.
-`by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over the
+In `open` and `not_open` a process without an element stands for any of its tasks. `by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over the
 instance's variables. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
 """
 
@@ -26,7 +28,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -161,12 +163,30 @@ def read_scenario(file: Path) -> Scenario:
         raw = json.loads(file.read_text("utf-8"))
         return Scenario(
             file=file, name=str(raw.get("name") or file.stem), title=str(raw.get("title") or ""),
-            clock=_aware(datetime.fromisoformat(raw["clock"])), start=raw["start"], steps=tuple(raw["steps"]), expect=raw["expect"],
+            clock=_aware(datetime.fromisoformat(raw["clock"])), start=raw["start"], steps=tuple(_played(raw["steps"], file, (file,))),
+            expect=raw["expect"],
         )
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise ScenarioError(file=str(file), reason=str(error)) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise ScenarioError(file=str(file), reason=f"clock, start, steps and expect are required ({error})") from error
+
+
+def _played(steps: Iterable[Mapping[str, Any]], file: Path, within: tuple[Path, ...]) -> Iterator[Mapping[str, Any]]:
+    """Give the steps with every ``play`` replaced by the steps that it stands for."""
+    for step in steps:
+        if "play" not in step:
+            yield step
+            continue
+        process, _, name = str(step["play"]).partition(".")
+        played = file.parents[2] / process / "scenarios" / f"{name}.json"
+        if played in within:
+            raise ScenarioError(file=str(file), reason=f"“play”: {step['play']} plays itself")
+        try:
+            found = json.loads(played.read_text("utf-8"))["steps"]
+        except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+            raise ScenarioError(file=str(file), reason=f"“play”: {step['play']} is no scenario of the library ({error})") from error
+        yield from _played(found, played, (*within, played))
 
 
 def find_scenarios(path: Path) -> tuple[Scenario, ...]:
@@ -418,11 +438,12 @@ class _Rehearsal:
         instance, opened = self.engine.instances.get(SYSTEM, self.instance), self.open()
         if unknown := set(wanted) - {"pools", "open", "not_open", "only_open", "variables", "status", "outcome", "ends", "incidents", "note"}:
             raise _Failed(f"unknown expectation {', '.join(sorted(unknown))}")
+        processes = {name.partition(".")[0] for name in opened}  # a name without an element is any task of a process
         for name in wanted.get("open", ()):
-            if name not in opened:
+            if name not in opened and name not in processes:
                 raise _Failed(f"{name} should be open; open are: {', '.join(sorted(opened)) or 'none'}{self.incident_text()}")
         for name in wanted.get("not_open", ()):
-            if name in opened:
+            if name in opened or name in processes:
                 raise _Failed(f"{name} should not be open")
         if "only_open" in wanted and set(wanted["only_open"]) != opened:
             raise _Failed(f"open are {', '.join(sorted(opened)) or 'none'}{self.incident_text()}")
