@@ -5,8 +5,8 @@
 
 Exit status 0: intact, 1: something was changed, 2: not a file of psmflow.
 
-What a command added is one entry; its text is chained to the one before it by SHA-256. Form data and other payload stand behind a
-salted commitment in that text. A payload that was erased lawfully, or is kept from whoever asked for the export, is counted and
+What a command added is one entry; its text is chained by SHA-256 to the one before it, together with a salted commitment to form data
+and other payload. A payload that was erased lawfully, or is kept from whoever asked for the export, is counted and
 does not break the chain.
 
 Whoever could write the whole database could also have written a new chain. Against a signed head file that was kept elsewhere that
@@ -28,7 +28,7 @@ def verify(lines):
     ends: {number of the last event of an entry: hash}, to compare with what was signed.
     """
     first = json.loads(lines[0]) if lines else None
-    if not isinstance(first, dict) or first.get("psmflow_history") != 2:
+    if not isinstance(first, dict) or first.get("psmflow_history") != 3:
         raise ValueError("the first line is not that of a psmflow history")
     instance = int(first["instance"])
     chain = hashlib.sha256(b"psmflow process instance %d" % instance).digest()
@@ -40,22 +40,22 @@ def verify(lines):
                 proof = line["psmflow_proof"]
                 continue
             at, body, was = line["seq"], line["body"].encode(), bytes.fromhex(line["hash"])
+            committed = bytes(32) if line["commitment"] is None else bytes.fromhex(line["commitment"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             problems.append(f"line {number}: cannot be read")
             continue
-        if hashlib.sha256(chain + body).digest() != was:
+        if len(committed) != 32 or hashlib.sha256(chain + committed + body).digest() != was:
             problems.append(f"line {number}: what stands there was changed")
         chain = was
         try:
-            entry = json.loads(body)
-            events = entry["events"]
+            events = json.loads(body)["events"]
             if at != seq + len(events):
                 problems.append(f"line {number}: event {seq + 1} is missing or doubled")
             places = {at - len(events) + 1 + n: event["payload"] for n, event in enumerate(events) if "payload" in event}
             there = line["payloads"]
             if there is None:
                 missing.update(places)
-            elif len(there) != len(places) or entry.get("commitment") != commitment(there):
+            elif len(there) != len(set(places.values())) or commitment(there) != committed:
                 problems.append(f"line {number}: a payload was changed")
             else:
                 missing.update(event for event, n in places.items() if "digest" in there[n])
@@ -85,7 +85,7 @@ def commitment(payloads):
             digests.append(hashlib.sha256(salt + payload["text"].encode()).digest())
         if len(digests[-1]) != 32:
             return None
-    return hashlib.sha256(b"".join(digests)).hexdigest()
+    return hashlib.sha256(b"".join(digests)).digest()
 
 
 # ---------------------------------------------------------------------------------------------------------------- the files

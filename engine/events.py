@@ -3,7 +3,7 @@
 `Recorded` is the envelope that the service adds (place in the log, instant, actor). What a record's class lists in `payload`
 is kept apart behind a salted commitment, so that it can be erased lawfully while the chain still verifies: form values,
 variables, free text. All other fields are open and chained as they are. A changed record gets a new `version`; readers keep
-understanding the old ones.
+understanding the old ones. A field that has its default is not written (`engine.history`): a default stays what it is.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class InstanceStarted(Event):
     payload: ClassVar[tuple[str, ...]] = ("variables",)
     process: str
     definitions: Mapping[str, int]
-    business_key: str
+    business_key: str = ""
     variables: Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceCompleted(Event):
-    outcome: str | None
+    outcome: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ class VariablesChanged(Event):
     """Written together. `scope`: as in `ActivityStarted`, None for the process instance; `cause`: element that wrote."""
 
     payload: ClassVar[tuple[str, ...]] = ("values",)
-    scope: TokenId | None
+    scope: TokenId | None = None
     names: tuple[str, ...]
     cause: str | None
     values: Values
@@ -194,11 +194,11 @@ class UserTaskCreated(ElementEvent):
 
     payload: ClassVar[tuple[str, ...]] = ("properties",)
     name: str
-    form: str | None
-    assignee: str | None
-    candidate_groups: tuple[str, ...]
-    candidate_users: tuple[str, ...]
-    priority: int
+    form: str | None = None
+    assignee: str | None = None
+    candidate_groups: tuple[str, ...] = ()
+    candidate_users: tuple[str, ...] = ()
+    priority: int = 50
     due_at: datetime | None  #: `camunda:dueDate`, property `workingDue`, else two working days
     deadline_at: datetime | None = None  #: property `deadline`: too late after this
     follow_up_at: datetime | None = None
@@ -288,7 +288,7 @@ class JobCreated(ElementEvent):
 class JobCompleted(ElementEvent):
     payload: ClassVar[tuple[str, ...]] = ("values",)
     job_type: str
-    attempt: int
+    attempt: int = 1
     values: Values
 
 

@@ -3,12 +3,14 @@
 One command adds one `Entry`. What an event's class lists in `payload` is kept apart: the entry's text holds a commitment alone,
 so that salts and payloads may be erased, each by itself, while the chain still verifies, and nobody can guess what stood there.
 
-    body   = JSON: at, actor, acting_for, process, commitment, events    (what is the same for all of them is said once)
-    hash   = SHA-256(hash of the entry before ‖ body)          before the first: SHA-256("psmflow process instance <id>")
-    digest = SHA-256(salt ‖ payload), of each payload          commitment = SHA-256(first digest ‖ second ‖ …)
+    body   = JSON: at, actor, acting_for, events
+    digest = SHA-256(salt ‖ payload), of each payload          commitment = SHA-256(first digest ‖ second ‖ …), none: 32 zero bytes
+    hash   = SHA-256(hash of the entry before ‖ commitment ‖ body)    before the first: SHA-256("psmflow process instance <id>")
 
-So the hash also says of which instance an entry is, and the how-manieth. An event names its type and what differs from the
-defaults of its class; ``payload`` is the place of its payload among those of the entry, from 0.
+So the hash also says of which instance an entry is, and the how-manieth. An event names its type, and of its fields what nobody
+could tell from its class's defaults and the events before it in the entry (`_Said`): most happen where and to whom the one before
+did. ``payload`` is the place of its payload among those of the entry, from 0; events that follow each other with the same values
+(a form's, then the variables') have one together.
 
 Whoever can write the whole database can also compute a whole new chain: only heads kept elsewhere (`export`) show that.
 """
@@ -51,7 +53,8 @@ class Entry:
 
     Attributes:
         seq: number of its last event.
-        body: the text that `hash` covers together with the hash before it.
+        body: the text that `hash` covers together with the commitment and the hash before it.
+        commitment: to the payloads, 32 bytes; None when there never were any.
         salt: 16 bytes of which the payloads' salts are made, or, once one was erased, those of all payloads one after the
             other (of a single payload: its own and 16 bytes of zeros); None when there are no payloads, or none any more.
         payloads: a line for each; that of an erased one is ``-`` and its digest.
@@ -60,8 +63,26 @@ class Entry:
     seq: int
     body: bytes
     hash: bytes
+    commitment: bytes | None
     salt: bytes | None
     payloads: bytes | None
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the events before one in its entry have said: a field that says it again is left out.
+
+    Attributes:
+        process, element, job_type: of the last event that names one; `cause` of `VariablesChanged` is looked for in `element`.
+        token: of the last event that names one, or the one that a `FlowTaken` or `TokenJoined` led to.
+        highest: the highest number of a token: the engine counts them up, so a flow or a join mostly leads to the one after it.
+    """
+
+    process: str | None = None
+    element: str | None = None
+    token: int | None = None
+    job_type: str | None = None
+    highest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +92,8 @@ class _Shape:
     type: str
     version: int
     open: tuple[str, ...]
-    write: Callable[[Event, str | None], dict[str, Any]]  #: given an event and the entry's process: the line of the event
+    write: Callable[[Event, _Said], dict[str, Any]]  #: given an event: its line
+    read: Callable[[dict[str, Any], _Said], None]  #: given a line: writes into it what was left out
     payload: tuple[str, ...]
     contents: Callable[[Event], dict[str, Any]]
     tuples: frozenset[str]
@@ -96,11 +118,13 @@ def _find_shape(cls: type[Event]) -> _Shape:
     for name in cls.payload:
         origin = get_origin(hints[name]) or hints[name]
         empty[name] = "" if origin is str else () if origin is tuple else None if origin is object else {}
+    write, read = _compiled(cls, names, hints)
     return _Shape(
         type=cls.__name__,
         version=cls.version,
         open=names,
-        write=_writer(cls, names, hints),
+        write=write,
+        read=read,
         payload=cls.payload,
         contents=_reader(cls.payload),
         tuples=frozenset(name for name in hints if get_origin(hints[name]) is tuple),
@@ -109,27 +133,53 @@ def _find_shape(cls: type[Event]) -> _Shape:
     )
 
 
-def _writer(cls: type[Event], names: tuple[str, ...], hints: Mapping[str, Any]) -> Callable[[Event, str | None], dict[str, Any]]:
-    """Return the function that makes the line of an event, as text that is compiled once: some twenty events a command pass here."""
+def _compiled(
+    cls: type[Event], names: tuple[str, ...], hints: Mapping[str, Any]
+) -> tuple[Callable[[Event, _Said], dict[str, Any]], Callable[[dict[str, Any], _Said], None]]:
+    """Return the functions that write and read the line of an event, compiled once: some twenty events a command pass here.
+
+    Both are made of the same rule for each field, so that what one leaves out the other puts back.
+    """
     defaults = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
-    always, sometimes, places = [f'"type": {cls.__name__!r}'], list[str](), dict[str, Any]({"to_json": codec.to_json})
+    always, write, read = [f'"type": {cls.__name__!r}'], list[str](), list[str]()
+    places: dict[str, Any] = {"to_json": codec.to_json}
     if cls.version != 1:
         always.append(f'"version": {cls.version}')
-    for name in names:
+    for name in sorted(names, key=_AFTER_OTHERS.__contains__):
         value = f"event.{name}"
-        if "Mapping" in str(hints[name]):  # data of FEEL
-            value = f"to_json({value})"
-        if name == "process":
-            sometimes.append(f'if {value} != process: line["process"] = {value}')
-        elif name in defaults:
+        if name in ("process", "element", "token", "job_type"):
+            write.append(f'if {value} != said.{name}: line["{name}"] = said.{name} = {value}')
+            read.append(f'said.{name} = line.setdefault("{name}", said.{name})')
+            if name == "token":
+                write.append("if event.token > said.highest: said.highest = event.token")
+                read.append('if line["token"] > said.highest: said.highest = line["token"]')
+        elif name in ("to_token", "into"):
+            write += [
+                f"said.token = {value}",
+                f'if said.token != said.highest + 1: line["{name}"] = said.token',
+                "if said.token > said.highest: said.highest = said.token",
+            ]
+            read += [
+                f'said.token = line.setdefault("{name}", said.highest + 1)',
+                "if said.token > said.highest: said.highest = said.token",
+            ]
+        elif name == "cause":
+            write.append('if event.cause != said.element: line["cause"] = event.cause')
+            read.append('line.setdefault("cause", said.element)')
+        elif name in defaults:  # the class puts it back
             places[f"default_{name}"] = defaults[name]
-            sometimes.append(f'if {value} != default_{name}: line["{name}"] = {value}')
+            write.append(f'if {value} != default_{name}: line["{name}"] = {value}')
         else:
-            always.append(f'"{name}": {value}')
-    text = "\n    ".join(["def write(event, process):", f"line = {{{', '.join(always)}}}", *sometimes, "return line"])
+            always.append(f'"{name}": ' + (f"to_json({value})" if "Mapping" in str(hints[name]) else value))  # data of FEEL
+    first = f"line = {{{', '.join(always)}}}"
+    text = "\n    ".join(["def write(event, said):", first, *write, "return line"])
+    text += "\n" + "\n    ".join(["def read(line, said):", "pass", *read])
     exec(text, places)  # noqa: S102  made of the names of our own classes alone, as dataclasses do
-    found: Callable[[Event, str | None], dict[str, Any]] = places["write"]
-    return found
+    return places["write"], places["read"]
+
+
+#: Fields whose rule looks at what the event itself says of element and token.
+_AFTER_OTHERS = frozenset({"to_token", "into", "cause"})
 
 
 def _reader(names: tuple[str, ...]) -> Callable[[Event], dict[str, Any]]:
@@ -155,36 +205,43 @@ def seal(events: Sequence[tuple[Event, Actor]], *, seq: int, at: datetime, head:
         events: at least one, each with whose deed it is.
         salt: 16 random bytes; made here unless given.
     """
-    chief = events[0][1]
-    process: str | None = None
+    chief, said = events[0][1], _Said()
     written: list[dict[str, Any]] = []
     payloads: list[bytes] = []
     for event, actor in events:
         shape = _shapes.get(type(event)) or _shape(type(event))
-        line = shape.write(event, process)
-        if process is None and "process" in line:
-            process = line.pop("process")
+        line = shape.write(event, said)
         if actor is not chief and (actor.id, actor.acting_for) != (chief.id, chief.acting_for):
-            line["actor"], line["acting_for"] = actor.id, actor.acting_for
+            line["actor"] = actor.id
+            if actor.acting_for is not None:
+                line["acting_for"] = actor.acting_for
         if shape.payload:
             contents = shape.contents(event)
             if contents != shape.empty:
-                line["payload"] = len(payloads)
-                payloads.append(codec.dump(contents))
+                payload = codec.dump(contents)
+                if not payloads or payload != payloads[-1] or shape.payload != _VALUES:
+                    payloads.append(payload)
+                line["payload"] = len(payloads) - 1
         written.append(line)
     body: dict[str, Any] = {"at": at.isoformat(), "actor": chief.id}
     if chief.acting_for is not None:
         body["acting_for"] = chief.acting_for
-    if process is not None:
-        body["process"] = process
-    if payloads:
-        salt = salt or clock.salt()
-        body["commitment"] = sha256(b"".join(map(_digest, _salts(salt, len(payloads)), payloads))).hexdigest()
-    else:
-        salt = None
     body["events"] = written
     text = orjson.dumps(body, default=_plain)
-    return Entry(seq + len(written), text, sha256(head + text).digest(), salt, b"\n".join(payloads) if payloads else None)
+    if not payloads:
+        return Entry(seq + len(written), text, _hash(head, None, text), None, None, None)
+    salt = salt or clock.salt()
+    commitment = sha256(b"".join(map(_digest, _salts(salt, len(payloads)), payloads))).digest()
+    return Entry(seq + len(written), text, _hash(head, commitment, text), commitment, salt, b"\n".join(payloads))
+
+
+#: Events with this payload alone may share it: their values are erased together, as the same names are in them.
+_VALUES = ("values",)
+_NOTHING = bytes(32)
+
+
+def _hash(head: bytes, commitment: bytes | None, body: bytes) -> bytes:
+    return sha256(head + (_NOTHING if commitment is None else commitment) + body).digest()
 
 
 def _plain(value: Any) -> Any:
@@ -213,7 +270,7 @@ def unseal(instance_id: int, entry: Entry) -> list[Recorded]:
     body: dict[str, Any] = orjson.loads(entry.body)
     has_tags = b'{"#":' in entry.body or b'{"@":' in entry.body or b'{"=":' in entry.body
     payloads = [] if entry.payloads is None else entry.payloads.split(b"\n")
-    at, seq = datetime.fromisoformat(body["at"]), entry.seq - len(body["events"])
+    at, seq, said = datetime.fromisoformat(body["at"]), entry.seq - len(body["events"]), _Said()
     found = []
     for line in body["events"]:
         seq += 1
@@ -222,11 +279,12 @@ def unseal(instance_id: int, entry: Entry) -> list[Recorded]:
         if cls is None or version > cls.version:
             raise UnreadableEvent(type=type_name, version=version)
         shape = _shapes.get(cls) or _shape(cls)
-        actor, acting_for = line.pop("actor", body["actor"]), line.pop("acting_for", body.get("acting_for"))
+        actor, acting_for = line.pop("actor", None), line.pop("acting_for", None)
+        if actor is None:
+            actor, acting_for = body["actor"], body.get("acting_for")
         place = line.pop("payload", None)
         values = codec.from_json(line) if has_tags else line
-        if "process" in shape.open:
-            values.setdefault("process", body.get("process"))
+        shape.read(values, said)
         text = b"" if place is None else payloads[place] if payloads else _GONE
         erased = text.startswith(_GONE)
         if text and not erased:
@@ -265,14 +323,17 @@ def _places(seq: int, body: Mapping[str, Any]) -> dict[int, int]:
 
 
 def without(entry: Entry, seqs: Collection[int]) -> Entry:
-    """Return an entry without the payloads of these events: their salts and texts are gone, their digests stay."""
+    """Return an entry without the payloads of these events: their salts and texts are gone, their digests stay.
+
+    Events that share a payload lose it together.
+    """
     gone = payloads(entry).keys() & set(seqs)
     if not gone or entry.payloads is None or entry.salt is None:
         return entry
     lines = entry.payloads.split(b"\n")
     salts = _salts(entry.salt, len(lines))
     for seq, n in _places(entry.seq, json.loads(entry.body)).items():
-        if seq in gone:
+        if seq in gone and not lines[n].startswith(_GONE):
             lines[n] = _GONE + _digest(salts[n], lines[n]).hex().encode()
             salts[n] = bytes(_SALT)
     if all(line.startswith(_GONE) for line in lines):
@@ -301,16 +362,17 @@ def verify(instance_id: int, chain: Iterable[Entry], seq: int, head: bytes) -> t
         if not isinstance(number, int):
             found(before + 1, "gap", f"第 {before + 1} 条记录缺失或重复。", f"Event {before + 1} is missing or doubled.")
             continue
-        is_whole = sha256(last + entry.body).digest() == entry.hash
+        is_whole = len(entry.commitment or _NOTHING) == 32 and _hash(last, entry.commitment, entry.body) == entry.hash
         last = entry.hash
         try:
             body = json.loads(entry.body)
-            count, places, commitment = len(body["events"]), _places(number, body), body.get("commitment")
+            count, places = len(body["events"]), _places(number, body)
+            payload_count = len(set(places.values()))
             for line in body["events"]:
                 if line["type"] == e.PayloadsErased.__name__:
                     erased.update(line["seqs"])
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-            count, places, commitment = number - before, {}, None
+            count, places, payload_count = number - before, {}, 0
             is_whole = False
         first = number - count + 1
         if first != before + 1:
@@ -320,8 +382,8 @@ def verify(instance_id: int, chain: Iterable[Entry], seq: int, head: bytes) -> t
             found(first, "event", f"第 {_span(first, number)} 条记录被改动。", f"Event {_span(first, number)} was changed.")
         if entry.payloads is None:
             missing += places
-        elif commitment is None or not is_committed(commitment, entry.salt, entry.payloads, len(places)):
-            if is_whole or commitment is not None:
+        elif not is_committed(entry, payload_count):
+            if is_whole or places:
                 found(
                     min(places, default=first),
                     "payload",
@@ -349,10 +411,15 @@ def _span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
 
-def is_committed(commitment: object, salt: bytes | None, payloads: bytes, count: int) -> bool:
-    """True if payloads are those that were committed to. The salts' length counts: they could swallow a payload's beginning."""
-    lines = payloads.split(b"\n")
-    if salt is None or len(lines) != count or len(salt) not in (_SALT, max(2, count) * _SALT):
+def is_committed(entry: Entry, count: int) -> bool:
+    """True if an entry's payloads are the `count` that were committed to.
+
+    The salts' length counts: they could swallow a payload's beginning.
+    """
+    if entry.payloads is None or entry.salt is None or entry.commitment is None:
+        return False
+    lines, salt = entry.payloads.split(b"\n"), entry.salt
+    if len(lines) != count or len(salt) not in (_SALT, max(2, count) * _SALT):
         return False
     if count == 1 and any(salt[_SALT:]):
         return False
@@ -364,22 +431,23 @@ def is_committed(commitment: object, salt: bytes | None, payloads: bytes, count:
     except ValueError:
         return False
     # what was erased leaves nothing of its salt
-    return sha256(b"".join(digests)).hexdigest() == commitment and all(len(digest) == 32 for digest in digests)
+    return sha256(b"".join(digests)).digest() == entry.commitment and all(len(digest) == 32 for digest in digests)
 
 
 def export(instance_id: int, chain: Iterable[Entry], seq: int, head: bytes) -> Iterator[bytes]:
     """Give an instance's history as JSON lines, which `docs/verify_export.py` checks with Python's standard library alone.
 
     The first line names the instance and its head; each further line is an entry: ``seq``, ``body`` (the very text that the
-    hash covers), ``hash`` and ``payloads``, each ``{"salt", "text"}`` or, when it was erased or is kept back, ``{"digest"}``;
+    hash covers), ``hash``, ``commitment`` (null: there never were payloads) and ``payloads``, each ``{"salt", "text"}`` or, when it was erased or is kept back, ``{"digest"}``;
     null when none is there.
     """
-    first = {"psmflow_history": 2, "instance": str(instance_id), "seq": seq, "head": head.hex()}
+    first = {"psmflow_history": 3, "instance": str(instance_id), "seq": seq, "head": head.hex()}
     yield json.dumps(first, ensure_ascii=False).encode() + b"\n"
     for entry in chain:
         line = {
             "seq": entry.seq,
             "hash": entry.hash.hex(),
+            "commitment": None if entry.commitment is None else entry.commitment.hex(),
             "body": entry.body.decode(),
             "payloads": None if entry.payloads is None else [
                 {"digest": text[1:].decode()} if text.startswith(_GONE) else {"salt": salt.hex(), "text": text.decode()}
@@ -409,7 +477,7 @@ def read_export(lines: Iterable[bytes]) -> tuple[int, int, bytes, tuple[Entry, .
     given = iter(lines)
     try:
         first = orjson.loads(next(given, b"null"))
-        if first["psmflow_history"] != 2:
+        if first["psmflow_history"] != 3:
             raise ValueError("version")
         return int(first["instance"]), int(first["seq"]), bytes.fromhex(first["head"]), tuple(_read_entry(orjson.loads(line)) for line in given)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -427,7 +495,8 @@ def _read_entry(line: Mapping[str, Any]) -> Entry:
         salt, payloads = b"".join(own for own, _ in parts), b"\n".join(text for _, text in parts)
         if len(parts) == 1:
             salt += bytes(_SALT)  # or it would pass for the one that salts are made of
-    return Entry(int(line["seq"]), line["body"].encode(), bytes.fromhex(line["hash"]), salt, payloads)
+    commitment = None if line["commitment"] is None else bytes.fromhex(line["commitment"])
+    return Entry(int(line["seq"]), line["body"].encode(), bytes.fromhex(line["hash"]), commitment, salt, payloads)
 
 
 def restored(history: Iterable[Recorded]) -> tuple[Recorded, ...]:

@@ -2,7 +2,7 @@
 
     {"psmflow_archive": 1, "name": …, "made_at": …, "replaces": {"name", "sha256"} or null}
     {"psmflow_instance": {…}}      its row, user tasks, files, incidents; then its history, as `engine.history.export` writes it
-    {"psmflow_history": 2, …}
+    {"psmflow_history": 3, …}
     {"seq": …, "body": …, "hash": …, "payloads": …}
     …
     {"psmflow_archive_end": 1, "instances": n, "events": m, "sha256": of every byte before this line}

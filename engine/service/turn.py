@@ -394,7 +394,7 @@ class Turn:
         if self._events:
             entry = history.seal(self._events, seq=seq, at=self.at, head=head)
             seq, head = entry.seq, entry.hash
-            self._entry = chain.prepared(row.id, seq, entry.body, head, entry.salt, entry.payloads)
+            self._entry = chain.prepared(row.id, seq, entry.body, head, entry.commitment, entry.salt, entry.payloads)
         ended = self._status in _ENDED
         subscriptions_mark = None
         if self._step is not None:

@@ -271,7 +271,8 @@ incident = Table(
 )
 
 # ----------------------------------------------------------------------------------------------------------------- history
-#: Append-only. `body`: the canonical JSON that `hash` covers together with the hash before it.
+#: Append-only, but that an erasure takes payloads and salts away. `body`: the text that `hash` covers together with `commitment` and the
+#: hash before it; `payloads`: what `commitment` is to, unless it is too large and stands in `event_payload`.
 event = Table(
     "event",
     METADATA,
@@ -279,10 +280,13 @@ event = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("commitment", LargeBinary),
+    Column("salt", LargeBinary),
+    Column("payloads", LargeBinary),
     sqlite_with_rowid=False,
     postgresql_partition_by="RANGE (instance_id)",
 )
-#: Behind the salted commitment in the event's body; a row may be erased and the chain still verifies.
+#: Large payloads; a row may be erased and the chain still verifies. On SQLite a table with rowid, which keeps 4 KB of a row together.
 event_payload = Table(
     "event_payload",
     METADATA,
@@ -290,7 +294,6 @@ event_payload = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("salt", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
     postgresql_partition_by="RANGE (instance_id)",
 )
 

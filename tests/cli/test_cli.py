@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 import shutil
 import sqlite3
 from pathlib import Path
@@ -212,12 +213,13 @@ def test_verify_finds_one_changed_byte_in_a_copy(psmflow, library, tmp_path):
     engine = open_engine(read_settings({}, data=tmp_path / "data"), dispatching=False)
     owner = Actor(id="po", groups=frozenset({"process_owner", "bid_manager"}))
     instance = engine.instances.start(owner, "two", {"amount": 1000})
+    engine.instances.set_variables(owner, instance.id, {"large": secrets.token_hex(2000)}, "stands apart")
     engine.tasks.complete(owner, engine.tasks.of_instance(owner, instance.id)[0].id, {"note": "秘密"})
     engine.close()
     assert psmflow("verify").exit_code == 0
 
-    for table, column in (("event", "body"), ("event_payload", "body")):
-        copy = tmp_path / f"copy-{table}"
+    for table, column in (("event", "body"), ("event", "payloads"), ("event_payload", "body")):
+        copy = tmp_path / f"copy-{table}-{column}"
         shutil.copytree(tmp_path / "data", copy)
         with sqlite3.connect(copy / "psmflow.db") as db:
             rowid, body = db.execute(f"select seq, {column} from {table} where length({column}) > 0 order by seq desc").fetchone()

@@ -168,13 +168,13 @@ def recompute(house: House, id: int) -> None:
     entries = _entries(house, id)
     for entry in entries:
         body = entry.body.replace(b'"actor":"ann"', b'"actor":"bob"')
-        head = sha256(head + body).digest()
+        head = sha256(head + (entry.commitment or bytes(32)) + body).digest()
         house.change("update event set body = ?, hash = ? where instance_id = ? and seq = ?", pack(body), head, id, entry.seq)
     _set_end(house, id, entries[-1].seq, head)
 
 
 def take_payload(house: House, id: int) -> None:
-    house.change("delete from event_payload where instance_id = ? and seq = ?", id, _entries(house, id)[1].seq)
+    house.change("update event set salt = null, payloads = null where instance_id = ? and seq = ?", id, _entries(house, id)[1].seq)
 
 
 def erase_lawfully(house: House, id: int) -> None:

@@ -17,7 +17,6 @@ from click.testing import CliRunner
 
 from engine.cli import main
 from engine.errors import AccessDenied, WrongState
-from engine.history import Entry
 from engine.model import SYSTEM
 from engine.store.chain import pack, unpack
 from tests.bpmn.build import boundary, catch, diagram, end, event, parallel, process, start, timer, user
@@ -35,7 +34,7 @@ def tampered(tmp_path: Path) -> Iterator[tuple[House, sqlite3.Connection]]:
     for n in (1, 2):
         id = house.start(variables={"n": n}).id
         house.complete(id, "a", amount=12345, note="通过")
-        house.engine.instances.set_variables(OWNER, id, {"n": 7}, "mended")
+        house.engine.instances.set_variables(OWNER, id, {"n": random.Random(n).randbytes(2000).hex()}, "mended")  # stands apart
     other = sqlite3.connect(house.settings.database, isolation_level=None)
     yield house, other
     other.close()
@@ -48,7 +47,7 @@ def flip(column: str) -> Callable[[sqlite3.Connection], None]:
     def change(db: sqlite3.Connection) -> None:
         chance = random.Random(3)
         key = "id" if table == "instance" else "instance_id, seq"
-        rows = db.execute(f"select {key}, {name} from {table}").fetchall()
+        rows = db.execute(f"select {key}, {name} from {table} where {name} is not null").fetchall()
         *place, before = rows[chance.randrange(len(rows))]
         at = chance.randrange(len(before))
         after = before[:at] + bytes([before[at] ^ 1 << chance.randrange(8)]) + before[at + 1 :]
@@ -79,40 +78,55 @@ COMPLETED = entry(1)
 
 def another_value(db: sqlite3.Connection) -> None:
     """Change a form value with its commitment and the hash of its row, as somebody would who has read the code."""
-    (instance, seq, body, salt, payload) = db.execute(
-        f"select e.instance_id, e.seq, e.body, p.salt, p.body from event e join event_payload p using (instance_id, seq) where {COMPLETED}"
-    ).fetchone()
-    before = Entry(seq, unpack(body), b"", salt, unpack(payload))
-    changed = before.payloads.replace(b"12345", b"99999")
-    assert changed != before.payloads
+    body, salt, payload = db.execute(f"select body, salt, payloads from event where {COMPLETED}").fetchone()
+    changed = unpack(payload).replace(b"12345", b"99999")
+    assert changed != unpack(payload)
     salts = [sha256(salt + b"%d" % n).digest()[:16] for n in range(changed.count(b"\n") + 1)]
     digests = b"".join(sha256(own + text).digest() for own, text in zip(salts, changed.split(b"\n"), strict=True))
-    text = json.loads(before.body)
-    body = before.body.replace(text["commitment"].encode(), sha256(digests).hexdigest().encode())
+    commitment = sha256(digests).digest()
     (head,) = db.execute(f"select hash from event where {entry(0)}").fetchone()
-    db.execute("update event_payload set body = ? where instance_id = ? and seq = ?", (pack(changed), instance, seq))
-    db.execute("update event set body = ?, hash = ? where instance_id = ? and seq = ?", (pack(body), sha256(head + body).digest(), instance, seq))
+    hash = sha256(head + commitment + unpack(body)).digest()
+    db.execute(f"update event set payloads = ?, commitment = ?, hash = ? where {COMPLETED}", (pack(changed), commitment, hash))
 
 
 def salt_eats_payload(db: sqlite3.Connection) -> None:
     """Move the border between salt and payload."""
-    db.execute(f"update event_payload set salt = cast(salt || body as blob), body = x'' where {COMPLETED}")
+    db.execute(f"update event set salt = cast(salt || payloads as blob), payloads = x'' where {COMPLETED}")
+
+
+def commitment_eats_body(db: sqlite3.Connection) -> None:
+    """Move the border between commitment and text."""
+    (stored,) = db.execute(f"select body from event where {COMPLETED}").fetchone()
+    body = unpack(stored)
+    db.execute(f"update event set commitment = cast(commitment || ? as blob), body = ? where {COMPLETED}", (body[:20], body[20:]))
 
 
 def another_last_value(db: sqlite3.Connection) -> None:
     """Change the last entry of the chain, whose hash no further one holds."""
     (head,) = db.execute(f"select hash from event where {entry(-2)}").fetchone()
-    (stored,) = db.execute(f"select body from event where {entry(-1)}").fetchone()
+    stored, commitment = db.execute(f"select body, commitment from event where {entry(-1)}").fetchone()
     body = unpack(stored).replace(b'"names":["n"]', b'"names":["m"]')
     assert body != unpack(stored)
-    db.execute(f"update event set body = ?, hash = ? where {entry(-1)}", (pack(body), sha256(head + body).digest()))
+    db.execute(f"update event set body = ?, hash = ? where {entry(-1)}", (pack(body), sha256(head + commitment + body).digest()))
+
+
+def _replaced(db: sqlite3.Connection, before: bytes, after: bytes) -> None:
+    (stored,) = db.execute(f"select body from event where {COMPLETED}").fetchone()
+    assert before in unpack(stored)
+    db.execute(f"update event set body = ? where {COMPLETED}", (pack(unpack(stored).replace(before, after)),))
 
 
 CHANGES: dict[str, Callable[[sqlite3.Connection], None]] = {
-    **{f"flip {c}": flip(c) for c in ("event.body", "event.hash", "event_payload.body", "event_payload.salt", "instance.head")},
+    **{f"flip {c}": flip(c) for c in (
+        "event.body", "event.hash", "event.commitment", "event.payloads", "event.salt", "event_payload.body", "event_payload.salt",
+        "instance.head",
+    )},
     "removed": run(f"delete from event where {entry(1)}"),
     "cut": run(f"delete from event where {entry(-1)}"),
-    "payload removed": run(f"delete from event_payload where {COMPLETED}"),
+    "payload removed": run(f"update event set salt = null, payloads = null where {COMPLETED}"),
+    "large payload removed": run(f"delete from event_payload where {entry(2)}"),
+    "commitment removed": run(f"update event set commitment = null, salt = null, payloads = null where {COMPLETED}"),
+    "payload instead of a large one": run(f"update event set salt = x'{'00' * 16}', payloads = x'7b7d' where {entry(2)}"),
     "reordered": run(
         f"create temp table t as select seq, body, hash from event where instance_id = {FIRST} order by seq limit 2",
         "update event set (body, hash) = (select body, hash from t where t.seq != event.seq) where seq in (select seq from t)"
@@ -120,8 +134,9 @@ CHANGES: dict[str, Callable[[sqlite3.Connection], None]] = {
     ),
     "moved": run(f"update event set seq = 99 where {entry(1)}"),
     "payloads swapped": run(
-        "create temp table t as select seq, body, salt from event_payload where instance_id = " + FIRST,
-        f"update event_payload set (body, salt) = (select body, salt from t where t.seq != event_payload.seq limit 1) where instance_id = {FIRST}",
+        f"create temp table t as select seq, payloads, salt from event where instance_id = {FIRST} order by seq limit 2",
+        "update event set (payloads, salt) = (select payloads, salt from t where t.seq != event.seq) where seq in (select seq from t)"
+        f" and instance_id = {FIRST}",
     ),
     "instances swapped": run(
         *(f"update {table} set instance_id = {to} where instance_id = {of}" for table in ("event", "event_payload")
@@ -138,6 +153,8 @@ CHANGES: dict[str, Callable[[sqlite3.Connection], None]] = {
     "another value": another_value,
     "another last value": another_last_value,
     "salt eats payload": salt_eats_payload,
+    "commitment eats body": commitment_eats_body,
+    "place instead": lambda db: _replaced(db, b'"payload":0', b'"payload":{}'),
 }  # fmt: skip
 
 
@@ -169,6 +186,13 @@ def changed_lines(lines: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[
         text = first["text"]
         at = chance.randrange(len(text))
         yield f"payload {at}", with_payload(text=text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :])
+    yield "commitment", [*lines[:place], {**lines[place], "commitment": "00" * 32}, *lines[place + 1 :]]
+    yield "no commitment", [*lines[:place], {**lines[place], "commitment": None, "payloads": None}, *lines[place + 1 :]]
+    yield "commitment eats body", [
+        *lines[:place],
+        {**lines[place], "commitment": lines[place]["commitment"] + lines[place]["body"][:9].encode().hex(), "body": lines[place]["body"][9:]},
+        *lines[place + 1 :],
+    ]
     yield "hash", [*lines[:place], {**lines[place], "hash": "00" * 32}, *lines[place + 1 :]]
     yield "salt", with_payload(salt="00" * 16)
     yield "digest", with_payload(digest="00" * 32)
@@ -212,7 +236,8 @@ def test_payloads_erased_by_command_are_gone_and_the_chain_verifies(tampered: tu
     erased = house.engine.keep.erase(OWNER, id, "the law", everything=True)
 
     assert erased.payload_count > 2
-    assert db.execute("select count(*) from event_payload where instance_id = ?", (id,)).fetchone() == (1,)
+    assert db.execute("select count(payloads) from event where instance_id = ?", (id,)).fetchone() == (1,)
+    assert db.execute("select count(*) from event_payload where instance_id = ?", (id,)).fetchone() == (0,)
     assert house.engine.audit.verify() == ()
     assert house.events(id, "PayloadsErased")[0].reason == "the law"
 

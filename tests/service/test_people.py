@@ -243,7 +243,7 @@ def test_one_changed_byte_of_a_stored_event_or_payload_is_found(house: House) ->
     assert house.engine.audit.verify() == ()
     assert house.engine.audit.last_checked.instances == 2
 
-    house.change("update event_payload set salt = ? where instance_id = ?", bytes(16), one.id)
+    house.change("update event set salt = ? where instance_id = ?", bytes(16), one.id)
     assert {(b.instance_id, b.kind) for b in house.engine.audit.verify()} == {(one.id, "payload")}
     house.change("delete from event where instance_id = ?", two.id)
     assert {b.instance_id for b in house.engine.audit.verify()} == {one.id, two.id}

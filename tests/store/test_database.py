@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
@@ -21,7 +22,7 @@ from engine.clock import MovableClock, SystemClock
 from engine.errors import UnknownSchema
 from engine.settings import Settings, read_settings
 from engine.store.database import Database, instant, micros
-from engine.store.migrations import HEAD, migrate, scripts
+from engine.store.migrations import HEAD, _config, current, migrate, scripts
 from engine.store.partitions import make_partitions
 from engine.store.schema import METADATA
 from tests import databases, postgres
@@ -74,6 +75,19 @@ def test_a_database_of_a_version_that_nobody_knows_is_left_alone_with_a_word_on_
 
     with pytest.raises(UnknownSchema, match=r"v99.*PSMFLOW_DATABASE_URL"):
         migrate(empty)
+
+
+def test_a_database_with_histories_of_an_older_form_is_refused_and_left_as_it_is(empty: Engine) -> None:
+    with empty.begin() as connection:
+        command.upgrade(_config(connection), "v2")
+        connection.execute(text("insert into event (instance_id, seq, body, hash) values (1, 1, :body, :body)"), {"body": b"{}"})
+
+    with pytest.raises(UnknownSchema, match=r"v2.*PSMFLOW_DATABASE_URL"):
+        migrate(empty)
+
+    with empty.connect() as connection:
+        assert current(connection) == "v2"
+        assert connection.execute(text("select count(*) from event_payload")).scalar() == 0
 
 
 def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
