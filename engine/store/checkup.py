@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.store.database import Row, Session
+from engine.store.instances import LISTED
 
 
 def careless(tx: Session) -> list[str]:
@@ -94,7 +95,8 @@ def people_with_mail(tx: Session) -> int:
 
 def running_bundles(tx: Session) -> list[int]:
     """Return the bundles of versions that running instances are pinned to."""
-    return [id for (id,) in tx.rows("select distinct bundle_id from instance where status in ('active', 'suspended') order by bundle_id")]
+    sql = f"select distinct i.bundle_id from instance i where i.status in ('active', 'suspended') and {LISTED} order by i.bundle_id"  # noqa: S608  constants alone
+    return [id for (id,) in tx.rows(sql)]
 
 
 # --------------------------------------------------------------------------------------------------------------- putting right

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.model import InstanceId, LegalHold, ProcessInstance
 from engine.store.database import Session, instant, instant_or_none
-from engine.store.instances import like, listed
+from engine.store.instances import LISTED, like, listed
 
 #: What `tx.alone` waits for. `HOLDS`: a hold is placed, or something is done that one would forbid; `BYTES`: bytes of uploaded files
 #: come to be used, or are removed.
@@ -256,17 +256,21 @@ _FREE = (
 )
 
 
+#: With what lets `ix_instance_status` serve; of what is completed, which nearly all is, the primary key is the way.
+_ENDED = (("completed", "1 = 1"), ("cancelled", LISTED))
+
+
 def archivable(tx: Session, *, ended_before: int, ids_below: int, limit: int, after: int = 0) -> list[tuple[int, int, int]]:
-    """Return ``[(instance, ended_at, version)]`` of what ended before an instant, is at rest and not held (`ix_instance_status`).
+    """Return ``[(instance, ended_at, version)]`` of what ended before an instant, is at rest and not held.
 
     Args:
         ids_below: the first id of that instant: what ended before it also began before it.
         after: only instances with greater numbers.
     """
     found = list[tuple[int, int, int]]()
-    for status in ("completed", "cancelled"):
+    for status, served in _ENDED:
         rows = tx.rows(
-            "select i.id, i.ended_at, i.version from instance i where i.status = ? and i.id > ? and i.id < ? and i.ended_at < ?"
+            f"select i.id, i.ended_at, i.version from instance i where i.status = ? and {served} and i.id > ? and i.id < ? and i.ended_at < ?"
             + _AT_REST + _FREE + " order by i.id limit ?",
             (status, after, ids_below, ended_before, limit),
         )  # fmt: skip
@@ -278,12 +282,12 @@ def held_count(tx: Session, *, ended_before: int, ids_below: int) -> int:
     """Return how many instances would be archived if no hold stood over them."""
     rows = [
         tx.value(
-            "select count(*) from instance i where i.status = ? and i.id < ? and i.ended_at < ? and ("
+            f"select count(*) from instance i where i.status = ? and {served} and i.id < ? and i.ended_at < ? and ("
             " exists (select 1 from legal_hold h where h.lifted_at is null and h.instance_id = i.id)"
             " or exists (select 1 from legal_hold h where h.lifted_at is null and h.business_key = i.business_key))",
             (status, ids_below, ended_before),
         )
-        for status in ("completed", "cancelled")
+        for status, served in _ENDED
     ]
     return sum(rows)
 

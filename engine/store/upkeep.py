@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.store.database import Row, Session
+from engine.store.instances import LISTED
 from engine.store.migrations import HEAD
 
 _SEEN, _BACKUP = "dispatcher_seen", "backed_up"
@@ -60,7 +61,9 @@ def census(tx: Session, now: int) -> Census:
     """Count what is open; reads indexes of what is open, never what has ended."""
     return Census(
         jobs=tx.rows("select kind, state, count(*) from job group by kind, state"),
-        instances=tx.rows("select status, count(*) from instance where status in ('active', 'suspended') group by status"),
+        instances=tx.rows(
+            f"select i.status, count(*) from instance i where i.status in ('active', 'suspended') and {LISTED} group by i.status"  # noqa: S608  constants
+        ),
         tasks=tx.rows("select state, count(*) from user_task where ended_at is null group by state"),
         overdue_task_count=tx.value("select count(*) from user_task where ended_at is null and state = 'open' and due_at < ?", (now,)),
         incidents=tx.rows("select kind, count(*) from incident where resolved_at is null group by kind"),

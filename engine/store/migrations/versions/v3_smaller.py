@@ -1,4 +1,4 @@
-"""An entry of history and its payloads in one row.
+"""An entry of history and its payloads in one row; no index over instances that are completed.
 
 Histories of before have other texts, which cannot be rewritten, as the chains cover them: a database that holds some is refused.
 """
@@ -32,3 +32,6 @@ def upgrade() -> None:
             sa.Column("body", sa.LargeBinary(), nullable=False),
             sa.PrimaryKeyConstraint("instance_id", "seq", name=op.f("pk_event_payload")),
         )
+    op.drop_index("ix_instance_status", table_name="instance")
+    where = sa.text("status != 'completed'")
+    op.create_index("ix_instance_status", "instance", ["status", "id"], unique=False, sqlite_where=where, postgresql_where=where)
