@@ -21,7 +21,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
+from hashlib import sha256, shake_128
 from typing import Any, get_origin, get_type_hints
 
 import orjson
@@ -95,7 +95,7 @@ class _Shape:
     write: Callable[[Event, _Said], dict[str, Any]]  #: given an event: its line
     read: Callable[[dict[str, Any], _Said], None]  #: given a line: writes into it what was left out
     payload: tuple[str, ...]
-    contents: Callable[[Event], dict[str, Any]]
+    contents: Callable[[Event], bytes | None]  #: the payload of an event as text; None: there is nothing in it
     tuples: frozenset[str]
     instants: tuple[str, ...]
     empty: Mapping[str, Any]
@@ -126,7 +126,7 @@ def _find_shape(cls: type[Event]) -> _Shape:
         write=write,
         read=read,
         payload=cls.payload,
-        contents=_reader(cls.payload),
+        contents=_contents(cls.payload, empty),
         tuples=frozenset(name for name in hints if get_origin(hints[name]) is tuple),
         instants=tuple(name for name in names if "datetime" in str(hints[name])),
         empty=empty,
@@ -148,11 +148,11 @@ def _compiled(
     for name in sorted(names, key=_AFTER_OTHERS.__contains__):
         value = f"event.{name}"
         if name in ("process", "element", "token", "job_type"):
-            write.append(f'if {value} != said.{name}: line["{name}"] = said.{name} = {value}')
+            write += [f"if {value} != said.{name}:", f'    line["{name}"] = said.{name} = {value}']
             read.append(f'said.{name} = line.setdefault("{name}", said.{name})')
             if name == "token":
-                write.append("if event.token > said.highest: said.highest = event.token")
-                read.append('if line["token"] > said.highest: said.highest = line["token"]')
+                write.append("    if said.token > said.highest: said.highest = said.token")
+                read.append("if said.token > said.highest: said.highest = said.token")
         elif name in ("to_token", "into"):
             write += [
                 f"said.token = {value}",
@@ -182,11 +182,22 @@ def _compiled(
 _AFTER_OTHERS = frozenset({"to_token", "into", "cause"})
 
 
-def _reader(names: tuple[str, ...]) -> Callable[[Event], dict[str, Any]]:
+def _contents(names: tuple[str, ...], empty: Mapping[str, Any]) -> Callable[[Event], bytes | None]:
     if len(names) == 1:
-        name = names[0]
-        return lambda event: {name: getattr(event, name)}
-    return lambda event: {name: getattr(event, name) for name in names}
+        name, nothing = names[0], empty[names[0]]
+        before = b'{"%s":' % name.encode()
+
+        def text_of(event: Event) -> bytes | None:
+            value = getattr(event, name)
+            return None if value == nothing else before + codec.dump(value) + b"}"
+
+        return text_of
+
+    def text_of_all(event: Event) -> bytes | None:
+        values = {name: getattr(event, name) for name in names}
+        return None if values == empty else codec.dump(values)
+
+    return text_of_all
 
 
 #: ``{(type, version): function}`` that turns the fields of an older version into those of the next one.
@@ -216,9 +227,8 @@ def seal(events: Sequence[tuple[Event, Actor]], *, seq: int, at: datetime, head:
             if actor.acting_for is not None:
                 line["acting_for"] = actor.acting_for
         if shape.payload:
-            contents = shape.contents(event)
-            if contents != shape.empty:
-                payload = codec.dump(contents)
+            payload = shape.contents(event)
+            if payload is not None:
                 if not payloads or payload != payloads[-1] or shape.payload != _VALUES:
                     payloads.append(payload)
                 line["payload"] = len(payloads) - 1
@@ -253,7 +263,7 @@ def _plain(value: Any) -> Any:
 def _salts(salt: bytes, count: int) -> list[bytes]:
     """Return the salt of each payload: made of the entry's own, or, once a payload was erased, those that are left."""
     if len(salt) == _SALT:
-        return [sha256(salt + b"%d" % n).digest()[:_SALT] for n in range(count)]
+        salt = shake_128(salt).digest(count * _SALT)
     return [salt[n * _SALT : (n + 1) * _SALT] for n in range(count)]
 
 

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from hashlib import sha256
+from hashlib import sha256, shake_128
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ def another_value(db: sqlite3.Connection) -> None:
     body, salt, payload = db.execute(f"select body, salt, payloads from event where {COMPLETED}").fetchone()
     changed = unpack(payload).replace(b"12345", b"99999")
     assert changed != unpack(payload)
-    salts = [sha256(salt + b"%d" % n).digest()[:16] for n in range(changed.count(b"\n") + 1)]
+    made = shake_128(salt).digest(16 * (changed.count(b"\n") + 1))
+    salts = [made[n : n + 16] for n in range(0, len(made), 16)]
     digests = b"".join(sha256(own + text).digest() for own, text in zip(salts, changed.split(b"\n"), strict=True))
     commitment = sha256(digests).digest()
     (head,) = db.execute(f"select hash from event where {entry(0)}").fetchone()
