@@ -30,7 +30,7 @@ def test_a_scenario_that_plays_itself_is_refused(tmp_path):
     written(tmp_path, "b", "two", [{"play": "a.one"}])
     file = written(tmp_path, "a", "one", [{"play": "b.two"}])
 
-    with pytest.raises(ScenarioError, match="a.one"):
+    with pytest.raises(ScenarioError, match=r"a\.one"):
         read_scenario(file)
 
 
