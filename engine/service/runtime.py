@@ -11,7 +11,7 @@ from engine import clock as house_clock
 from engine.bpmn import Definition, compile_definition
 from engine.bpmn.xml import MODEL, read_diagram
 from engine.clock import Clock
-from engine.errors import Busy, Conflict, EngineError, InstanceArchived, NotFound, StorageFailed
+from engine.errors import Conflict, EngineError, InstanceArchived, NotFound, StorageFailed
 from engine.forms import Form, read_form
 from engine.handler import HandlerRegistry
 from engine.metrics import Metrics
@@ -22,13 +22,12 @@ from engine.service.prices import Prices
 from engine.service.turn import Turn
 from engine.settings import Settings
 from engine.store import definitions, instances, keep, tasks
-from engine.store.database import Database, Missed, Session
+from engine.store.database import Database, Hold, Missed, Session, Write
 from engine.store.instances import InstanceRow
 
 Answer = TypeVar("Answer")
 Target = TypeVar("Target")
 _ATTEMPTS = 40
-_STRIPES = 256
 #: So many runs of handlers may hang in a process for each of its threads before it takes no more.
 _HANGING = 4
 
@@ -211,7 +210,6 @@ class Runtime:
         self.archives = Archives(settings.data / "archive")
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
         self.hanging = set[object]()  #: runs of handlers in this process that were given up and have not come to an end
-        self._stripes = [threading.Lock() for _ in range(_STRIPES)]
 
     @property
     def takes_handlers(self) -> bool:
@@ -258,44 +256,36 @@ class Runtime:
     def _carry_out(
         self, actor: Actor, find: Callable[[Session], tuple[InstanceRow, Target]], do: Callable[[Turn, Target], Answer]
     ) -> Answer:
-        stripe: threading.Lock | None = None
-        try:
-            for attempt in range(_ATTEMPTS):
-                with self.database.reading() as session:
-                    row, target = find(session)
-                    if stripe is None:
-                        # one thread of this process at a time saves most retries; other processes are kept out by the version alone
-                        mine = self._stripes[(row.id >> 12 ^ row.id) % _STRIPES]
-                        if not mine.acquire(blocking=False):
-                            if not mine.acquire(timeout=self.settings.busy_seconds):
-                                raise Busy(seconds=self.settings.busy_seconds)
-                            stripe = mine
-                            row, target = find(session)
-                        stripe = mine
-                    touched(row.id)
-                    compiled = self.definitions.compiled(session, row.bundle_id)
-                    turn = Turn(self, session, compiled, row, actor, self.clock.now())
-                    try:
-                        answer = do(turn, target)
-                    except EngineError:
-                        # refused by what is no longer so? then the new state has to refuse it too
-                        if instances.version(session, row.id) == row.version:
-                            raise
-                        continue
-                    turn.prepare()
-                try:
-                    self._write(turn)
-                except Missed:
-                    self.metrics.conflicts.inc()
-                    house_clock.pause(attempt)
-                    continue
-                break
-            else:
-                raise Conflict()
-        finally:
-            if stripe is not None:
-                stripe.release()
-        return self._answer(turn, answer)
+        done: tuple[Turn, Answer] | None = None
+
+        def work(session: Session, hold: Hold) -> Write | None:
+            nonlocal done
+            row, target = find(session)
+            if not hold(row.id):
+                row, target = find(session)
+            touched(row.id)
+            turn = Turn(self, session, self.definitions.compiled(session, row.bundle_id), row, actor, self.clock.now())
+            try:
+                answer = do(turn, target)
+            except EngineError as error:
+                # refused by what is no longer so? then the new state has to refuse it too
+                if instances.version(session, row.id) == row.version:
+                    raise
+                raise Missed from error
+            turn.prepare()
+            done = turn, answer
+            return None if turn.is_empty else turn.write
+
+        for attempt in range(_ATTEMPTS):
+            try:
+                self.database.carry_out(work)
+            except Missed:
+                self.metrics.conflicts.inc()
+                house_clock.pause(attempt)
+                continue
+            assert done is not None
+            return self._answer(*done)
+        raise Conflict()
 
     def together(
         self, actor: Actor, wanted: Mapping[int, Callable[[Turn], object]], also: Callable[[Session, Iterable[int]], object]
@@ -373,13 +363,18 @@ class Runtime:
         Args:
             made_before: the answer of the same command given before, looked up when the transaction was given up.
         """
+        done: tuple[Turn, Answer] | None = None
+
+        def work(session: Session, hold: Hold) -> Write | None:
+            nonlocal done
+            done = turn, _ = make(session)
+            touched(turn.row.id)
+            turn.prepare()
+            return None if turn.is_empty else turn.write
+
         for attempt in range(_ATTEMPTS):
-            with self.database.reading() as session:
-                turn, answer = make(session)
-                touched(turn.row.id)
-                turn.prepare()
             try:
-                self._write(turn)
+                self.database.carry_out(work)
             except Missed:
                 self.metrics.conflicts.inc()
                 before = made_before()
@@ -387,13 +382,9 @@ class Runtime:
                     return before
                 house_clock.pause(attempt)
                 continue
-            return self._answer(turn, answer)
+            assert done is not None
+            return self._answer(*done)
         raise Conflict()
-
-    def _write(self, turn: Turn) -> None:
-        if turn.is_empty:
-            return
-        self.database.commit(turn.write)
 
     def _answer(self, turn: Turn, answer: Answer) -> Answer:
         written(self.metrics, turn.row.id, turn.facts, turn.at)

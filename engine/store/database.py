@@ -12,10 +12,12 @@ from pathlib import Path
 from engine.clock import Clock, IdIssuer, token
 from engine.errors import Busy, Conflict, StorageFailed
 from engine.settings import Settings
+from engine.store.session import Hold as Hold
 from engine.store.session import Missed as Missed
 from engine.store.session import Row as Row
-from engine.store.session import Server
+from engine.store.session import Server, Work
 from engine.store.session import Session as Session
+from engine.store.session import Write as Write
 from engine.store.sqlite import SQLite
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,16 +101,17 @@ class Database:
         self._ready_to_write()
         return self._server.transaction()
 
-    def commit(self, write: Callable[[Session], None]) -> None:
-        """Let `write` write in one transaction; commands that come at once may share it. Returns once it is committed.
+    def carry_out(self, work: Work) -> None:
+        """Carry out a command: `work` reads and computes, what it returns writes in one transaction. Returns once it is committed.
 
-        `write` may be called more than once, each time after everything that it wrote was taken back, and in another thread.
+        On SQLite commands that come at once share a thread and a commit. So `work` may run in another thread, in the context of this
+        one; it must not wait for anybody, and runs again when nothing of it could be written.
 
         Raises:
-            What `writing` does, and what `write` does; then nothing of it was written.
+            What `reading` and `writing` do, and what `work` and its write do; then nothing was written.
         """
         self._ready_to_write()
-        self._server.commit(write)
+        self._server.carry_out(work)
 
     def _ready_to_write(self) -> None:
         self._after_fork()

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import struct
 import subprocess
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -30,11 +31,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
-from engine.errors import Conflict, OutcomeUnknown, SettingsError, StorageFailed, Unstorable
+from engine.errors import Busy, Conflict, OutcomeUnknown, SettingsError, StorageFailed, Unstorable
 from engine.settings import Settings
 from engine.store.migrations import migrate
 from engine.store.partitions import make_partitions
-from engine.store.session import Missed, Query, Row, Session
+from engine.store.session import Missed, Query, Row, Session, Work
 
 #: What libpq is told unless the address says otherwise. Timeouts: seconds, but `tcp_user_timeout` in milliseconds.
 _DEFAULTS: dict[str, str] = {
@@ -44,6 +45,7 @@ _DEFAULTS: dict[str, str] = {
 _FOR_TOOLS = frozenset({"host", "port", "user", "dbname"})
 _SET_UP = "set statement_timeout = '5min'; set idle_in_transaction_session_timeout = '5min'"
 _POOL, _OVERFLOW, _PATIENCE = 8, 24, 60
+_STRIPES = 256
 #: A connection that has prepared so many texts is closed and opened anew: searches make texts without end.
 _MOST_STATEMENTS = 1000
 
@@ -442,6 +444,8 @@ class PostgreSQL:
         self._conninfo = make_conninfo(**{**_DEFAULTS, **{name: str(value) for name, value in given.items()}})
         asynchronous = "" if settings.synchronous == "FULL" else "; set synchronous_commit = off"
         self._set_up = f"{_SET_UP}; set lock_timeout = '{settings.busy_seconds}s'{asynchronous}"
+        self._patience = settings.busy_seconds
+        self._stripes = [threading.Lock() for _ in range(_STRIPES)]
         self._pool = self._make_pool()
         self._inherited: list[QueuePool] = []
         with self._administering() as engine:
@@ -526,9 +530,27 @@ class PostgreSQL:
     def transaction(self) -> Any:
         return self._session("begin isolation level read committed", writing=True)
 
-    def commit(self, write: Callable[[Session], None]) -> None:
-        with self.transaction() as tx:
-            write(tx)
+    def carry_out(self, work: Work) -> None:
+        held: list[threading.Lock] = []
+
+        def hold(instance_id: int) -> bool:
+            # one thread of this process at a time saves most retries; other processes are kept out by the version alone
+            lock = self._stripes[(instance_id >> 12 ^ instance_id) % _STRIPES]
+            at_once = lock.acquire(blocking=False)
+            if not at_once and not lock.acquire(timeout=self._patience):
+                raise Busy(seconds=self._patience)
+            held.append(lock)
+            return at_once
+
+        try:
+            with self.reading() as session:
+                write = work(session, hold)
+            if write is not None:
+                with self.transaction() as tx:
+                    write(tx)
+        finally:
+            for lock in held:
+                lock.release()
 
     def tend(self, at: datetime) -> None:
         """Make the partitions of the history for the coming months."""

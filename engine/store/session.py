@@ -14,6 +14,13 @@ from engine.errors import Conflict
 Row = tuple[Any, ...]
 #: A statement with ``?`` for values, and the values.
 Query = tuple[str, Sequence[Any]]
+#: Writes in a transaction; may be called more than once, each time after everything that it wrote was taken back.
+Write = Callable[["Session"], object]
+#: Keeps the other commands of this process from an instance until ours is written. False when it had to wait for that: what was read
+#: before may be old.
+Hold = Callable[[int], bool]
+#: Reads and computes a command; returns what it has to write, or None.
+Work = Callable[["Session", Hold], Write | None]
 
 
 class Missed(Conflict):
@@ -88,14 +95,14 @@ class Server(Protocol):
     def transaction(self) -> AbstractContextManager[Session]:
         """What is written is committed together at the end, or not at all when the block raises."""
 
-    def commit(self, write: Callable[[Session], None]) -> None:
-        """Let `write` write in a transaction, alone or together with others; returns when it is committed, raises what it raised.
+    def carry_out(self, work: Work) -> None:
+        """Let `work` read and compute and what it returns write in a transaction, alone or together with others, in whatever thread.
 
-        It may be called more than once, each time after everything that it wrote was taken back.
+        Returns when it is committed, raises what it raised. `work` may be called more than once, when nothing of it was written.
         """
 
     def tell_commits(self, told: Callable[[int], object]) -> None:
-        """Call `told` after each commit of `commit` with how many were written by it; not where each has a commit of its own."""
+        """Call `told` after each commit of `carry_out` with how many were written by it; not where each has a commit of its own."""
 
     def tend(self, at: datetime) -> None:
         """Make ready for what is written from `at` on; called at start and twice a day."""

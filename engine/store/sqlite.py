@@ -3,7 +3,8 @@
 A writing transaction begins with BEGIN IMMEDIATE, because one that turns from reading to writing fails at once with "database is
 locked" whatever the busy timeout says. Writers of this process queue at a lock, those of other processes in the kernel (flock), as
 SQLite's own waiting polls and is unfair. Nobody waits for ever there: another process may have been stopped, or hang. Commands that
-meet in that queue share a commit, which is where a durable write waits for the disk; each is acknowledged after it.
+come at once are carried out by one thread and share a commit, which is where a durable write waits for the disk; each is acknowledged
+after it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,11 +26,11 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from engine.clock import countdown
+from engine.clock import countdown, stopwatch
 from engine.errors import Busy, Conflict, EngineError, StorageFailed
 from engine.settings import Settings
 from engine.store.migrations import migrate
-from engine.store.session import Missed, Query, Row, Session
+from engine.store.session import Missed, Query, Row, Session, Work, Write
 
 #: ``{SQLite's primary error code: (Chinese, English)}``: what an administrator can do something about.
 _TROUBLES = {
@@ -41,6 +43,15 @@ _TROUBLES = {
     sqlite3.SQLITE_NOTADB: ("该文件不是数据库", "the file is no database"),
     sqlite3.SQLITE_PERM: ("没有访问数据库文件的权限", "access to the database file is not permitted"),
 }
+#: So many commands share a commit at most.
+_MOST = 64
+#: Seconds that one command is worked out before those who wait for its turn to end go alone.
+_HELD_UP = 0.05
+_LONGEST_LINGER = 0.002
+
+
+def _never() -> float:
+    return 1.0
 
 
 def _trouble(error: sqlite3.DatabaseError, *, writing: bool = False) -> EngineError:
@@ -137,23 +148,38 @@ class _Reading:
             raise _trouble(error) from error
 
 
+class _Later(Exception):
+    """A command is about an instance that one before it in the same batch changes: its turn comes when that is written."""
+
+
 class _Waiting:
-    """Something to write that waits for its turn.
+    """A command that waits for its turn.
 
     Attributes:
         left: gives the seconds that it still waits for the place of the writer.
-        woken: released when it is done, or when it has to write for all who wait.
+        write: what it has to write, once somebody worked it out.
+        is_called: it has to lead.
+        woken: released when it is done, or when it has to lead.
     """
 
-    __slots__ = ("error", "is_done", "left", "woken", "write")
+    __slots__ = ("context", "error", "is_called", "is_done", "left", "woken", "work", "write")
 
-    def __init__(self, write: Callable[[Session], None], left: Callable[[], float]) -> None:
-        self.write = write
+    def __init__(self, work: Work, left: Callable[[], float]) -> None:
+        self.work = work
         self.left = left
-        self.is_done = False
+        self.context = copy_context()  # of the thread that waits: what its command is about is told there
+        self.write: Write = _nothing
+        self.is_called = self.is_done = False
         self.error: BaseException | None = None
         self.woken = threading.Lock()
         self.woken.acquire()
+
+    def settle(self, error: BaseException | None = None) -> None:
+        self.is_done, self.error = True, error
+
+
+def _nothing(session: Session) -> None:
+    """Write nothing."""
 
 
 class _FileLock:
@@ -256,8 +282,14 @@ class SQLite:
     def _make_locks(self) -> None:
         self._writers = threading.Lock()
         self._gate = threading.Lock()
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()
         self._is_led = False
+        self._leader: int | None = None  # the thread that leads
+        self._until_slow = _never
+        self._expected = self._awaited = 0  # how many clients there seem to be; how many more of them the leader waits for
+        self._arrived = threading.Lock()
+        self._arrived.acquire()
+        self._commit_seconds = 0.0
         self._queue = _FileLock(self._lock_file)
 
     @property
@@ -365,54 +397,138 @@ class SQLite:
         finally:
             self._writers.release()
 
-    # -- many writers, one commit
-    def commit(self, write: Callable[[Session], None]) -> None:
-        """Whoever comes while others write waits and is written with all who wait, by the first of them.
+    # -- many commands, one thread, one commit
+    def carry_out(self, work: Work) -> None:
+        """Whoever comes first leads: it works out the commands of all who come meanwhile, one after the other, and writes them together.
 
-        Everybody waits as long as all others may: the first of those who wait is the first to give up.
+        The others sleep. Threads that work at once would not be faster, as Python runs one at a time, and SQLite lets go of Python
+        at each statement: they would wake each other a dozen times in every command.
         """
-        mine = _Waiting(write, countdown(self._patience))
+        if self._leader == threading.get_ident():  # what is worked out gives a command of its own
+            self._carry_out_alone(work)
+            return
+        mine = _Waiting(work, countdown(self._patience))
         with self._gate:
             self._waiting.append(mine)
             leads = not self._is_led
             self._is_led = True
-        if not leads:
-            mine.woken.acquire()
+            if len(self._waiting) == self._awaited:
+                self._awaited = 0
+                self._arrived.release()
+        if not leads and not self._is_called(mine):
+            self._carry_out_alone(work)
+            return
         if not mine.is_done:
             self._lead(mine)
         if mine.error is not None:
             raise mine.error
 
+    def _is_called(self, mine: _Waiting) -> bool:
+        """Sleep until we are done or have to lead; False when the leader is held up by somebody's command, and we had better go alone."""
+        while not mine.woken.acquire(timeout=_HELD_UP):
+            with self._gate:
+                if self._until_slow() < 0 and not mine.is_called and mine in self._waiting:
+                    self._waiting.remove(mine)
+                    return False
+        return True
+
+    def _carry_out_alone(self, work: Work) -> None:
+        with self.reading() as session:
+            write = work(session, lambda instance_id: True)
+        if write is not None:
+            with self.transaction() as tx:
+                write(tx)
+            self._count(1)
+
     def _lead(self, mine: _Waiting) -> None:
-        """Write all who wait when our turn has come, wake them, and let one of those who came meanwhile lead."""
-        batch = [mine]
+        """Carry out the commands of all who wait, wake them, and let one of those who came meanwhile lead."""
+        batch: list[_Waiting] = []
+        later: list[_Waiting] = []
         try:
             pooled = self._borrow()
             try:
                 connection = cast(sqlite3.Connection, pooled.driver_connection)
-                with self._alone(mine.left):
-                    with self._gate:
-                        batch, self._waiting = self._waiting, []
-                    self._write_together(connection, batch)
+                self._leader = threading.get_ident()
+                self._work_out(_Session(connection), mine, batch, later)
+                if batch:
+                    with self._alone(batch[0].left):
+                        self._write_together(connection, batch)
             finally:
+                self._leader = None
                 self._give_back(pooled)
         except Exception as error:  # noqa: BLE001  raised where it was asked for
-            for each in batch:
+            for each in batch or [mine]:
                 if not each.is_done:
-                    each.is_done, each.error = True, error
+                    each.settle(error)
         finally:
             with self._gate:
-                if mine in self._waiting:  # its turn never came
+                # an interrupt ends us alone: what is not written is carried out by the next
+                self._waiting.extendleft(each for each in (*reversed(later), *reversed(batch)) if not each.is_done and each is not mine)
+                if mine in self._waiting:
                     self._waiting.remove(mine)
+                self._expected = len(batch) + len(self._waiting)
                 if self._waiting:
-                    self._waiting[0].woken.release()  # is the next who leads
+                    self._waiting[0].is_called = True
+                    self._waiting[0].woken.release()
                 else:
                     self._is_led = False
-            for other in batch:
-                if not other.is_done:
-                    other.is_done, other.error = True, Conflict()
-                if other is not mine:
-                    other.woken.release()
+            for each in batch:
+                if each.is_done and each is not mine:
+                    each.woken.release()
+
+    def _work_out(self, session: _Session, mine: _Waiting, batch: list[_Waiting], later: list[_Waiting]) -> None:
+        """Let each who waits read and compute; who has something to write joins `batch`, who comes too early `later`."""
+        changed = set[int]()
+
+        def hold(instance_id: int) -> bool:
+            if instance_id in changed:
+                raise _Later
+            changed.add(instance_id)
+            return True
+
+        while len(batch) < _MOST:
+            try:
+                each = self._waiting.popleft()
+            except IndexError:
+                if self._linger(len(batch) + len(later)):
+                    continue
+                return
+            self._until_slow = countdown(_HELD_UP)
+            try:
+                write = each.work(session, hold) if each is mine else each.context.run(each.work, session, hold)
+            except _Later:
+                later.append(each)
+                continue
+            except BaseException as error:
+                if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                    later.append(each)  # a signal: it is meant for us
+                    raise
+                each.settle(_trouble(error) if isinstance(error, sqlite3.DatabaseError) else error)
+            else:
+                if write is not None:
+                    each.write = write
+                    batch.append(each)
+                    continue
+                each.settle()
+            finally:
+                self._until_slow = _never
+            each.woken.release()
+
+    def _linger(self, count: int) -> bool:
+        """Wait for those who were just answered and may come again, at most half as long as a commit takes; True if somebody came."""
+        with self._gate:
+            if self._waiting:
+                return True
+            self._awaited = max(0, self._expected - count)
+            if not self._awaited:
+                return False
+        self._arrived.acquire(timeout=min(_LONGEST_LINGER, self._commit_seconds / 2))
+        with self._gate:
+            if self._awaited:
+                self._awaited = 0
+            else:
+                self._arrived.acquire(blocking=False)
+            return bool(self._waiting)
 
     def _write_together(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> None:
         """Write each of `batch`, all with one commit; one that fails fails alone."""
@@ -440,7 +556,9 @@ class SQLite:
                     connection.execute("rollback to one")
                     refused[each] = error
                 connection.execute("release one")
+            elapsed = stopwatch()
             connection.execute("commit")
+            self._commit_seconds += (elapsed() - self._commit_seconds) / 8
         except Exception as error:  # noqa: BLE001  raised where it was asked for
             if not single:
                 return False
@@ -450,12 +568,14 @@ class SQLite:
                 connection.execute("rollback")
         for each in batch:
             found = refused.get(each)
-            each.error = _told(found) if isinstance(found, sqlite3.DatabaseError) else found
-            each.is_done = True
-        self.commit_count += 1
-        self.command_count += len(batch)
-        self._tell_commit(len(batch))
+            each.settle(_told(found) if isinstance(found, sqlite3.DatabaseError) else found)
+        self._count(len(batch))
         return True
+
+    def _count(self, command_count: int) -> None:
+        self.commit_count += 1
+        self.command_count += command_count
+        self._tell_commit(command_count)
 
     def tell_commits(self, told: Callable[[int], object]) -> None:
         self._tell_commit = told

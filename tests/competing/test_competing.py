@@ -21,7 +21,7 @@ from engine.service.turn import Turn
 from engine.store import instances
 from engine.store.database import Database, Session
 from tests.bpmn.build import boundary, diagram, end, parallel, process, properties, receive, service, start, timer, user
-from tests.service.house import ANN, BOB, FOR_ENGINEERS, OWNER, House
+from tests.service.house import ANN, BOB, FOR_ENGINEERS, OWNER, House, before_its_commit
 from tests.service.laws import require_agreement
 
 ONE = diagram(process(start(), user("a", **FOR_ENGINEERS), end(), "s>a", "a>e"))
@@ -55,19 +55,6 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join()
     return answers
-
-
-def before_its_commit(monkeypatch: pytest.MonkeyPatch, house: House, act: Callable[[], object]) -> None:
-    """Let somebody else act once, after the next command of `house` has read and before it writes."""
-    write, done = house.engine._runtime._write, []
-
-    def late(turn: Turn) -> None:
-        if not done:
-            done.append(True)
-            act()
-        write(turn)
-
-    monkeypatch.setattr(house.engine._runtime, "_write", late)
 
 
 def intact(house: House) -> None:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from argon2 import PasswordHasher
 
 from engine import history
@@ -22,7 +23,7 @@ from engine.handler import handler as register
 from engine.model import SYSTEM, Actor, Deployment, InstanceId, ProcessInstance, User, UserTask
 from engine.settings import read_settings
 from engine.store import people as stored_people
-from engine.store.database import Database, micros
+from engine.store.database import Database, Hold, Session, Work, Write, micros
 from engine.store.schema import METADATA
 from tests import databases
 
@@ -142,3 +143,21 @@ class House:
         """Change the database behind the engine's back."""
         with self.engine._database.writing() as session:
             return session.run(sql, values)
+
+
+def before_its_commit(monkeypatch: pytest.MonkeyPatch, house: House, act: Callable[[], object]) -> None:
+    """Let somebody else act once, after the next command of `house` has read and before it writes."""
+    database, done = house.engine._runtime.database, []
+    carry_out = database.carry_out
+
+    def late(work: Work) -> None:
+        def followed(session: Session, hold: Hold) -> Write | None:
+            write = work(session, hold)
+            if not done:
+                done.append(True)
+                act()
+            return write
+
+        carry_out(followed)
+
+    monkeypatch.setattr(database, "carry_out", late)

@@ -11,7 +11,7 @@ import pytest
 from engine.model import SYSTEM
 from engine.store.postgres import Wire
 from tests.bpmn.build import boundary, diagram, end, process, properties, start, timer, user
-from tests.service.house import ANN, FOR_ENGINEERS, House
+from tests.service.house import ANN, FOR_ENGINEERS, House, before_its_commit
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -94,16 +94,12 @@ def test_a_completion_that_cannot_be_written_for_a_faster_one_asks_again(house: 
     id = house.start().id
     task = house.task(id, "a").id
     other = house.beside()
-    write, done = house.engine._runtime._write, []
 
-    def slow(turn: Any) -> None:
-        if not done:
-            done.append(True)
-            other.engine.instances.set_variables(SYSTEM, id, {"y": 1}, "meanwhile")
-            watch.seen()
-        write(turn)
+    def meanwhile() -> None:
+        other.engine.instances.set_variables(SYSTEM, id, {"y": 1}, "meanwhile")
+        watch.seen()
 
-    monkeypatch.setattr(house.engine._runtime, "_write", slow)
+    before_its_commit(monkeypatch, house, meanwhile)
     house.engine.tasks.complete(ANN, task, {"note": "好"})
 
     trips = watch.seen()
