@@ -96,11 +96,14 @@ class Scope(Mapping[str, Value]):
     @property
     def values(self) -> dict[str, Value]:  # type: ignore[override]
         """The scope's own variables; change them through `put` only."""
-        if self._raw.keys() - self._values.keys() or self._items:
-            for name in (*self._raw, *self._items):
-                if name not in self._values:
-                    self.own(name)
-        return self._values
+        values, raw = self._values, self._raw
+        if raw or self._items:
+            for name, stored in raw.items():
+                if name not in values:
+                    values[name] = codec.load(stored)
+            for name in self._items:
+                self.own(name)
+        return values
 
     def forget_past(self, values: Mapping[str, Value], target: Scope) -> None:
         """`values` are written in `target`: from here they are seen as they are now."""
@@ -138,16 +141,18 @@ class Scope(Mapping[str, Value]):
         known, raw, items = self._values, self._raw, self._items
         news = {}
         for name, value in values.items():
-            if name in raw and type(value) in PLAIN:
-                if codec.dump(value) == raw[name]:
+            if name in raw:
+                if (codec.dump(value) == raw[name]) if type(value) in PLAIN else same(self.own(name), value):
                     continue
-            elif (name in known or name in raw or name in items) and same(self.own(name), value):
-                continue
-            news[name] = value
-        for name in news:
-            self._raw.pop(name, None)
-            self._items.pop(name, None)
-        self._set(news)
+                del raw[name]
+            elif name in known or name in items:
+                if same(self.own(name), value):
+                    continue
+                if items:
+                    items.pop(name, None)
+            news[name] = known[name] = value
+            if type(value) not in PLAIN:
+                self.written.append((self, name))
         return news
 
     def _set(self, values: Values) -> None:
@@ -217,9 +222,9 @@ def store_written(written: Written) -> None:
 def own_copy(value: Value) -> Value:
     """Return a value that may be changed without changing a variable."""
     if isinstance(value, dict):
-        return {key: own_copy(part) for key, part in value.items()}
+        return {key: part if type(part) in PLAIN else own_copy(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [own_copy(part) for part in value]
+        return value.copy() if PLAIN.issuperset(map(type, value)) else [own_copy(part) for part in value]
     return value
 
 
@@ -229,6 +234,8 @@ def same(a: Value, b: Value) -> bool:
         return True
     if type(a) is not type(b):
         return False
+    if type(a) in PLAIN:
+        return bool(a == b)
     if isinstance(a, Decimal):
         return str(a) == str(b)
     if isinstance(a, dict):

@@ -25,6 +25,7 @@ class Definition:
         has_joins: a token may have to wait for others somewhere; has_late_joins: and that is decided when nothing else can run.
         has_timers: something in it waits for a time; bounds_time: a boundary event does.
         has_subscriptions: an event may happen there that no token waits for: at a boundary, at the start of an event sub-process.
+        tokens_keep_open: there is one scope only, and it is over when it has no token.
         keyed: something in it waits for a message by BPMN's correlation keys.
     """
 
@@ -44,4 +45,5 @@ class Definition:
     has_timers: bool
     bounds_time: bool
     has_subscriptions: bool
+    tokens_keep_open: bool
     keyed: bool

@@ -35,7 +35,6 @@ class Lazy(dict[int, Any], Generic[Item]):
     __slots__ = ("wake", "woken")
 
     def __init__(self, wake: Callable[[int, int], Item]) -> None:
-        super().__init__()
         self.wake = wake
         self.woken: list[int] = []  #: places of those that were asked for, whatever became of them
 
@@ -48,7 +47,8 @@ class Lazy(dict[int, Any], Generic[Item]):
         return found  # type: ignore[no-any-return]
 
     def get(self, id: int, default: Any = None) -> Any:
-        return self[id] if id in self else default  # noqa: SIM401 - that is what it is
+        found = dict.get(self, id, default)
+        return self[id] if type(found) is int else found
 
     def pop(self, id: int, *default: Any) -> Any:
         if id in self:
@@ -106,7 +106,7 @@ def facts(token: Token) -> Facts:
     """Return what the indexes have to know of a live token."""
     data, spec = token.internal_data, token.task_spec
     waiting = token._standing == WAITING
-    if not waiting and not spec.is_event_subprocess and not _TOLD.intersection(data):
+    if not waiting and not spec.is_event_subprocess and _TOLD.isdisjoint(data):
         return _PLAIN
     subscribed = "host" in data or "standing" in data or spec.is_event_subprocess
     join: tuple[str, str] | None = None

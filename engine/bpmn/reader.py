@@ -74,6 +74,8 @@ def compile_definition(
     reader.process(root)
     made = reader.specs
     nodes = [node for spec in made.values() for node in spec.task_specs.values()]
+    has_subscriptions = any(isinstance(node, specs.BoundaryEvent | specs.EventSubProcess) for node in nodes) or any(
+        node.is_catch and spec.ad_hoc is not None for spec in made.values() for node in spec.task_specs.values())
     return Definition(
         key=root,
         versions={key: reader.sources[key].version for key in reader.used},
@@ -92,8 +94,8 @@ def compile_definition(
         has_timers=any(isinstance(d, ev.Timer) for node in nodes for d in getattr(node, "definitions", ())),
         bounds_time=any(
             isinstance(d, ev.Timer) for node in nodes if isinstance(node, specs.BoundaryEvent) for d in node.definitions),
-        has_subscriptions=any(isinstance(node, specs.BoundaryEvent | specs.EventSubProcess) for node in nodes) or any(
-            node.is_catch and spec.ad_hoc is not None for spec in made.values() for node in spec.task_specs.values()),
+        has_subscriptions=has_subscriptions,
+        tokens_keep_open=not has_subscriptions and len(made) == 1,
         keyed=any(isinstance(d, ev.Message) and d.keys for node in nodes for d in getattr(node, "definitions", ())),
     )
 

@@ -102,7 +102,7 @@ class Run:
             raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
         parked: dict[tuple[int, str], ElementFailed] = {}
         while True:
-            workflow, self._awake = self.awake(), None  # what raises leaves it half done
+            workflow, self._awake = self._awake or self.awake(), None  # what raises leaves it half done
             workflow.next_command(parked)
             try:
                 refused = _carry_through(workflow, command)
@@ -155,9 +155,11 @@ def _carry_through(workflow: Workflow, command: Command) -> EngineError | None:
         workflow.settle()
     else:
         refused = _go_on(workflow, command)
-    if not workflow.completed:
+    definition = workflow.definition
+    if definition.bounds_time and not workflow.completed:
         workflow.meet_deadlines()
-    workflow.look_for_stuck_joins()
+    if definition.has_joins:
+        workflow.look_for_stuck_joins()
     if workflow.scope.written:
         store_written(workflow.scope.written)
     return refused
@@ -168,7 +170,7 @@ def _go_on(workflow: Workflow, command: Command) -> EngineError | None:
     is_firing = type(command) is FireTimers
     if workflow.completed:
         raise WrongState(what="流程实例", id="", state=workflow.status, action="更改", action_en="changed")
-    if workflow.fire_due(on_time=is_firing):
+    if workflow.definition.has_timers and workflow.fire_due(on_time=is_firing):
         if token is not None and not (token.workflow.tasks.awake(token.id) is token and _FITS[type(command)](token, command)):
             return TaskTooLate(name=token.task_spec.label, state="已到期")
         if workflow.status is InstanceStatus.COMPLETED:
@@ -361,6 +363,8 @@ def _scope(workflow: Workflow, number: int) -> Scope:
 
 class _Standing:
     """See `engine.model.Standing`."""
+
+    __slots__ = ("_count", "_known", "_run")
 
     def __init__(self, run: Run) -> None:
         self._run, self._count = run, run.count

@@ -15,7 +15,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import events as log
 from engine.bpmn import compensation, timers
@@ -48,6 +48,10 @@ STEP_LIMIT = 200_000
 
 #: Where an element stood when it failed: as its token arrived, as it ran, as its scope was complete, as its token was to leave.
 ARRIVING, RUNNING, CLOSING, LEAVING = "arriving", "running", "closing", "leaving"
+
+
+#: What a token holds that is behind a fork, or is one of several instances.
+_BRANCHING = frozenset({"trail", "owner"})
 
 
 class ElementFailed(Exception):
@@ -110,13 +114,11 @@ class Token(Task):  # type: ignore[misc]
         self.internal_data = {} if data is None else data
         self.data: Scope = workflow.scope
         if id is None:
-            top.last_token += 1
-            self.id = new = cast(TokenId, top.last_token)
-            workflow.tasks[new] = top.dirty[new] = self
+            top.last_token = id = top.last_token + 1
+            workflow.tasks[id] = top.dirty[id] = self
             if workflow is not top:
-                top.located[new] = workflow
-        else:
-            self.id = cast(TokenId, id)
+                top.located[id] = workflow
+        self.id = id  # type: ignore[assignment]
 
     @property
     def _state(self) -> int:
@@ -270,22 +272,22 @@ class ScopeMixin:
 
     def note(self, token: Token) -> None:
         """Let the indexes know what is true of a token now."""
-        top = self.top_workflow
-        old, name = token.facts, token.task_spec.name
-        new = facts(token) if self.tasks.awake(token.id) is token else None
-        if new is not None:
-            top.recent[token.id] = token
+        top, number = self.top_workflow, token.id
+        old, new = token.facts, None
+        if dict.get(self.tasks, number) is token:
+            new = facts(token)
+            top.recent[number] = token
         if old is new or old == new:
             return
         token.facts = new
         if old is not None:
-            self.index.remove(token.id, name, old)
+            self.index.remove(number, token.task_spec.name, old)
         if new is not None:
-            self.index.add(token.id, name, new)
+            self.index.add(number, token.task_spec.name, new)
         if (old is not None and old.waits) or (new is not None and new.waits):
-            top.waits.change(token.id, old, new)
-        top.moved[self.parent_task_id or 0] = self
-        top.restless[self.parent_task_id or 0] = self
+            top.waits.change(number, old, new)
+        place = self.parent_task_id or 0
+        top.moved[place] = top.restless[place] = self
 
     def flows_at(self, spec: Node) -> dict[str, list[int]]:
         """``{flow: tokens that came over it}`` of those that wait at a join, oldest first; not to be changed."""
@@ -306,11 +308,11 @@ class ScopeMixin:
         return self.index.at
 
     def leave(self, token: Token) -> None:
-        top = self.top_workflow
-        number = token.id
-        if number in self.tasks:
-            del self.tasks[number]
-            top.touched[id(self)] = self
+        top, tasks, number = self.top_workflow, self.tasks, token.id
+        if number in tasks:
+            del tasks[number]
+            if not tasks or not top.definition.tokens_keep_open:
+                top.touched[id(self)] = self
             if token.facts is None:
                 top.dirty.pop(number, None)  # come and gone since the indexes were last asked
             else:
@@ -336,12 +338,12 @@ class ScopeMixin:
     def is_alive(self) -> bool:
         """True while a token is there that is no mere subscription."""
         top = self.top_workflow
+        if not top.definition.has_subscriptions:
+            return len(self.tasks) > 0
         if top.agenda:
             next_ = top.agenda[-1]
             if next_.workflow is self and next_._state == READY and next_.id in self.tasks:
                 return True
-        if not top.definition.has_subscriptions:
-            return len(self.tasks) > 0
         top.refresh()
         return len(self.tasks) > self.index.count[DORMANT]
 
@@ -499,8 +501,9 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.parked = parked
         self.events, self.jobs, self.thrown, self.steps = [], [], [], 0
         self.emit = self.events.append
-        for gathered in (self.recent, self.moved, self.restless):
-            gathered.clear()
+        self.recent.clear()
+        self.moved.clear()
+        self.restless.clear()
 
     def let_go(self) -> None:
         """Cut what refers to each other: nobody needs the instance any more, and it goes at once, not when Python collects garbage."""
@@ -512,8 +515,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Bring the indexes up to date."""
-        if not self.dirty:
-            return
         while self.dirty:
             dirty, self.dirty = self.dirty, {}
             for token in dirty.values():
@@ -623,28 +624,30 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if not values:
             return
         start = scope if scope is not None else token.data if token is not None else self.scope
-        targets: dict[int, tuple[Scope, Values]] = {}
+        targets: Iterable[tuple[Scope, Values]]
         if here or start.parent is None:
-            targets[0] = start, values
+            targets = ((start, values),)
         else:
             groups: dict[int, tuple[Scope, dict[str, Value]]] = {}
             for name, value in values.items():
                 target = start.holder(name)
                 groups.setdefault(id(target), (target, {}))[1][name] = value
-            targets.update(groups)
-        for target, group in targets.values():
+            targets = groups.values()
+        for target, group in targets:
             if target is not start:
                 start.forget_past(group, target)
             news = target.put(group)
             if not news:
                 continue
-            self.changed.update(news)
+            if self.definition.watches:
+                self.changed.update(news)
             if cause is None and token is not None:
                 cause = token.task_spec.bpmn_id
             self.emit(log.variables_changed(
                 scope=TokenId(target.id) if target.id else None, names=tuple(news), cause=cause, values=news))
             if token is not None and target.id != token.id:  # its own inputs are nobody else's
-                self._note_writes(token, target, news)
+                if token.workflow is not self or not _BRANCHING.isdisjoint(token.internal_data):
+                    self._note_writes(token, target, news)
                 if self.definition.compensates:
                     self._note_for_compensation(token.workflow, target, news)
 
@@ -657,8 +660,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def _note_writes(self, token: Token, target: Scope, values: Values) -> None:
         """Remember what each branch wrote since its fork, in every branch around the token up to where the variable lives."""
-        if target.id == token.id:
-            return  # its own inputs: no other branch sees them
         digests: dict[str, str] | None = None
         at: Token | None = token
         while at is not None:
@@ -743,21 +744,22 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     # ----------------------------------------------------------------------------------------------------------- step loop
     def settle(self) -> None:
         """Run everything that can run, one step at a time, until the instance is quiet."""
+        agenda = self.agenda
         while True:
-            while self.agenda:
-                token = self.agenda.popleft()
+            while agenda:
+                token = agenda.popleft()
                 if token._standing == READY and token.id in token.workflow.tasks:
                     self.step(token)
                 if self.changed:
                     self.look_again()
             if self.touched:
                 self.close_scopes()
-                if self.agenda:
+                if agenda:
                     continue
             if self.changed:
                 self.look_again()
                 continue
-            if not self.release_joins():
+            if not self.definition.has_late_joins or not self.release_joins():
                 return
 
     def step(self, token: Token) -> None:
@@ -803,8 +805,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
         Nothing can reach a join when every live token of its scope waits at one: tokens never come into a scope from outside.
         """
-        if not self.definition.has_joins:
-            return
         self.refresh()
         for place in sorted(self.moved):
             scope = self.moved[place]
@@ -946,8 +946,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def release_joins(self) -> bool:
         """Let a join that was decided late go on; False when there is none: only where tokens moved can there be one."""
-        if not self.definition.has_late_joins:
-            return False
         self.refresh()
         for place in sorted(self.restless):
             scope = self.restless[place]
@@ -1157,8 +1155,6 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
         A task made in this step is born with it; a timer that moves takes the deadline along.
         """
-        if not self.definition.bounds_time:
-            return
         self.refresh()
         hosts: dict[int, Token] = {}
         for token in list(self.recent.values()):
@@ -1192,7 +1188,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             on_time: fire also what is due at this very instant, else only what is overdue.
         """
         fired, known = False, self.last_token
-        while self.definition.has_timers and not self.completed:
+        while not self.completed:
             self.refresh()
             place = self.waits.first_due(self.now, on_time, known)
             if place is None:

@@ -11,7 +11,7 @@ from engine.bpmn import compensation
 from engine.bpmn.data import Scope
 from engine.bpmn.specs.associations import Data, moved
 from engine.bpmn.specs.values import Formula, Text, outer_scope, own_scope, text_of
-from engine.bpmn.spiff import WAITING, BpmnSpecMixin
+from engine.bpmn.spiff import FUTURE, WAITING, BpmnSpecMixin
 from engine.bpmn.workflow import (
     ARRIVING,
     LEAVING,
@@ -70,12 +70,11 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
 
     def _update(self, my_task: Token) -> None:
         """A token has come, or is tried again."""
-        parked = my_task.top.parked
         try:
             if my_task.workflow.spec.ad_hoc is not None and not self.may_come(my_task):
                 return
-            arrived = not (self.is_join or self.start_quantity != 1) or (parked and (my_task.id, ARRIVING) in parked)
-            if (arrived or self.arrive(my_task)) and self.enter(my_task):
+            counts = (self.is_join or self.start_quantity != 1) and (my_task.id, ARRIVING) not in my_task.top.parked
+            if (not counts or self.arrive(my_task)) and self.enter(my_task):
                 my_task._ready()
         except ElementFailed:
             raise
@@ -86,15 +85,14 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         return True
 
     def _on_complete_hook(self, my_task: Token) -> None:
-        workflow, token = my_task.workflow, my_task
+        token, workflow, top, taken = my_task, my_task.workflow, my_task.top, my_task.taken
         if not self.ends_before_leaving:
-            token.top.emit(log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
-        taken = token.taken
+            top.emit(log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
         if taken:
-            top, specs = token.top, workflow.spec.task_specs
+            specs = workflow.spec.task_specs
             token.born = born = []
             for flow in taken if self.completion_quantity == 1 else [flow for flow in taken for _ in range(self.completion_quantity)]:
-                child = Token(workflow, specs[flow.target], data={"flow": flow.id})
+                child = Token(workflow, specs[flow.target], FUTURE, None, {"flow": flow.id})
                 born.append(child)
                 if flow.id is not None:
                     top.emit(log.flow_taken(
@@ -417,8 +415,9 @@ class Activity(Node):
     def finish(self, token: Token) -> None:
         if self.boundary:
             token.workflow.drop_subscriptions(token)
-        token.top.emit(log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
-        if token.top.definition.compensates and self.is_kept(token):
+        top = token.top
+        top.emit(log.activity_completed(process=self.process, element=self.bpmn_id, token=token.id))
+        if top.definition.compensates and self.is_kept(token):
             compensation.keep(token)
 
     def is_kept(self, token: Token) -> bool:

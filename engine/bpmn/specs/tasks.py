@@ -295,15 +295,15 @@ class JobTask(Activity):
         if not isinstance(type_, str) or not type_:
             raise timers.BadTime(f"the job type {shown(self.topic)} is null")
         token.internal_data["job"] = type_
-        names = [*self.data.carried, *(name for name, _ in self.mapping.inputs)]
         values = token.data.visible()
-        if names:
-            values = {name: values.get(name) for name in names}
+        if self.data.carried or self.mapping.inputs:
+            values = {name: values.get(name) for name in (*self.data.carried, *(name for name, _ in self.mapping.inputs))}
         top.jobs.append(_new_job(
-            token=TokenId(token.id), type=type_, process=self.process, element=self.bpmn_id,
+            token=token.id, type=type_, process=self.process, element=self.bpmn_id,
             values={name: value if type(value) in PLAIN else own_copy(value) for name, value in values.items()},
-            retries=self.retries, properties={name: plain(text_of(text, token, top)) for name, text in self.properties}))
-        top.emit(log.job_created(process=self.process, element=self.bpmn_id, token=TokenId(token.id), job_type=type_))
+            retries=self.retries,
+            properties={name: plain(text_of(text, token, top)) for name, text in self.properties} if self.properties else {}))
+        top.emit(log.job_created(process=self.process, element=self.bpmn_id, token=token.id, job_type=type_))
 
     def job_done(self, token: Token, values: Values) -> None:
         """The handler is done."""
