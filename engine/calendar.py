@@ -58,7 +58,7 @@ def add_working_days(at: datetime, days: int, zone: str = "Asia/Shanghai", *, as
     """
     local = at.astimezone(ZoneInfo(zone))
     day = _day_after(local.date(), days, assume)
-    return local.replace(year=day.year, month=day.month, day=day.day).astimezone(UTC)
+    return datetime.combine(day, local.timetz()).astimezone(UTC)
 
 
 @lru_cache(4096)

@@ -62,7 +62,9 @@ class Scope(Mapping[str, Value]):
     def __getitem__(self, name: str) -> Value:
         scope: Scope | None = self
         while scope is not None:
-            if scope.has(name):
+            if name in scope._values:
+                return scope._values[name]
+            if name in scope._raw or name in scope._items:
                 return scope.own(name)
             scope = scope.parent
         raise KeyError(name)

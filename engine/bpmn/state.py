@@ -13,9 +13,9 @@ activities. The line of a scope or token is a JSON list, then, behind ``\\x1e``,
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import accumulate, takewhile
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -45,34 +45,32 @@ class StoredState:
         "places", "rows", "scopes", "sizes", "tokens", "woken", "workflow",
     )
 
-    def __init__(self) -> None:
-        self._place: dict[int, int] | None = None  #: of each token
-        self.places: list[int] = []
-        self.parents: list[int] = []
-        self.sizes: list[int] = []
-        self.kept_sizes: list[int] = []
-        self.tokens: list[int] = []
-        self.names: list[str] = []
-        self.kinds: list[int] = []
-        self.kept: list[int] = []
-        self.kept_names: list[str] = []
-        self.scopes: list[bytes] = []
-        self.rows: list[bytes] = []
-        self.kept_rows: list[bytes] = []
-        self.woken: set[int] = set()
-        self._hosts: dict[int, Token] = {}  #: woken tokens that scopes belong to: one may go before its scope is asked for
-        self._ends: list[int] = []
-        self._kept_ends: list[int] = []
-        self.workflow: Workflow
+    places: list[int]
+    parents: list[int]
+    sizes: list[int]
+    kept_sizes: list[int]
+    tokens: list[int]
+    names: list[str]
+    kinds: list[int]
+    kept: list[int]
+    kept_names: list[str]
+    workflow: Workflow
 
-    def read(self, columns: list[Any], lines: list[bytes]) -> None:
+    def __init__(self, columns: Sequence[Any], lines: list[bytes]) -> None:
         """Take the columns of the head, and all lines."""
         (self.places, self.parents, self.sizes, self.kept_sizes, self.tokens, self.names, self.kinds, self.kept,
          self.kept_names) = columns
         rows = 2 + len(self.places)
         kept = rows + len(self.tokens)
         self.scopes, self.rows, self.kept_rows = lines[2:rows], lines[rows:kept], lines[kept:]
-        self._ends, self._kept_ends = list(accumulate(self.sizes)), list(accumulate(self.kept_sizes))
+        self.woken: set[int] = set()
+        self._place: dict[int, int] | None = None  #: of each token
+        self._hosts: dict[int, Token] = {}  #: woken tokens that scopes belong to: one may go before its scope is asked for
+        self._ends, self._kept_ends = _sums(self.sizes), _sums(self.kept_sizes)
+
+    @classmethod
+    def empty(cls) -> StoredState:
+        return cls(([], [], [], [], [], [], [], [], []), [])
 
     # ------------------------------------------------------------------------------------------------------------- waking
     def scope_of(self, token: int) -> int | None:
@@ -130,7 +128,10 @@ class StoredState:
             first, last = self._kept_ends[place] - self.kept_sizes[place], self._kept_ends[place]
             scope.kept.sleep(self.kept[first:last], range(first, last))
         kinds = self.kinds[begin:end]
-        scope.index.count = [kinds.count(kind) for kind in range(5)] if any(kinds) else [len(kinds), 0, 0, 0, 0]
+        if any(kinds):
+            scope.index.count = [kinds.count(kind) for kind in range(5)]
+        else:
+            scope.index.count[0] = len(kinds)
         if extra:
             scope.gateways = extra.get("gateways", {})
             scope.wrote = set(extra.get("wrote", ()))
@@ -171,24 +172,31 @@ class StoredState:
 
 def load(definition: Definition, state: bytes | None, at: datetime) -> Workflow:
     """Return the running instance that `dump` stored; None: one that begins."""
-    stored = StoredState()
-    stored.workflow = workflow = Workflow(definition, at, stored)
     if state is None:
-        return workflow
+        stored = StoredState.empty()
+        stored.workflow = Workflow(definition, at, stored)
+        return stored.workflow
     lines = state.split(b"\n")
     head = orjson.loads(lines[0])
     if head[0] != FORMAT:
         raise ValueError(f"state format {head[0]} is not known")
-    _, status, workflow.last_token, workflow.sequence, workflow.last_end, workflow.suspended_since, next_due, *columns = head
+    stored = StoredState(head[7:], lines)
+    stored.workflow = workflow = Workflow(definition, at, stored)
+    _, status, workflow.last_token, workflow.sequence, workflow.last_end, workflow.suspended_since, next_due = head[:7]
     workflow.status = InstanceStatus(status)
     workflow.completed = workflow.status not in _LIVE
     workflow.waits.load(next_due, lines[1])
-    stored.read(columns, lines)
     line, _, variables = stored.scopes[0].partition(b"\x1e")
     _, workflow.business_key, _, _, names, *more = orjson.loads(line)
     stored.fill(workflow, 0, names, variables, more[0] if more else {})
-    workflow.subprocesses.sleep(stored.places[1:], range(1, len(stored.places)))
+    if len(stored.places) > 1:
+        workflow.subprocesses.sleep(stored.places[1:], range(1, len(stored.places)))
     return workflow
+
+
+def _sums(sizes: list[int]) -> list[int]:
+    """Return where each ends."""
+    return list(accumulate(sizes)) if len(sizes) > 1 else sizes
 
 
 def dump(workflow: Workflow) -> bytes:
@@ -198,17 +206,19 @@ def dump(workflow: Workflow) -> bytes:
     workflow.refresh()
     old = workflow.stored
     assert isinstance(old, StoredState)
-    new = StoredState()
+    new = StoredState.empty()
     done = token = kept = 0
     for place in sorted(old.woken):
-        upto, kept_upto = old._ends[place] - old.sizes[place], old._kept_ends[place] - old.kept_sizes[place]
-        _copy(old, new, slice(done, place), slice(token, upto), slice(kept, kept_upto))
+        if place > done:
+            upto, kept_upto = old._ends[place] - old.sizes[place], old._kept_ends[place] - old.kept_sizes[place]
+            _copy(old, new, slice(done, place), slice(token, upto), slice(kept, kept_upto))
         done, token, kept = place + 1, old._ends[place], old._kept_ends[place]
         id = old.places[place]
         scope: AnyWorkflow | None = workflow.subprocesses.awake(id) if place else workflow
         if scope is not None:
             _write(scope, old, new, place)
-    _copy(old, new, slice(done, len(old.places)), slice(token, len(old.tokens)), slice(kept, len(old.kept)))
+    if done < len(old.places):
+        _copy(old, new, slice(done, len(old.places)), slice(token, len(old.tokens)), slice(kept, len(old.kept)))
     if not old.places:
         _write(workflow, old, new, None)
     for scope in workflow.fresh.values():
@@ -223,8 +233,6 @@ def dump(workflow: Workflow) -> bytes:
 
 def _copy(old: StoredState, new: StoredState, scopes: slice, tokens: slice, kept: slice) -> None:
     """Take over scopes that nobody asked for."""
-    if scopes.start == scopes.stop:
-        return
     new.places += old.places[scopes]
     new.parents += old.parents[scopes]
     new.sizes += old.sizes[scopes]
@@ -272,26 +280,32 @@ def _write(scope: AnyWorkflow, old: StoredState, new: StoredState, at: int | Non
     if at is not None:
         begin, end = old._ends[at] - old.sizes[at], old._ends[at]
         for row in sorted(scope.tasks.woken):
-            _copy_rows(old, new, slice(begin, row))
+            if row > begin:
+                _copy_rows(old, new, slice(begin, row))
             begin = row + 1
             token = scope.tasks.awake(old.tokens[row])
             if token is not None:
                 _write_row(token, new)
-        _copy_rows(old, new, slice(begin, end))
+        if end > begin:
+            _copy_rows(old, new, slice(begin, end))
         newest = old.tokens[end - 1] if old.sizes[at] else 0
-    for id in reversed(list(takewhile(lambda id: id > newest, reversed(scope.tasks)))):  # the later, the bigger the number
+    later = []
+    for id in reversed(scope.tasks):  # the later, the bigger the number
+        if id <= newest:
+            break
+        later.append(id)
+    for id in reversed(later):
         _write_row(scope.tasks[id], new)
     entries = scope.kept.entries()
     new.kept_sizes.append(len(entries))
-    new.kept += scope.kept
-    new.kept_names += [old.kept_names[entry] if type(entry) is int else entry.task_spec.name for entry in entries]
-    new.kept_rows += [old.kept_rows[entry] if type(entry) is int else _row(entry) for entry in entries]
+    if entries:
+        new.kept += scope.kept
+        new.kept_names += [old.kept_names[entry] if type(entry) is int else entry.task_spec.name for entry in entries]
+        new.kept_rows += [old.kept_rows[entry] if type(entry) is int else _row(entry) for entry in entries]
 
 
 def _copy_rows(old: StoredState, new: StoredState, rows: slice) -> None:
     """Take over tokens that nobody asked for."""
-    if rows.start == rows.stop:
-        return
     new.tokens += old.tokens[rows]
     new.names += old.names[rows]
     new.kinds += old.kinds[rows]

@@ -53,7 +53,7 @@ def dump(value: Any) -> bytes:
         NotEncodable: a type that is not in the table, NaN, a key that is no str, half a surrogate pair, too deep a nesting.
     """
     try:
-        document = _to_json(value)
+        document = value if type(value) in _PLAIN else _to_json(value)
         try:
             return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:  # perhaps for an int that is too big, which only orjson notices quickly
@@ -87,6 +87,8 @@ def load(data: bytes) -> Any:
         ValueError: the bytes are no JSON, or hold a tag that says nothing.
     """
     document = orjson.loads(data)
+    if type(document) in _PLAIN:
+        return document
     if b'{"#":' in data or b'{"@":' in data or b'{"=":' in data:
         return from_json(document)
     return document

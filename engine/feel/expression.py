@@ -103,9 +103,11 @@ class Expression:
             variables = _composed(variables)
         try:
             for name in self._lookups:
-                if name in variables:
+                try:
                     value = variables[name]
-                    scope[name] = value if type(value) in _AS_THEY_ARE else to_feel(value)
+                except KeyError:
+                    continue
+                scope[name] = value if type(value) in _AS_THEY_ARE else to_feel(value)
             value = self._closure(scope)
             return Result(value, tuple(run.reasons)) if type(value) in _AS_THEY_ARE else finish(value, run)
         except RecursionError:

@@ -81,39 +81,53 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         self.has_moving_dates = bool(moving)
         self.has_deadline_of_timer = fields.deadline is None
         self.reads = frozenset[str]().union(*(formula.compiled.names for formula in moving))
+        texts = (fields.form, fields.assignee, fields.groups, fields.users, fields.priority, *(text for _, text in fields.properties))
+        self._is_the_same_for_all = not any(isinstance(text, Formula) for text in texts)
+        self._said: dict[str, Any] | None = None
 
     def _run_hook(self, my_task: Token) -> bool | None:
         return True
 
     def prepare(self, token: Token) -> None:
         self.bind_inputs(token)
-        top, fields, data = token.workflow.top_workflow, self.fields, token.internal_data
+        top, data = token.top, token.internal_data
         data["since"] = top.now
         if top.is_suspended(token):
             data["frozen"] = top.now
-        due, deadline = self.dates(token)
+        due, deadline = self.dates(token, top.at)
         self._remember(token, due, deadline)
+        said = self._said
+        if said is None:
+            said = self._what_is_said(token)
+            if self._is_the_same_for_all:
+                self._said = said
+        top.emit(log.user_task_created(
+            process=self.process, element=self.bpmn_id, token=token.id, name=self.label, due_at=due, deadline_at=deadline,
+            follow_up_at=self._instant(token, self.fields.follow_up, top.at), **said))
+
+    def _what_is_said(self, token: Token) -> dict[str, Any]:
+        """Return those fields of the event of its creation that follow from the diagram, and maybe from variables."""
+        top, fields = token.top, self.fields
         priority = 50 if fields.priority is None else text_of(fields.priority, token, top)
         try:
             priority = max(0, min(100, int(priority)))
         except (TypeError, ValueError) as exc:
             raise timers.BadTime(f"the priority {shown(fields.priority)} is {priority!r}, not a number from 0 to 100") from exc
-        follow_up = self._instant(token, fields.follow_up, top.at)
-        top.emit(log.user_task_created(
-            process=self.process, element=self.bpmn_id, token=TokenId(token.id), name=self.label,
-            form=optional_text(fields.form, token, top), assignee=optional_text(fields.assignee, token, top),
-            candidate_groups=text_list(fields.groups, token, top), candidate_users=text_list(fields.users, token, top),
-            priority=priority, due_at=due, deadline_at=deadline, follow_up_at=follow_up,
-            properties={name: plain(text_of(text, token, top)) for name, text in fields.properties}))
+        return {
+            "form": optional_text(fields.form, token, top), "assignee": optional_text(fields.assignee, token, top),
+            "candidate_groups": text_list(fields.groups, token, top), "candidate_users": text_list(fields.users, token, top),
+            "priority": priority, "properties": {name: plain(text_of(text, token, top)) for name, text in fields.properties}}
 
-    def dates(self, token: Token) -> tuple[datetime | None, datetime | None]:
+    def dates(self, token: Token, since: datetime) -> tuple[datetime | None, datetime | None]:
         """Return (due, deadline): `camunda:dueDate`, property `workingDue`, else two working days.
 
         What is due some time after the beginning is due later by the time that the task was suspended; a deadline never moves.
+
+        Args:
+            since: its beginning.
         """
-        top, fields = token.workflow.top_workflow, self.fields
-        since = datetime.fromisoformat(token.internal_data["since"])
-        from_ = since + timedelta(seconds=token.internal_data.get("stood", 0))
+        top, fields = token.top, self.fields
+        from_ = since + timedelta(seconds=token.internal_data["stood"]) if "stood" in token.internal_data else since
         due = self._instant(token, fields.due, from_)
         if fields.due is None:
             days = 2 if fields.working_due is None else text_of(fields.working_due, token, top)
@@ -160,7 +174,7 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         """A variable changed that the dates may read, or the task goes on after it was suspended."""
         data = token.internal_data
         try:
-            due, deadline = self.dates(token)
+            due, deadline = self.dates(token, datetime.fromisoformat(data["since"]))
         except timers.BadTime:
             return  # wrong for now: the date that was agreed stands
         if (due and due.isoformat(), deadline and deadline.isoformat()) != (data["due"], data["deadline"]):
@@ -198,8 +212,8 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
 
     def _announce_completion(self, token: Token, values: Values) -> None:
         due = token.internal_data.get("due")
-        token.workflow.top_workflow.emit(log.user_task_completed(
-            process=self.process, element=self.bpmn_id, token=TokenId(token.id), values=dict(values),
+        token.top.emit(log.user_task_completed(
+            process=self.process, element=self.bpmn_id, token=token.id, values=dict(values),
             due_at=datetime.fromisoformat(due) if due else None))
 
     def cancelled(self, token: Token, by: str | None) -> None:
