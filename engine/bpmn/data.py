@@ -224,7 +224,12 @@ def store_written(written: Written) -> None:
 def own_copy(value: Value) -> Value:
     """Return a value that may be changed without changing a variable."""
     if isinstance(value, dict):
-        return {key: part if type(part) in PLAIN else own_copy(part) for key, part in value.items()}
+        made = value.copy()
+        if not PLAIN.issuperset(map(type, made.values())):
+            for key, part in value.items():
+                if type(part) not in PLAIN:
+                    made[key] = own_copy(part)
+        return made
     if isinstance(value, list):
         return value.copy() if PLAIN.issuperset(map(type, value)) else [own_copy(part) for part in value]
     return value

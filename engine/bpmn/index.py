@@ -99,7 +99,7 @@ class Facts(NamedTuple):
 
 
 #: Of a token that runs or waits for a person, behind no fork: most are.
-_PLAIN = Facts(OPEN)
+PLAIN = Facts(OPEN)
 
 
 def facts(token: Token) -> Facts:
@@ -107,7 +107,7 @@ def facts(token: Token) -> Facts:
     data, spec = token.internal_data, token.task_spec
     waiting = token._standing == WAITING
     if not waiting and not spec.is_event_subprocess and _TOLD.isdisjoint(data):
-        return _PLAIN
+        return PLAIN
     subscribed = "host" in data or "standing" in data or spec.is_event_subprocess
     join: tuple[str, str] | None = None
     timers: tuple[Any, ...] = ()
@@ -193,15 +193,16 @@ class Waits:
         changed: ``{token: (facts when the instance was loaded, facts now)}`` of those that waited for something before or after.
     """
 
+    next_due: str | None = None
+    _stored: bytes | None = None
+    _by_name: dict[Any, dict[Place, None]] | None = None
+    _queue: list[tuple[str, int, int]] | None = None
+
     def __init__(self) -> None:
-        self._stored: bytes | None = None
-        self.next_due: str | None = None
         self.changed: dict[int, tuple[Facts | None, Facts | None]] = {}
         self._timers: dict[Place, tuple[str, int]] = {}
         self._messages: dict[Place, tuple[str, str | None]] = {}
         self._signals: dict[Place, tuple[str, None]] = {}
-        self._by_name: dict[Any, dict[Place, None]] | None = None
-        self._queue: list[tuple[str, int, int]] | None = None
 
     # ------------------------------------------------------------------------------------------------------------ storing
     def dump(self) -> tuple[str | None, bytes]:

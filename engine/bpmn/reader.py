@@ -592,9 +592,9 @@ class _File:
                 raise self.refuse(entry, row.does_zh, row.does_en)
         made = self.made(spec, node, kind, path, {**common, "name": f"{id} [instance]"} if is_loop else common)
         if isinstance(made, specs.Activity):
-            made.mapping = self.mapping(node)
-            made.data = self.data(node, "" if many is None else _text(many, "loopDataInputRef") or "",
-                                  "" if many is None else _text(many, "loopDataOutputRef") or "")
+            made.moves(self.mapping(node), self.data(
+                node, "" if many is None else _text(many, "loopDataInputRef") or "",
+                "" if many is None else _text(many, "loopDataOutputRef") or ""))
             kinds = {definition.kind for definition in getattr(made, "definitions", ())}
             if isinstance(made, specs.Throwing) and made.data.inputs and not kinds & {"message", "signal"}:
                 raise self.refuse(node, "只有消息和信号能带数据", "only messages and signals carry data")

@@ -406,7 +406,7 @@ class _Standing:
 
 def _timers(workflow: Workflow) -> tuple[Timer, ...]:
     workflow.refresh()
-    return tuple(_timer(workflow, token, due, host) for due, token, _, host in workflow.waits.timers())
+    return tuple([_timer(workflow, token, due, host) for due, token, _, host in workflow.waits.timers()])
 
 
 def _timer(workflow: Workflow, token: int, due: str, host: int) -> Timer:
@@ -418,7 +418,7 @@ def _timer(workflow: Workflow, token: int, due: str, host: int) -> Timer:
 
 def _subscriptions(workflow: Workflow) -> tuple[Subscription, ...]:
     workflow.refresh()
-    return tuple(s for place in workflow.waits.subscriptions() for s in _subscription(workflow, place))
+    return tuple([s for place in workflow.waits.subscriptions() for s in _subscription(workflow, place)])
 
 
 def _subscription(workflow: Workflow, place: Place) -> Iterator[Subscription]:
@@ -444,7 +444,9 @@ def _subscription(workflow: Workflow, place: Place) -> Iterator[Subscription]:
 
 def _timer_changes(workflow: Workflow) -> dict[TokenId, tuple[Timer, ...]]:
     workflow.refresh()
-    found = {}
+    found: dict[TokenId, tuple[Timer, ...]] = {}
+    if not workflow.waits.changed:
+        return found
     for token, (old, new) in sorted(workflow.waits.changed.items()):
         was, now = old.timers if old else (), new.timers if new else ()
         if was != now:

@@ -21,7 +21,7 @@ from engine import events as log
 from engine.bpmn import compensation, timers
 from engine.bpmn.collaboration import Address, shown_key
 from engine.bpmn.data import Scope
-from engine.bpmn.index import AT_JOIN, DORMANT, OPEN, STUCK, Facts, Lazy, Place, ScopeIndex, Waits, facts
+from engine.bpmn.index import AT_JOIN, DORMANT, OPEN, PLAIN, STUCK, Facts, Lazy, Place, ScopeIndex, Waits, facts
 from engine.bpmn.spiff import (
     CANCELLED,
     COMPLETED,
@@ -143,13 +143,6 @@ class Token(Task):  # type: ignore[misc]
             self.top.dirty[self.id] = self
             if not self.task_spec.manual:
                 self.top.agenda.append(self)
-
-    def run(self) -> None:
-        if self.task_spec._run_hook(self) is None:
-            self._standing = STARTED
-            self.top.dirty[self.id] = self
-        else:
-            self.complete()
 
     def cancel(self) -> None:
         self._state = CANCELLED
@@ -284,7 +277,7 @@ class ScopeMixin:
             self.index.remove(number, token.task_spec.name, old)
         if new is not None:
             self.index.add(number, token.task_spec.name, new)
-        if (old is not None and old.waits) or (new is not None and new.waits):
+        if (old is not None and old is not PLAIN and old.waits) or (new is not None and new is not PLAIN and new.waits):
             top.waits.change(number, old, new)
         place = self.parent_task_id or 0
         top.moved[place] = top.restless[place] = self
@@ -777,9 +770,14 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             return
         self.nesting += 1
         try:
-            token.run()
+            spec = token.task_spec
+            if spec._run_hook(token) is not None:
+                token.complete()
+            else:
+                token._standing = STARTED
+                self.dirty[token.id] = token
             if token._standing == STARTED:
-                token.task_spec.started(token)
+                spec.started(token)
         except ElementFailed:
             raise
         except Exception as exc:
@@ -808,9 +806,9 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.refresh()
         for place in sorted(self.moved):
             scope = self.moved[place]
-            if scope.completed or not scope.spec.has_joins or not (scope.index.count[AT_JOIN] or scope.index.count[STUCK]):
-                continue
             count = scope.index.count
+            if not (count[AT_JOIN] or count[STUCK]) or scope.completed or not scope.spec.has_joins:
+                continue
             waiting = [scope.tasks[id] for id in sorted(
                 id for flows in scope.index.joins.values() for found in flows.values() for id in found)] if (
                 count[STUCK] or count[AT_JOIN] + count[DORMANT] + count[STUCK] == len(scope.tasks)) else []

@@ -117,7 +117,7 @@ FAULTS = [
         ("startQuantity is ignored", "if self.start_quantity == 1:", "if True:"),
         ("boundary events outlive the completion of their activity", "token.workflow.drop_subscriptions(token)", "pass"),
         ("an output mapping writes into the inputs", "top.write(token, values, scope=outside)", "top.write(token, values)"),
-        ("what an output mapping does not name goes out too", "values = {\n                name: text", "values = {**values} | {\n                name: text"),
+        ("what an output mapping does not name goes out too", "values = {\n                    name: text", "values = {**values} | {\n                    name: text"),
         ("an output mapping does not see the result", "keeps_new=True, values=dict(values), written", "keeps_new=True, values={}, written"),
         ("inputs of a task are seen by all", "top.write(token, values, scope=own, here=True)", "top.write(token, values, scope=token.workflow.scope)"),
         ("boundary events are not subscribed", "token.workflow.subscribe(spec, host=token.id)", "pass"),

@@ -73,8 +73,12 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         try:
             if my_task.workflow.spec.ad_hoc is not None and not self.may_come(my_task):
                 return
-            counts = (self.is_join or self.start_quantity != 1) and (my_task.id, ARRIVING) not in my_task.top.parked
-            if (not counts or self.arrive(my_task)) and self.enter(my_task):
+            parked = my_task.top.parked
+            counts = (self.is_join or self.start_quantity != 1) and (my_task.id, ARRIVING) not in parked
+            if counts and not self.arrive(my_task):
+                return
+            self.announce(my_task)
+            if self._enter(my_task) if parked else self.entered(my_task):
                 my_task._ready()
         except ElementFailed:
             raise
@@ -311,7 +315,14 @@ class Activity(Node):
     is_activity = ends_before_leaving = True
     mapping = Mapping()
     data = Data()
+    moves_in = moves_out = False  #: whether they say anything
     for_compensation = False
+
+    def moves(self, mapping: Mapping, data: Data) -> None:
+        """Take what the diagram says of its inputs and outputs."""
+        self.mapping, self.data = mapping, data
+        self.moves_in = bool(data.properties or data.inputs or mapping.inputs)
+        self.moves_out = bool(data.properties or data.outputs or mapping.outputs)
 
     def ad_hoc(self, token: Token) -> AdHocSubProcess | None:
         """The ad-hoc sub-process of which this is an inner activity."""
@@ -346,19 +357,18 @@ class Activity(Node):
 
     def entered(self, token: Token) -> bool:
         self.prepare(token)
-        for spec in self.boundary:
-            token.workflow.subscribe(spec, host=token.id)
+        if self.boundary:
+            for spec in self.boundary:
+                token.workflow.subscribe(spec, host=token.id)
         return True
 
     def prepare(self, token: Token) -> None:
         """Read what the activity needs; may fail."""
-        self.bind_inputs(token)
+        if self.moves_in:
+            self.bind_inputs(token)
 
     def bind_inputs(self, token: Token) -> None:
-        data, mapping = self.data, self.mapping
-        if not (data.properties or data.inputs or mapping.inputs):
-            return
-        top = token.top
+        data, mapping, top = self.data, self.mapping, token.top
         if data.properties or data.inputs:
             visible = {**token.data.visible(), **dict.fromkeys(data.properties)}
             local, outer = moved(data.inputs, top, visible, visible)
@@ -373,16 +383,16 @@ class Activity(Node):
 
     def give_out(self, token: Token, values: Values) -> None:
         """Write a result: through the output mapping, or as it is. Inputs are local, so the search begins outside them."""
-        top = token.top
-        outside = outer_scope(token)
-        rest = self.put_out(token, values) if self.data.outputs or self.data.properties else values
-        if not self.mapping.outputs:
-            values = rest
-        else:
-            local = Scope(token.id, token.data, keeps_new=True, values=dict(values), written=[])
-            values = {
-                name: text if isinstance(text, str) else top.compute(token, text, local) for name, text in self.mapping.outputs
-            }
+        top, outside = token.top, outer_scope(token)
+        if self.moves_out:
+            rest = self.put_out(token, values)
+            if not self.mapping.outputs:
+                values = rest
+            else:
+                local = Scope(token.id, token.data, keeps_new=True, values=dict(values), written=[])
+                values = {
+                    name: text if isinstance(text, str) else top.compute(token, text, local) for name, text in self.mapping.outputs
+                }
         top.write(token, values, scope=outside)
 
     def put_out(self, token: Token, values: Values, *, inside: Scope | None = None) -> Values:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from engine import events as log
 from engine.bpmn import timers
-from engine.bpmn.data import PLAIN, own_copy
+from engine.bpmn.data import own_copy
 from engine.bpmn.specs.node import Activity
 from engine.bpmn.specs.values import (
     Formula,
@@ -89,7 +89,8 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
         return True
 
     def prepare(self, token: Token) -> None:
-        self.bind_inputs(token)
+        if self.moves_in:
+            self.bind_inputs(token)
         top, data = token.top, token.internal_data
         data["since"] = top.now
         if top.is_suspended(token):
@@ -313,8 +314,7 @@ class JobTask(Activity):
         if self.data.carried or self.mapping.inputs:
             values = {name: values.get(name) for name in (*self.data.carried, *(name for name, _ in self.mapping.inputs))}
         top.jobs.append(_new_job(
-            token=token.id, type=type_, process=self.process, element=self.bpmn_id,
-            values={name: value if type(value) in PLAIN else own_copy(value) for name, value in values.items()},
+            token=token.id, type=type_, process=self.process, element=self.bpmn_id, values=own_copy(values),
             retries=self.retries,
             properties={name: plain(text_of(text, token, top)) for name, text in self.properties} if self.properties else {}))
         top.emit(log.job_created(process=self.process, element=self.bpmn_id, token=token.id, job_type=type_))
