@@ -19,8 +19,8 @@ With ``"message": "lead_confirmed"`` in `start` a message start event starts it,
 Its start and what it expects at its end are left out. Other pools take part as well: a step with ``"in": "bidder"`` is about the newest instance of that process, whoever started it,
 ``"in": ["bidder", 2]`` about the second one; all other steps are about the instance of `start`. At the end, ``"pools"`` in `expect`
 says the same of others: ``{"status": "completed", "pools": {"bidder": {"status": "completed", "ends": […]}}}``.
-In `open` and `not_open` a process without an element stands for any of its tasks. `by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over the
-instance's variables. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
+In `open` and `not_open` a process without an element stands for any of its tasks. `by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over
+the variables that the completed task sees, elsewhere over the instance's. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from engine.events import (
 )
 from engine.feel import compile_expression
 from engine.handler import REGISTRY, HandlerRegistry
-from engine.model import SYSTEM, Actor, InstanceId, InstanceStatus, UserTask, Values
+from engine.model import SYSTEM, Actor, InstanceId, InstanceStatus, TokenId, UserTask, Values
 from engine.settings import read_settings
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
@@ -358,7 +358,7 @@ class _Rehearsal:
             for name in names if isinstance(names, list) else [names]:
                 content = io.BytesIO(f"%PDF-1.4\n% rehearsal {name}\n".encode())
                 self.engine.tasks.attach(actor, task.id, path, name, "application/pdf", content)
-        self.engine.tasks.complete(actor, task.id, self.values(step.get("values") or {}))
+        self.engine.tasks.complete(actor, task.id, self.values(step.get("values") or {}, task.token))
 
     def late_task(self, step: Mapping[str, Any]) -> UserTask:
         """The task named, open or, for a step that expects a refusal, the last one of that name."""
@@ -417,20 +417,21 @@ class _Rehearsal:
         raise _Failed("jobs follow each other without end")
 
     # -- values
-    def values(self, raw: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: self.value(value) for key, value in raw.items()}
+    def values(self, raw: Mapping[str, Any], seen_from: TokenId | None = None) -> dict[str, Any]:
+        """Return what a scenario writes. `seen_from`: the token whose variables expressions see; None: those of the instance."""
+        return {key: self.value(value, seen_from) for key, value in raw.items()}
 
-    def value(self, raw: Any) -> Any:
+    def value(self, raw: Any, seen_from: TokenId | None = None) -> Any:
         if isinstance(raw, str) and raw.startswith("="):
-            variables: Values = self.engine.instances.variables(SYSTEM, self.id) if self.id is not None else {}
+            variables: Values = self.engine.instances.variables(SYSTEM, self.id, seen_from) if self.id is not None else {}
             result = compile_expression(raw).evaluate(variables, self.clock.now())
             if result.value is None:
                 raise _Failed(f"{raw} gives null: {'; '.join(result.reasons)}")
             return result.value
         if isinstance(raw, list):
-            return [self.value(item) for item in raw]
+            return [self.value(item, seen_from) for item in raw]
         if isinstance(raw, dict):
-            return self.values(raw)
+            return self.values(raw, seen_from)
         return raw
 
     # -- expectations

@@ -72,7 +72,7 @@ def bid_calendar(job: Job) -> Variables:
         try:
             due = _due(rule, facts)
         except CalendarTooShort as error:
-            year = int(error.facts["year"])
+            year = int(str(error.facts["year"]))
             years.add(year)
             due = _Due(None, True, "unknown_year", f"{year} 年节假日安排尚未公布，公布并更新后自动算出")
         warnings += _broken(rule, due, facts)

@@ -25,6 +25,7 @@ BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
 #: Drawn in full; every other process of the library is a stub that a person completes.
 DRAWN = (
+    "bid_bond", "bid_bond_refund",
     "bid_amendment_handling",
     "psm_presale", "psm010_onsite_communication", "psm020_onsite_survey", "psm030_solution", "psm040_quotation", "psm050_bidding",
     "bid_preparation", "bid_deadline_watch", "bid_submission", "psm060_negotiation", "psm070_contract_text", "psm080_contract_signing",
