@@ -266,6 +266,12 @@ FIELDS: tuple[Field, ...] = (
         help_en="source or sourceExpression to target, or variables=\"all\"; without any mapping everything.",
     ),
     Field(
+        name="live", form=Form.PROPERTY, places=_CALL, value=ValueKind.TEXT, group="call",
+        zh="随动变量", en="Live",
+        help_zh="传入的变量名，用逗号分隔：调用方改变它们时，被调用流程里的同时改变，其计时器与到期日随之移动。",
+        help_en="Names that are passed in, comma separated: they follow the caller's variables while the called process runs, and its timers and due dates with them.",
+    ),
+    Field(
         name="out", form=Form.ELEMENT, places=_CALL, value=ValueKind.MAPPING, group="call",
         parts=("source", "sourceExpression", "target", "variables"),
         zh="传出", en="Passed out",

@@ -84,7 +84,7 @@ def compile_definition(
         zone=reader.zone,
         compensates=any((isinstance(d, ev.Compensation) and isinstance(node, specs.Throwing)) or isinstance(d, ev.Cancel)
                         for node in nodes for d in getattr(node, "definitions", ())),
-        watches=any(node.watches or node.has_moving_dates for node in nodes),
+        watches=any(node.watches or node.has_moving_dates or node.follows_variables for node in nodes),
         reads=frozenset[str]().union(*(node.reads for node in nodes)),
         watching=frozenset(node.name for node in nodes if node.watches),
         readers=_readers(nodes),
@@ -225,7 +225,12 @@ def is_expression(text: str) -> bool:
 
 def _choices(call: etree._Element) -> frozenset[str]:
     """Keys of the processes that a call activity may choose from, by its property `choices`."""
-    return frozenset(word.strip() for word in _properties(call).get("choices", "").split(",") if word.strip())
+    return _words(call, "choices")
+
+
+def _words(node: etree._Element, name: str) -> frozenset[str]:
+    """Return the words of a property, which are separated by commas."""
+    return frozenset(word.strip() for word in _properties(node).get(name, "").split(",") if word.strip())
 
 
 def _called(call: etree._Element) -> frozenset[str]:
@@ -839,6 +844,11 @@ class _File:
             self.call_data(made, node)
         if (made.takes is None) != (made.gives is None):  # one side is mapped: nothing but what is said goes the other way
             made.takes, made.gives = made.takes or (), made.gives or ()
+        live = _words(node, "live")
+        if lacking := live - {target for _, target in made.takes or () if target is not None}:
+            name = sorted(lacking)[0]
+            raise self.refuse(node, f"随动变量“{name}”没有传入", f"the live variable {name} is not passed in by name")
+        made.follow(tuple(pair for pair in made.takes or () if pair[1] in live))
         return made
 
     def call_data(self, made: specs.CallActivity, node: etree._Element) -> None:

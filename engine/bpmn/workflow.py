@@ -1126,7 +1126,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         return found is not None
 
     def look_again(self) -> None:
-        """Variables changed: conditions may have become true, timers and dates that read them may have moved."""
+        """Variables changed: conditions may have become true, timers and dates that read them may have moved; so may what is passed live."""
         changed, self.changed = self.changed, set()
         if not self.definition.watches or ("" not in changed and changed.isdisjoint(self.definition.reads)):
             return
@@ -1142,7 +1142,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             spec = token.task_spec
             if changed.isdisjoint(spec.reads):
                 continue
-            if spec.has_moving_dates and token._state == READY:
+            if (spec.has_moving_dates and token._state == READY) or (spec.follows_variables and token._state == STARTED):
                 spec.look_again(token)
             elif token.is_parked and token.workflow.is_dormant(token) and spec.can_wait(token):
                 self.retry(token)  # a subscription that lacked its data: nobody has to mend more than that

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from engine import events as log
@@ -28,6 +30,7 @@ from tests.bpmn.build import (
     timer,
     user,
 )
+from tests.bpmn.play import MONDAY
 from tests.bpmn.watched import KeptPlay as Play
 
 CALLEE = process(start(), user("w"), "s>w", id="q")
@@ -178,3 +181,84 @@ def test_only_a_process_that_may_be_called_is_called_and_the_data_can_be_mended(
 def test_choices_that_do_not_exist_are_refused() -> None:
     with pytest.raises(DiagramCannotRun, match="nowhere"):
         Play(chosen("= which", choices="q, nowhere"), "p", {"which": "q"})
+
+
+# --------------------------------------------------------------------------------------------------- what is passed in and follows
+def passed(*pairs: str, live: str) -> str:
+    """``source>target`` pairs."""
+    made = "".join(f'<camunda:in source="{a}" target="{b}"/>' for a, _, b in (pair.partition(">") for pair in pairs))
+    return f"<extensionElements>{made}<camunda:properties><camunda:property name=\"live\" value=\"{live}\"/></camunda:properties></extensionElements>"
+
+
+WATCHED = process(
+    start(), user("w"), boundary("b", "w", timer("timeDate", "= closing_at")), user("late"), end("x"), "s>w", "w>x", "b>late", id="q")
+
+
+def following(live: str, *pairs: str, **variables: object) -> Play:
+    return Play(
+        diagram(WATCHED, process(start(), call("c", "q", passed(*(pairs or ("closing_at>closing_at", "n>n")), live=live)), user("z"), "s>c", "c>z")),
+        "p", {"closing_at": MONDAY + timedelta(hours=2), "n": 1, **variables})
+
+
+def test_a_live_variable_follows_the_callers_and_takes_the_timer_along() -> None:
+    p = following("closing_at")
+
+    p.set(closing_at=MONDAY + timedelta(hours=5))
+
+    assert [t.due_at for t in p.first.step.timers] == [MONDAY + timedelta(hours=5)]
+    p.wait(3 * 3600).check("w").wait(3 * 3600).check("late")
+
+
+def test_what_is_not_live_stays_as_it_was_passed() -> None:
+    p = following("n")
+
+    p.set(closing_at=MONDAY + timedelta(hours=5))
+
+    assert [t.due_at for t in p.first.step.timers] == [MONDAY + timedelta(hours=2)]
+
+
+def test_a_live_variable_follows_through_calls_in_calls() -> None:
+    inner = process(start(), call("d", "q", passed("closing_at>closing_at", live="closing_at")), "s>d", id="m")
+    outer = process(start(), call("c", "m", passed("t>closing_at", live="closing_at")), user("z"), "s>c", "c>z")
+    p = Play(diagram(WATCHED, inner, outer), "p", {"t": MONDAY + timedelta(hours=2)})
+
+    p.set(t=MONDAY + timedelta(hours=5))
+
+    assert [t.due_at for t in p.first.step.timers] == [MONDAY + timedelta(hours=5)]
+
+
+def test_every_instance_of_a_called_process_follows() -> None:
+    p = Play(
+        diagram(WATCHED, process(start(), call("c", "q", passed("closing_at>closing_at", live="closing_at") + many("3")), user("z"), "s>c", "c>z")),
+        "p", {"closing_at": MONDAY + timedelta(hours=2)})
+
+    p.set(closing_at=MONDAY + timedelta(hours=5))
+
+    assert {t.due_at for t in p.first.step.timers} == {MONDAY + timedelta(hours=5)}
+    assert len(p.first.step.timers) == 3
+
+
+def test_after_the_called_process_ended_nothing_follows() -> None:
+    p = following("closing_at").do("w").check("z")
+
+    p.set(closing_at=MONDAY + timedelta(hours=5)).check("z")
+
+    assert p.first.step.timers == ()
+
+
+def test_what_the_called_process_changed_itself_stays_until_the_caller_changes_its_own() -> None:
+    setter = process(start(), script("g", "{n: 7}"), user("w"), "s>g", "g>w", id="q")
+    p = Play(
+        diagram(setter, process(start(), call("c", "q", passed("n>n", live="n")), user("z"), "s>c", "c>z")), "p", {"n": 1})
+
+    (inside,) = [token for name, token in p.first.user_tasks() if name == "w"]
+
+    p.set(other=1)
+    assert p.variables(inside)["n"] == 7
+    p.set(n=2)
+    assert p.variables(inside)["n"] == 2
+
+
+def test_a_live_name_that_is_not_passed_in_is_refused() -> None:
+    with pytest.raises(DiagramCannotRun, match="closing"):
+        following("closing")

@@ -42,7 +42,7 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
 
     start_quantity = completion_quantity = 1
     is_join = False  #: `arrive` is to be asked
-    is_activity = is_event = is_catch = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = False
+    is_activity = is_event = is_catch = is_host = is_event_subprocess = watches = has_dates = has_moving_dates = has_deadline_of_timer = follows_variables = False
     reads: frozenset[str] = frozenset()  #: variables that what it waits for, or its dates, depend on
     ends_before_leaving = False  #: its work is over before a way out is chosen; a gateway's is the choice
     boundary: tuple[BoundaryEvent, ...] = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from engine.bpmn import compensation, timers
@@ -14,6 +16,7 @@ from engine.bpmn.workflow import (
     AnyWorkflow,
     Token,
 )
+from engine.feel import codec
 from engine.model import Value
 
 if TYPE_CHECKING:
@@ -80,6 +83,10 @@ class Transaction(SubProcess):
         return "compensation" in token.internal_data
 
 
+def _digests(values: Mapping[str, Value]) -> dict[str, str]:
+    return {name: blake2b(codec.dump(value), digest_size=8).hexdigest() for name, value in values.items()}
+
+
 #: `camunda:in` and `camunda:out`: (source, target); source None: all variables.
 Pairs = tuple[tuple[Formula | None, str | None], ...]
 
@@ -87,7 +94,8 @@ Pairs = tuple[tuple[Formula | None, str | None], ...]
 class CallActivity(SubProcess):
     """A called process: a scope that sees nothing but what is mapped in. None: no mapping, everything goes in and out.
 
-    `chosen` names the called process each time; it must be one of `choices`, which were pinned when the instance began.
+    Its token remembers what was ``passed`` live, as digests. `chosen` names the called process each time; it must be one of `choices`, which were pinned when the instance began. What is
+    `live` follows the caller's variables as long as the called process runs; `takes` has it too.
     """
 
     chosen: Formula | None = None
@@ -95,6 +103,27 @@ class CallActivity(SubProcess):
     takes: Pairs | None = None
     gives: Pairs | None = None
     key: Formula | None = None
+    live: Pairs = ()
+
+    def follow(self, pairs: Pairs) -> None:
+        """Let `pairs` of `takes` be live."""
+        self.live = pairs
+        self.reads = frozenset[str]().union(*(formula.compiled.names for formula, _ in pairs if formula is not None))
+        self.follows_variables = bool(self.reads)
+
+    def look_again(self, token: Token) -> None:
+        """Variables that live mappings read have changed. What the called process wrote itself stays until the caller's changes."""
+        top = token.workflow.top_workflow
+        scope = top.subprocesses.get(token.id)
+        if scope is None or scope.completed:
+            return
+        before = token.internal_data["passed"]
+        values = self.copied(self.live, token, token.data)
+        passed = _digests(values)
+        if passed != before:
+            token.internal_data["passed"] = passed
+            token.touch()
+            top.write(token, {name: value for name, value in values.items() if passed[name] != before[name]}, scope=scope.scope, here=True)
 
     def open_scope(self, token: Token) -> tuple[Scope, str]:
         top = token.workflow.top_workflow
@@ -103,7 +132,10 @@ class CallActivity(SubProcess):
             value = top.evaluate(token, self.key)
             key = "" if value is None else str(value)
         scope = Scope(token.id, None, keeps_new=True, written=top.scope.written)
-        top.write(token, self.copied(self.takes, token, token.data), scope=scope, here=True)
+        values = self.copied(self.takes, token, token.data)
+        if self.live:
+            token.internal_data["passed"] = _digests({str(name): values[name] for _, name in self.live if name is not None})
+        top.write(token, values, scope=scope, here=True)
         return scope, key
 
     def called(self, token: Token) -> str:
