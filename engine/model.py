@@ -676,6 +676,31 @@ class Break:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarDate:
+    """One date of a tender, see `handlers.bid_calendar`. `at`: None while nobody can know it."""
+
+    id: str
+    name: str
+    article: str  #: of the law, or what else it follows from
+    kind: str  #: ``law``, ``notice`` (what the notice must allow), ``ours``, ``start`` (latest start of work)
+    at: datetime | None
+    whole_day: bool
+    state: str  #: ``ok``, ``waiting`` for what it counts from, ``unknown_year``: holidays not announced yet
+    counting: str  #: how it was counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidCalendar:
+    """The dates of a tender as last computed. `moved`: ``{id: instant before}`` of what the last computation moved."""
+
+    computed_at: datetime
+    dates: tuple[CalendarDate, ...]
+    warnings: tuple[str, ...]
+    unknown_years: tuple[int, ...]
+    moved: Mapping[str, datetime | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegalHold:
     """Keeps one instance, or every one of a business key, from being archived and erased until somebody lifts it."""
 

@@ -63,7 +63,7 @@ def instance(id: InstanceId) -> ResponseReturnValue:
         hidden_lines=0 if everything else max(0, len(lines) - _LINES), viewer=diagrams.viewer_config(definitions, history, incidents),
         deadline=nearest_deadline(open_tasks), variables=_variables(id), may_change=bool(who.groups & access.CANCELLERS),
         may_mend=access.may(who, "mend incidents"), holds=engine().keep.holds(who, id) if access.may(who, "see holds") else (),
-        may_hold=access.may(who, "hold"), may_erase=access.may(who, "erase"),
+        may_hold=access.may(who, "hold"), may_erase=access.may(who, "erase"), calendar=engine().instances.bid_calendar(who, id),
     )
 
 

@@ -12,12 +12,14 @@ from typing import Any
 from engine import access, history
 from engine.bpmn import explain, open_elements, visible_variables
 from engine.errors import AccessDenied, EngineError, NotFound, WrongState
-from engine.events import DataMended, DecisionEvaluated, Event, ExpressionWasNull, FlowTaken, Recorded
+from engine.events import DataMended, DecisionEvaluated, Event, ExpressionWasNull, FlowTaken, Recorded, VariablesChanged
 from engine.feel import Explained, FeelLimit
 from engine.forms import Form
 from engine.model import (
     ARCHIVED,
     Actor,
+    BidCalendar,
+    CalendarDate,
     CancelInstance,
     Command,
     DefinitionId,
@@ -394,6 +396,20 @@ class Instances:
             return found
         return tuple(r if r.actor == actor.id else replace(r, event=_without_data(r.event)) for r in found)
 
+    def bid_calendar(self, actor: Actor, id: InstanceId) -> BidCalendar | None:
+        """Return the dates of the tender that the instance is about, or None. Whoever sees the instance sees them.
+
+        Raises:
+            AccessDenied, NotFound
+        """
+        self.get(actor, id)
+        with self._database.reading() as session:
+            latest = None
+            for recorded in self._recorded(session, id):
+                if isinstance(recorded.event, VariablesChanged) and isinstance(recorded.event.values.get(_CALENDAR), dict):
+                    latest = recorded.at, recorded.event.values[_CALENDAR]
+        return None if latest is None else _calendar(*latest)
+
     def explain(self, actor: Actor, id: InstanceId, seq: int) -> Explained:
         """Return why an event went as it did: the parts of its condition, expression or decision with their values of then.
 
@@ -584,3 +600,23 @@ class ReasonMissing(EngineError):
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None
+
+
+#: What `handlers.bid_calendar` gives.
+_CALENDAR = "bid_calendar"
+
+
+def _calendar(at: datetime, given: dict[str, Any]) -> BidCalendar:
+    return BidCalendar(
+        computed_at=at,
+        dates=tuple(
+            CalendarDate(
+                id=each["id"], name=each["name"], article=each["article"], kind=each["kind"], at=each["at"], whole_day=each["whole_day"],
+                state=each["state"], counting=each["counting"],
+            )
+            for each in given["entries"]
+        ),
+        warnings=tuple(given["warnings"]),
+        unknown_years=tuple(int(year) for year in given["unknown_years"]),
+        moved={each["id"]: each["was"] for each in given["changes"]},
+    )

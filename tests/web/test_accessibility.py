@@ -24,7 +24,7 @@ def pages(house: House, language: str = "zh") -> dict[str, str]:
     li.post(path, {**li.fields(path), **GOOD})
     house.run_jobs()
     paths = [
-        "/", "/?view=overdue", "/?q=nothing", "/notices", "/instances", "/instances?q=nothing", f"/instance/{task.instance_id}",
+        "/", "/calendar", "/?view=overdue", "/?q=nothing", "/notices", "/instances", "/instances?q=nothing", f"/instance/{task.instance_id}",
         f"/instance/{done.instance_id}", f"/instance/{task.instance_id}/report", f"/instance/{task.instance_id}/replay", "/definitions",
         "/definitions/bid", "/definitions/bid/1/conformance", "/diff/bid", "/modeler/bid", "/modeler/new", "/incidents", "/start", "/start/bid", "/nothing", path,
     ]
