@@ -31,6 +31,7 @@ DRAWN = (
     "bid_preparation", "bid_deadline_watch", "bid_submission", "psm060_negotiation", "psm070_contract_text", "psm080_contract_signing",
     "bid_objection",
     "bid_opening_defense",
+    "bid_result_handling",
 )
 ALL = sorted(folder.name for folder in PROCESSES.iterdir() if folder.is_dir())
 STUBS = sorted(set(ALL) - set(DRAWN))
