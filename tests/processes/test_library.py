@@ -33,6 +33,7 @@ DRAWN = (
     "bid_objection",
     "bid_opening_defense",
     "bid_result_handling",
+    "bid_withdrawal",
 )
 ALL = sorted(folder.name for folder in PROCESSES.iterdir() if folder.is_dir())
 STUBS = sorted(set(ALL) - set(DRAWN))
