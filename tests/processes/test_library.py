@@ -33,6 +33,7 @@ DRAWN = (
     "bid_evaluation_clarification",
     "bid_objection",
     "bid_opening_defense",
+    "bid_presentation_prep",
     "bid_result_handling",
     "bid_withdrawal",
 )
