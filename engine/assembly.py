@@ -23,6 +23,7 @@ from engine.service.keep import Keep
 from engine.service.messages import Messages
 from engine.service.people import People
 from engine.service.runtime import Runtime
+from engine.service.sealed import Sealed
 from engine.service.tasks import Tasks
 from engine.service.upkeep import Upkeep
 from engine.settings import Settings
@@ -37,6 +38,7 @@ class Engine:
     Attributes:
         instances: start, cancel, suspend, resume, mend; lists, variables, history.
         tasks: inbox, claim, complete, files.
+        sealed: versions of sealed prices; looking at one.
         messages: correlate, broadcast, send by form.
         jobs: run what is due, incidents.
         deployments: check, deploy, drafts of the modeler.
@@ -54,6 +56,7 @@ class Engine:
         self._runtime = Runtime(settings, clock, handlers, self._database)
         self.instances = Instances(self._runtime)
         self.tasks = Tasks(self._runtime, self.instances)
+        self.sealed = Sealed(self._runtime, self.instances)
         self.messages = Messages(self._runtime, self.instances)
         self.jobs = Jobs(self._runtime, self.instances, self.messages)
         self.deployments = Deployments(self._runtime)

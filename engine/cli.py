@@ -735,7 +735,7 @@ def add_user(user_id: str, name: str, groups: tuple[str, ...], mail: str, passwo
 
 @main.command(epilog="psmflow backup /srv/backup/\npsmflow backup /srv/backup/before-upgrade.zip")
 @click.argument("file", metavar="FILE_OR_FOLDER", type=click.Path(path_type=Path))
-@click.option("--with-secret", is_flag=True, help="Put the key that signs sessions into the archive too; keep it locked away then.")
+@click.option("--with-secret", is_flag=True, help="Put the keys of sessions and sealed prices into the archive too; keep it locked away then.")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
 def backup(file: Path, with_secret: bool, data: Path | None) -> None:
     """Write one archive of the database and the uploaded files, while the server goes on serving.
@@ -753,6 +753,9 @@ def backup(file: Path, with_secret: bool, data: Path | None) -> None:
                f"({m.instance_count} instances, {m.event_count} events, {m.document_count} files, {made.size:,} bytes, schema {m.schema})")
     click.echo("  含密钥 secret.key，请妥善保管 (the secret key is in it; keep it locked away)" if m.has_secret else
                "  不含密钥 secret.key (the secret key is not in it)")
+    click.echo("  含密封报价的密钥 sealing.key，凭它可打开未开封的报价 (the key of sealed prices is in it: it opens them)" if m.has_sealing_key else
+               "  不含密封报价的密钥；请另行保存，丢失后未开封的报价无法恢复"
+               " (the key of sealed prices is not in it; keep it elsewhere: without it sealed prices are lost)")
     click.echo(f"  SHA-256 {made.sha256}")
     _tell_lacking(m.lacking, "未能备份", "could not be backed up")
     sys.exit(1 if m.lacking else 0)

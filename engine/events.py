@@ -454,6 +454,53 @@ class RowsRewritten(Event):
     differences: tuple[str, ...]
 
 
+# ---------------------------------------------------------------------------------------------------------- sealed prices
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSealed(ElementEvent):
+    """A new version of a sealed field. `fingerprint`: salted, of its value; `reason`: why there is one after the first, a word of
+    `model.RESEAL_REASONS`; `reader_count`: how many people were on the list."""
+
+    field: str
+    number: int
+    fingerprint: str
+    reason: str
+    reader_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceOpened(Event):
+    """Somebody on the list looked at a sealed value; written before it was shown. `number`: of the version, from 1."""
+
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    field: str
+    number: int
+    reader: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceUnsealed(Event):
+    """At the opening: the last version of a field against the fingerprint that stands in this history. `matches` False: nothing
+    was unsealed, an incident says so."""
+
+    process: str
+    element: str | None
+    field: str
+    number: int
+    fingerprint: str
+    matches: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRefused(Event):
+    """`what`: ``open``, somebody who is not on the list wanted to look; ``seal``, a new version for a reason that is none."""
+
+    payload: ClassVar[tuple[str, ...]] = ("reason",)
+    field: str
+    what: str
+    reason: str
+
+
 # -------------------------------------------------------------------------------------------------------------- incidents
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentOpened(ElementEvent):

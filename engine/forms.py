@@ -7,13 +7,14 @@ component's ``properties``, in FEEL over the process variables and the form's ow
     rule, ruleMessage, ruleMessageEn   must be true, else the message
     requiredIf                         required when true
     priceField                         "true": only roles that may read prices see it
+    sealed                             "true": a price field of a user task whose value is sealed until the opening (`engine.service.sealed`)
     labelEn                            English label
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Context, Decimal, InvalidOperation
@@ -48,6 +49,11 @@ def is_readable(text: str) -> bool:
 
 
 _UNREADABLE = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def is_envelope(value: Any) -> bool:
+    """True for what a process holds of a sealed field: everything but its value."""
+    return isinstance(value, Mapping) and value.keys() == {"version", "sealed_at", "by", "fingerprint", "count"}
 
 
 class InvalidForm(EngineError):
@@ -98,6 +104,7 @@ class Component:
     rule_message: str = ""
     rule_message_en: str = ""
     price_field: bool = False
+    sealed: bool = False  #: implies `price_field`
     source: str = ""  #: of a `table`: name of the list variable
     columns: tuple[Option, ...] = ()  #: of a `table`: value is the key
     components: tuple[Component, ...] = ()
@@ -110,6 +117,8 @@ class Component:
     @property
     def value_type(self) -> Type:
         """The type of its value, as `engine.feel.infer` has types; None when it may be several things."""
+        if self.sealed:
+            return None  # what is told of the envelope, later the value itself
         if self.type == "dynamiclist":
             return "list", ("context", {each.key: each.value_type for each in Form(id="", components=self.components).inputs()})
         if self.type == "datetime":
@@ -135,6 +144,11 @@ class Form:
         """True if a component is a file field, in a list or group too."""
         return any(_takes_files(c) for c in self.components)
 
+    @property
+    def seals(self) -> bool:
+        """True if what is typed into a field is sealed."""
+        return any(c.is_input for c in self.sealed())
+
     def find(self, key: str) -> Component | None:
         """Return the input named `key`, or None."""
         return next((c for c in self.inputs() if c.key == key), None)
@@ -145,7 +159,15 @@ class Form:
 
     def without_prices(self) -> Form:
         """Return the form as people without a price role see it."""
-        return replace(self, components=_without_prices(self.components))
+        return replace(self, components=_without(self.components, lambda c: c.price_field))
+
+    def without_sealed(self) -> Form:
+        """Return the form without the fields that only a user task can seal."""
+        return replace(self, components=_without(self.components, lambda c: c.sealed)) if self.seals else self
+
+    def sealed(self) -> Iterator[Component]:
+        """Give every component whose value is sealed, those that only show one too."""
+        return (c for c in self.inputs() if c.sealed)
 
     def from_flat(self, flat: Mapping[str, list[str]]) -> dict[str, Any]:
         """Return the raw values of an HTML form post: ``{"lines.0.qty": ["3"]}`` becomes ``{"lines": [{"qty": "3"}]}``."""
@@ -190,8 +212,8 @@ def _takes_files(component: Component) -> bool:
     return component.type == "filepicker" or any(_takes_files(c) for c in component.components)
 
 
-def _without_prices(components: tuple[Component, ...]) -> tuple[Component, ...]:
-    return tuple(replace(c, components=_without_prices(c.components)) for c in components if not c.price_field)
+def _without(components: tuple[Component, ...], is_hidden: Callable[[Component], bool]) -> tuple[Component, ...]:
+    return tuple(replace(c, components=_without(c.components, is_hidden)) for c in components if not is_hidden(c))
 
 
 def _from_flat(inputs: tuple[Component, ...], flat: Mapping[str, list[str]], prefix: str) -> dict[str, Any]:
@@ -459,9 +481,13 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
             problems.add(f"字段“{prefix + key}”重复。", f"the key “{prefix + key}” is used twice.")
         keys.add(prefix + key)
     validate, properties = _dict(raw.get("validate")), _dict(raw.get("properties"))
-    unknown = set(properties) - {"rule", "ruleMessage", "ruleMessageEn", "requiredIf", "priceField", "labelEn"}
+    unknown = set(properties) - {"rule", "ruleMessage", "ruleMessageEn", "requiredIf", "priceField", "sealed", "labelEn"}
     for name in sorted(unknown):
         problems.add(f"“{shown}”：未知属性 {name}。", f"“{shown}”: unknown property {name}.")
+    sealed = str(properties.get("sealed")).lower() == "true"
+    if sealed and (kind not in INPUTS or kind == "filepicker" or "." in prefix):
+        problems.add(f"“{shown}”：sealed 只能用于表单本身的填写字段，不能用于文件或明细行内的字段；请密封整个明细。",
+                     f"“{shown}”: sealed is for the form's own fields, not for files or fields within rows; seal the whole list.")
     subtype = str(raw.get("subtype") or "date")
     if kind == "datetime" and subtype not in ("date", "time", "datetime"):
         problems.add(f"“{shown}”:subtype 须为 date、time 或 datetime。", f"“{shown}”: subtype must be date, time or datetime.")
@@ -488,7 +514,8 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
         decimal_digits=_count(raw.get("decimalDigits"), shown, problems), subtype=subtype, options=options, multiple=raw.get("multiple", True) is not False,
         accept=tuple(a.strip().lower() for a in str(raw.get("accept") or "").split(",") if a.strip()),
         rule=_expression(properties.get("rule"), shown, problems), rule_message=str(properties.get("ruleMessage") or ""),
-        rule_message_en=str(properties.get("ruleMessageEn") or ""), price_field=str(properties.get("priceField")).lower() == "true",
+        rule_message_en=str(properties.get("ruleMessageEn") or ""),
+        price_field=sealed or str(properties.get("priceField")).lower() == "true", sealed=sealed,
         source=str(raw.get("dataSource") or "").removeprefix("=").strip(),
         columns=tuple(Option(value=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", ""))) for c in _list(raw.get("columns"))),
         components=nested,

@@ -42,6 +42,15 @@ class Outside(Protocol):
     def people(self, *, groups: Iterable[str] = (), users: Iterable[str] = ()) -> tuple[Person, ...]:
         """Return the active people who are in one of `groups` or named in `users`, each once, by id."""
 
+    def unseal(self) -> Values:
+        """Open the sealed prices of the instance and return ``{field: value}``: each is compared with its fingerprint in the history,
+        and the result is recorded. For the moment at which the bids are opened in public, and no earlier.
+
+        Raises:
+            SealBroken: one is not what was sealed; none is opened.
+            SealingKeyWrong
+        """
+
     def notice(self, person: Person, subject: str, body: str, link: str = "") -> None:
         """Put a notice into the person's list in the application; once per job and person."""
 

@@ -675,6 +675,47 @@ class Break:
     en: str
 
 
+#: Why a sealed price may get a new version, and what each is called. Rule R-A08.
+RESEAL_REASONS: Mapping[str, tuple[str, str]] = {
+    "buyer_clarification": ("招标方澄清", "clarification by the buyer"),
+    "own_cost_change": ("自身成本变化", "own costs changed"),
+    "arithmetic_error": ("算术更正", "arithmetic error"),
+    "authorised_strategy_change": ("经批准的策略调整", "authorised change of strategy"),
+}
+#: Said as the reason for a new version, it is refused and reported to compliance.
+BARRED_REASON = "competitor_price_learned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedPrice:
+    """One version of a sealed field: everything but its value.
+
+    Attributes:
+        label, label_en: of the field, as a deployed form calls it; `columns`: ``{key: label}`` of what its rows hold.
+        number: of the version, from 1.
+        reason: why there is one after the first, a word of `RESEAL_REASONS`; empty for the first.
+        reader_count: how many people were on the list when it was sealed.
+        is_last: no later one of the field.
+        matches: result of the check against the fingerprint at the opening; None before it.
+        may_look: whoever asked is on the list.
+    """
+
+    field: str
+    label: str
+    label_en: str
+    columns: Mapping[str, str]
+    number: int
+    sealed_at: datetime
+    sealed_by: str
+    fingerprint: str
+    reason: str
+    reader_count: int
+    is_last: bool
+    unsealed_at: datetime | None
+    matches: bool | None
+    may_look: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalendarDate:
     """One date of a tender, see `handlers.bid_calendar`. `at`: None while nobody can know it."""

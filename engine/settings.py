@@ -39,6 +39,8 @@ class Settings:
         upload_limit: bytes of one uploaded file.
         diagram_limit: bytes of one diagram.
         secret_key: signs sessions; by default made once and kept in ``<data>/secret.key``, mode 600.
+        sealing_key_file: file of the key that sealed prices are encrypted with, mode 600; by default ``<data>/sealing.key``, made when
+            the first price is sealed. Processes on several machines need the same key.
         log: ``text`` or ``json``, how server and worker write their lines on standard error.
         metrics_token: whoever sends it as ``Authorization: Bearer …`` may read ``/metrics``; empty: this machine alone.
         keys_kept_days: idempotency keys are forgotten after this; a command repeated later is carried out again.
@@ -64,6 +66,7 @@ class Settings:
     upload_limit: int = 20 * 1024 * 1024
     diagram_limit: int = 4 * 1024 * 1024
     secret_key: str = field(default="", repr=False)
+    sealing_key_file: str = ""
     log: str = "text"
     metrics_token: str = field(default="", repr=False)
     keys_kept_days: int = 30
@@ -140,6 +143,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
         upload_limit=number("UPLOAD_LIMIT", 20 * 1024 * 1024),
         diagram_limit=number("DIAGRAM_LIMIT", 4 * 1024 * 1024),
         secret_key=text("SECRET_KEY", ""),
+        sealing_key_file=text("SEALING_KEY_FILE", ""),
         log=log,
         metrics_token=text("METRICS_TOKEN", ""),
         keys_kept_days=number("KEYS_KEPT_DAYS", 30),

@@ -27,6 +27,17 @@ def scan_consistency(job: Job) -> Variables:
     return {"scan": {"error_count": len(problems), "problems": problems}}
 
 
+@handler("price.unseal", retries=0, gives={"price_check": "context<count: number, matches: boolean, at: date and time>"})
+def unseal_price(job: Job) -> Variables:
+    """开封密封报价：与历史中的指纹核对，一致才还原为报价变量
+
+    Gives every sealed field its value back and ``price_check = {count, matches, at}``; `count` is 0 where nothing was sealed. An
+    envelope that does not match its fingerprint opens nothing: an incident says so, and the result stands in the history.
+    """
+    values = job.outside.unseal()
+    return {**values, "price_check": {"count": len(values), "matches": True, "at": job.at}}
+
+
 @handler("quotation.lock", effect="none", gives={"quote_lock": "context<version: number, fingerprint: string, locked_at: date and time>"})
 def lock_quotation(job: Job) -> Variables:
     """锁定报价：版本号加一，并留下内容指纹

@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from engine.forms import Component, Form
+from engine.forms import Component, Form, is_envelope
 from engine.model import Document
 from web.language import gettext, language, local, when
 
@@ -158,6 +158,8 @@ def _hint(component: Component) -> str:
     parts = [component.description]
     if component.required_if is not None and not component.required:
         parts.append(gettext("视情况必填。"))
+    if component.sealed:
+        parts.append(gettext("提交后即密封：开标前只有报价访问名单上的人说明理由后能查看。"))
     if component.accept:
         parts.append(gettext("可上传：%(types)s", types=" ".join(component.accept)))
     return " ".join(filter(None, parts))
@@ -179,7 +181,7 @@ def _rows(pen: _Pen, component: Component, label: str, value: Any, name: str) ->
     # A row to copy carries a place that no real row has, so that no id stands twice on the page.
     blank = tuple(_widget(quiet, c, {}, f"{name}.{len(drawn)}.") for c in component.components)
     return Widget(
-        kind="rows", id=f"f-{name}", name=name, label=label, hint=component.description, error=error, required=component.required,
+        kind="rows", id=f"f-{name}", name=name, label=label, hint=_hint(component), error=error, required=component.required,
         rows=tuple(drawn), blank_row=blank,
     )
 
@@ -237,6 +239,8 @@ def shown(value: Any, component: Component | None = None) -> str:
         case time():
             return value.strftime("%H:%M")
         case Mapping():
+            if is_envelope(value):
+                return gettext("第 %(number)s 版已密封，%(at)s，%(count)s 人可查看", number=value["version"], at=when(value["sealed_at"]), count=value["count"])
             if "name" in value and "sha256" in value:
                 return str(value["name"])
             return "；".join(f"{k}：{shown(v)}" for k, v in value.items())

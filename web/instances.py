@@ -22,7 +22,7 @@ from web.context import actor, engine, known_names, now, person
 from web.fields import draw, shown
 from web.inbox import change_rows
 from web.language import gettext, language
-from web.sentences import sentence, tell
+from web.sentences import reseal_reason, sentence, tell
 
 bp = Blueprint("instances", __name__)
 
@@ -64,6 +64,7 @@ def instance(id: InstanceId) -> ResponseReturnValue:
         deadline=nearest_deadline(open_tasks), variables=_variables(id), may_change=bool(who.groups & access.CANCELLERS),
         may_mend=access.may(who, "mend incidents"), holds=engine().keep.holds(who, id) if access.may(who, "see holds") else (),
         may_hold=access.may(who, "hold"), may_erase=access.may(who, "erase"), calendar=engine().instances.bid_calendar(who, id),
+        sealed=engine().sealed.of_instance(who, id), reseal_reason=reseal_reason,
     )
 
 
@@ -79,6 +80,30 @@ def _variables(id: InstanceId) -> list[tuple[str, str]] | None:
     if not access.may(actor(), "see variables"):
         return None
     return [(name, shown(value)) for name, value in sorted(engine().instances.variables(actor(), id).items())]
+
+
+# ----------------------------------------------------------------------------------------------------------- sealed prices
+@bp.post("/instance/<id:id>/sealed/<field>")
+def look(id: InstanceId, field: str) -> ResponseReturnValue:
+    """Show a sealed price to somebody on the list; the answer of a post is neither kept nor shown again by going back."""
+    reason = request.form.get("reason", "").strip()
+    if not reason:
+        flash(gettext("请填写理由后再提交。"), "bad")
+        return redirect(url_for(".instance", id=id), 303)
+    number = request.form.get("number", "")
+    chosen = int(number) if number.isdecimal() and len(number) < 9 else None
+    prices = [p for p in engine().sealed.of_instance(actor(), id) if p.field == field and (p.number == chosen if chosen else p.is_last)]
+    if not prices:
+        raise NotFound(what=gettext("密封报价"), id=field)
+    value = engine().sealed.look(actor(), id, field, reason, number=chosen)
+    rows = value if isinstance(value, list) and all(isinstance(row, dict) for row in value) else ()
+    known_names([prices[0].sealed_by])
+    response = Response(render_template(
+        "sealed.html", instance=engine().instances.get(actor(), id), price=prices[0], value=value, rows=rows, shown=shown,
+        columns=list(dict.fromkeys(key for row in rows for key in row)), reseal_reason=reseal_reason,
+    ))  # fmt: skip
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 # ------------------------------------------------------------------------------------------------- commands with a reason

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from engine import events
 from engine.events import Event, Recorded
-from web.language import gettext, local_times, when
+from engine.model import RESEAL_REASONS
+from web.language import gettext, language, local_times, when
 
 #: ``{(process key, element id): name}``, and ``{("", outcome): what the end event of that outcome is called}``
 Names = Mapping[tuple[str, str], str]
@@ -109,6 +110,12 @@ def sentence(event: Event, names: Names, person: Callable[[str], str]) -> Told |
     return told if told is None or not told.said or not isinstance(event, _BY_MACHINE) else replace(told, said=local_times(told.said))
 
 
+def reseal_reason(word: str) -> str:
+    """Return why a sealed price got a new version, in the reader's language."""
+    zh, en = RESEAL_REASONS.get(word, (word, word))
+    return zh if language() == "zh" else en
+
+
 _BY_MACHINE = (events.JobFailed, events.NotificationFailed, events.ExpressionWasNull, events.IncidentOpened)
 
 
@@ -204,6 +211,19 @@ def _sentence(event: Event, names: Names, person: Callable[[str], str], name: st
             return Told(text=gettext("设置法定保全：不得归档或清除"), tone="warn", said=reason)
         case events.LegalHoldLifted(reason=reason):
             return Told(text=gettext("解除法定保全"), tone="ok", said=reason)
+        case events.PriceSealed(field=field, number=number, reason=reason):
+            text = gettext("密封报价 %(field)s 第 %(number)s 版", field=field, number=number)
+            return Told(text=text if not reason else gettext("%(text)s：%(reason)s", text=text, reason=reseal_reason(reason)), tone="ok" if number == 1 else "warn")
+        case events.PriceOpened(field=field, number=number, reader=reader, reason=reason):
+            return Told(text=gettext("%(who)s查看密封报价 %(field)s 第 %(number)s 版", who=person(reader), field=field, number=number), tone="warn", said=reason)
+        case events.PriceUnsealed(field=field, number=number, matches=True):
+            return Told(text=gettext("开封报价 %(field)s 第 %(number)s 版：与指纹一致", field=field, number=number), tone="ok")
+        case events.PriceUnsealed(field=field, number=number):
+            return Told(text=gettext("开封报价 %(field)s 第 %(number)s 版：与指纹不符，没有开封", field=field, number=number), tone="bad")
+        case events.PriceRefused(field=field, what="open", reason=reason):
+            return Told(text=gettext("查看密封报价 %(field)s 被拒绝：不在访问名单上", field=field), tone="bad", said=reason)
+        case events.PriceRefused(field=field):
+            return Told(text=gettext("重新报价 %(field)s 被拒绝：理由是获知竞争对手报价，已报告合规专员", field=field), tone="bad")
         case events.IncidentOpened(message=message):
             return Told(text=gettext("“%(name)s”出现异常，等待处理", name=name), tone="bad", said=message)
         case events.IncidentResolved(reason=reason):

@@ -8,7 +8,7 @@ from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
 from engine.bpmn.explain import explain
 from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, start_timers, starters
-from engine.bpmn.step import Run, advance, form_of_start, open_elements, visible_variables
+from engine.bpmn.step import Run, advance, form_of_start, open_elements, values_named, visible_variables
 
 __all__ = [
     "KEYED",
@@ -26,5 +26,6 @@ __all__ = [
     "shown_key",
     "start_timers",
     "starters",
+    "values_named",
     "visible_variables",
 ]

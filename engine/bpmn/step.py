@@ -50,6 +50,7 @@ from engine.model import (
     ThrowBpmnError,
     Timer,
     TokenId,
+    Value,
     Values,
     maker,
 )
@@ -491,6 +492,12 @@ def visible_variables(definition: Definition, state: bytes, scope: TokenId | Non
     """
     workflow = states.load(definition, state, _EPOCH)
     return dict((workflow.scope if scope is None else _scope(workflow, scope)).visible())
+
+
+def values_named(definition: Definition, state: bytes, name: str) -> list[Value]:
+    """Return the value of a variable in every live scope that has one of this name, the process instance first."""
+    workflow = states.load(definition, state, _EPOCH)
+    return [each.scope.own(name) for each in workflow.scopes() if each.scope.has(name)]
 
 
 def form_of_start(definition: Definition, start_event: str, message: str) -> str | None:

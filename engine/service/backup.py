@@ -1,7 +1,7 @@
 """One archive that holds a whole installation, and the way back from it.
 
 The archive is a ZIP file: ``psmflow.db`` (a consistent copy, made while others go on working), ``documents/ab/<sha256>`` (the bytes
-of every file that a row of that copy refers to), ``secret.key`` when asked for, and ``manifest.json``, which names every part with
+of every file that a row of that copy refers to), ``secret.key`` and ``sealing.key`` when asked for, and ``manifest.json``, which names every part with
 its size and SHA-256. What is written is read again before it gets its name, so a file with the name of an archive is one.
 
 A restore builds the installation beside the old one, brings it to the newest schema and verifies it there. Only then does it move
@@ -36,7 +36,7 @@ from engine.store import copies
 from engine.store.database import Database
 
 _FORMAT, _VERSION = "psmflow-backup", 1
-_DATABASE, _SECRET, _MANIFEST = "psmflow.db", "secret.key", "manifest.json"
+_DATABASE, _SECRET, _SEALING, _MANIFEST = "psmflow.db", "secret.key", "sealing.key", "manifest.json"
 #: Archive files of instances, and signed heads.
 _KEPT = re.compile(r"archive/\d{4}-\d\d(-\d+)?\.jsonl\.gz|heads/\d{4}-\d\d-\d\dT[\d.-]+Z\.json", re.ASCII)
 _FOLDERS = ("documents", "archive", "heads")
@@ -128,6 +128,10 @@ class Manifest:
     @property
     def has_secret(self) -> bool:
         return _SECRET in self.parts
+
+    @property
+    def has_sealing_key(self) -> bool:
+        return _SEALING in self.parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +225,10 @@ def _write(scratch: Path, copy: Path, found: copies.CopyFacts, settings: Setting
                 kept_secret(settings.data)
                 with (settings.data / _SECRET).open("rb") as source:
                     parts[_SECRET] = _add(archive, _SECRET, source, at, zipfile.ZIP_STORED)
+                # one that lies elsewhere was put there to be apart from the database
+                if not settings.sealing_key_file and (settings.data / _SEALING).exists():
+                    with (settings.data / _SEALING).open("rb") as source:
+                        parts[_SEALING] = _add(archive, _SEALING, source, at, zipfile.ZIP_STORED)
             made = Manifest(
                 psmflow=release(), made_at=at, schema=found.revision or "", instance_count=found.instance_count,
                 event_count=found.event_count, parts=parts, lacking=tuple(lacking),
@@ -345,7 +353,8 @@ def restore(
             raise NotRestored(
                 data=settings.data, reason="有服务器或 worker 正在使用它；请先停止", reason_en="a server or worker has it open; stop that first"
             )
-        aside = _swap(settings, staged, clock.now(), with_secret=manifest.has_secret)
+        keys = tuple(name for name in (_SECRET, _SEALING) if name in manifest.parts)
+        aside = _swap(settings, staged, clock.now(), keys)
         return Restored(manifest=manifest, schema=copies.REVISION, aside=aside, breaks=breaks)
 
 
@@ -394,7 +403,7 @@ def _manifest(archive: Path, opened: zipfile.ZipFile) -> Manifest:
 
 def _is_ours(name: str, digest: str) -> bool:
     """True for the names that a backup has: nothing else may become a path on this machine."""
-    if name in (_DATABASE, _SECRET) or _KEPT.fullmatch(name):
+    if name in (_DATABASE, _SECRET, _SEALING) or _KEPT.fullmatch(name):
         return True
     return len(digest) == 64 and set(digest) <= set("0123456789abcdef") and name == f"documents/{digest[:2]}/{digest}"
 
@@ -463,13 +472,11 @@ def _standing(settings: Settings) -> list[Path]:
     return [path for path in beside if path.exists()] + [path for path in folders if path.is_dir() and any(path.iterdir())]
 
 
-def _swap(settings: Settings, staged: Settings, at: datetime, *, with_secret: bool) -> Path | None:
+def _swap(settings: Settings, staged: Settings, at: datetime, keys: tuple[str, ...]) -> Path | None:
     """Move the old installation aside and the new one to its place; all the way, or, when a step fails, not at all."""
     aside, stamp = None, f"before-restore-{at:%Y%m%dT%H%M%SZ}"
     old = _standing(settings)
-    secret = settings.data / _SECRET
-    if with_secret and secret.exists():
-        old.append(secret)
+    old += [settings.data / name for name in keys if (settings.data / name).exists()]
     moves: list[tuple[Path, Path]] = []
     for path in old:
         folder = path.parent / stamp
@@ -478,7 +485,7 @@ def _swap(settings: Settings, staged: Settings, at: datetime, *, with_secret: bo
         aside = aside or folder
         moves.append((path, folder / path.name))
     moves.append((staged.database, settings.database))
-    for name in (*_FOLDERS, *([_SECRET] if with_secret else [])):
+    for name in (*_FOLDERS, *keys):
         if (staged.data / name).exists():
             if name in _FOLDERS and (settings.data / name).is_dir() and (settings.data / name) not in old:
                 (settings.data / name).rmdir()  # empty

@@ -159,7 +159,8 @@ class Deployments:
             decision_names=decision_names,
             job_outputs={type: {name: type_named(text) for name, text in handler.gives.items()} for type, handler in handlers.items()},
             deployed=known.diagrams,
-            takes_files=lambda ident: self._takes_files(session, forms, ident),
+            takes_files=lambda ident: (form := self._form(session, forms, ident)) is not None and form.takes_files,
+            seals=lambda ident: (form := self._form(session, forms, ident)) is not None and form.seals,
         )
 
     def _deployed(self, session: Session) -> _Deployed:
@@ -177,12 +178,12 @@ class Deployments:
             )
         return known
 
-    def _takes_files(self, session: Session, forms: Mapping[str, tuple[str, Form]], ident: str) -> bool:
-        """True if the form, given or deployed before, has a file field, in a list or not."""
+    def _form(self, session: Session, forms: Mapping[str, tuple[str, Form]], ident: str) -> Form | None:
+        """Return a form, given or deployed before."""
         if ident in forms:
-            return forms[ident][1].takes_files
+            return forms[ident][1]
         body = definitions.artifact(session, "form", ident)
-        return body is not None and read_form(body, ident).takes_files
+        return None if body is None else read_form(body, ident)
 
     # -- deploying
     @observed("deployment.deploy")

@@ -18,6 +18,11 @@ def shown_to(actor: Actor, form: Form | None) -> Form | None:
     return form if form is None or access.may_read_price(actor) else form.without_prices()
 
 
+def unsealed(form: Form | None) -> Form | None:
+    """Return a form that no task asks for: nothing can be sealed there, so its sealed fields are not taken at all."""
+    return None if form is None else form.without_sealed()
+
+
 _LINE = 200
 
 

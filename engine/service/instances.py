@@ -42,7 +42,7 @@ from engine.model import (
     make_process_instance,
 )
 from engine.service.archives import Record
-from engine.service.forms import line, shown_to, storable
+from engine.service.forms import line, shown_to, storable, unsealed
 from engine.service.observed import observed
 from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
@@ -80,7 +80,7 @@ class Instances:
         with self._database.reading() as session:
             definition = self._startable(session, actor, key, None)
             form = self._runtime.definitions.form(session, definition.info.start_form, definition.deployment_id)
-        form = shown_to(actor, form)
+        form = unsealed(shown_to(actor, form))
         return form, form.initial({}) if form is not None else {}
 
     def start_events(self, actor: Actor, key: str) -> tuple[StartEvent, ...]:
@@ -150,7 +150,8 @@ class Instances:
         if definition.info.start_form is None:
             return storable(raw)
         with self._database.reading() as session:
-            form = shown_to(actor, self._runtime.definitions.form(session, definition.info.start_form, definition.deployment_id))
+            form = self._runtime.definitions.form(session, definition.info.start_form, definition.deployment_id)
+        form = unsealed(shown_to(actor, form))
         if form is None:
             return storable(raw)
         return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)

@@ -26,7 +26,7 @@ from engine.service.heads import Heads
 from engine.service.instances import given_reason, require_status
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
-from engine.store import chain, instances, keep
+from engine.store import chain, instances, keep, sealed
 from engine.store.database import Session, instant, micros
 from engine.store.keep import FileRow, Stub
 
@@ -474,6 +474,7 @@ class Keep:
             erased[:] = [found]
             copies = _Copies(found=found, everything=everything, titles=titles)
             turn.also(lambda tx: row_count.append(copies.rows(tx, instance_id)))
+            turn.also(lambda tx: sealed.erase(tx, instance_id, None if everything else names))
 
         self._runtime.command(actor, instance_id, do)
         return self._finished(instance_id, erased[0], row_count[-1], titles)
@@ -530,6 +531,7 @@ class Keep:
                     return False
                 for document in found.documents:
                     keep.erase_document(tx, document, micros(at), ERASED)
+                sealed.erase(tx, id, None if everything else names)
                 rows.append(copies.notices(tx, id))
                 return True
 

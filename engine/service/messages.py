@@ -28,7 +28,7 @@ from engine.model import (
     Values,
 )
 from engine.service import reminders
-from engine.service.forms import shown_to, storable
+from engine.service.forms import shown_to, storable, unsealed
 from engine.service.instances import Instances
 from engine.service.observed import observed
 from engine.service.runtime import Runtime
@@ -390,7 +390,7 @@ class Messages:
         with self._database.reading() as session:
             compiled = self._runtime.definitions.current(session, definition.key, definition.version)
             asked = form_of_start(compiled.definition, start_event, name)
-            form = shown_to(actor, self._runtime.definitions.form(session, asked, definition.deployment_id))
+            form = unsealed(shown_to(actor, self._runtime.definitions.form(session, asked, definition.deployment_id)))
         if form is None:
             return dict(storable(raw))
         return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)
@@ -407,7 +407,7 @@ class Messages:
         row = instances.load(session, instance_id)
         assert row is not None
         process = self._runtime.definitions.compiled(session, row.bundle_id).processes[subscription.process]
-        return shown_to(actor, self._runtime.definitions.form(session, subscription.form, process.deployment_id))
+        return unsealed(shown_to(actor, self._runtime.definitions.form(session, subscription.form, process.deployment_id)))
 
     # -- for the dispatcher
     def thrown(self, body: bytes, *, job_id: int, thrower: int | None, keep_for: timedelta) -> None:

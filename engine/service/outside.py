@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -23,14 +24,16 @@ from engine.clock import with_local_times
 from engine.events import Event
 from engine.feel import codec
 from engine.handler import Person
-from engine.model import JobKind
+from engine.model import JobKind, Values
+from engine.service.vault import SealBroken
 from engine.settings import Settings
-from engine.store import instances, jobs, people
+from engine.store import instances, jobs, people, sealed
 from engine.store.database import Session, micros
 from engine.store.jobs import JobRow
 from engine.store.people import NewNotice
 
 if TYPE_CHECKING:
+    from engine.service.envelopes import Unsealed
     from engine.service.runtime import Runtime
 
 #: It logs addresses that it does not understand, tokens and all.
@@ -61,17 +64,36 @@ class Errands:
         self._at = at
         self._facts: list[tuple[str, tuple[str, ...], str, str | None]] = []
         self._writes: list[Callable[[Session], object]] = []
+        self._checked: list[Unsealed] = []
 
     @property
     def did_something(self) -> bool:
         """True when there are `events` or `writes`."""
-        return bool(self._facts or self._writes)
+        return bool(self._facts or self._writes or self._checked)
 
     # -- what a handler calls
     def people(self, *, groups: Iterable[str] = (), users: Iterable[str] = ()) -> tuple[Person, ...]:
         """Return the active people who are in one of `groups` or named in `users`, each once, by id."""
         found = self._read(lambda tx: people.find(tx, groups=groups, users=users))
         return tuple(Person(id=u.id, name=u.name, mail=u.mail, groups=u.groups) for u in found)
+
+    def unseal(self) -> Values:
+        """Open what is sealed in the instance, if it is all as its fingerprints say; what was found is recorded in any case.
+
+        Raises:
+            SealBroken, SealingKeyWrong
+        """
+        instance_id = self._instance
+        assert instance_id is not None
+        found = self._read(lambda tx: self._runtime.sealing.unseal(tx, instance_id))
+        self._checked += found
+        at = micros(self._at)
+        for each in found:
+            self._writes.append(partial(sealed.checked, instance_id=instance_id, field=each.field, number=each.number, at=at, matches=each.matches))
+        broken = next((each for each in found if not each.matches), None)
+        if broken is not None:
+            raise SealBroken(field=broken.field, number=broken.number)
+        return {each.field: each.value for each in found}
 
     def notice(self, person: Person, subject: str, body: str, link: str = "") -> None:
         """Put a notice into the person's list; once per job, person and subject."""
@@ -174,7 +196,10 @@ class Errands:
     # -- for the turn that follows
     def events(self, process: str, element: str | None) -> list[Event]:
         """Return what was sent and what was not, as facts of the element's history."""
-        found: list[Event] = []
+        found: list[Event] = [
+            e.PriceUnsealed(process=process, element=element, field=c.field, number=c.number, fingerprint=c.fingerprint, matches=c.matches)
+            for c in self._checked
+        ]
         for channel, recipients, subject, problem in self._facts:
             if problem is None:
                 found.append(

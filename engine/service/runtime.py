@@ -17,6 +17,7 @@ from engine.handler import HandlerRegistry
 from engine.metrics import Metrics
 from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
 from engine.service.archives import Archives
+from engine.service.envelopes import Sealing
 from engine.service.observed import touched, written
 from engine.service.prices import Prices
 from engine.service.turn import Turn
@@ -205,6 +206,7 @@ class Runtime:
         self.database = database
         self.definitions = Definitions(database, settings.time_zone)
         self.prices = Prices()
+        self.sealing = Sealing(self)
         self.metrics = Metrics()
         database.tell_commits(self.metrics.commit_batch.observe)
         self.archives = Archives(settings.data / "archive")

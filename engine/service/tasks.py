@@ -27,7 +27,7 @@ from engine.errors import (
     TaskSuspended,
     telling,
 )
-from engine.forms import Component, Form
+from engine.forms import Component, Form, is_envelope
 from engine.model import (
     Actor,
     CompleteUserTask,
@@ -203,6 +203,7 @@ class Tasks:
             values: dict[str, Any] = {}
             if form is not None:
                 values = form.initial(prices.leave_out(session, actor, given))
+                values.update({c.key: None for c in form.sealed() if c.is_input and is_envelope(values[c.key])})
                 hidden = prices.hide(session, actor, given)
                 values.update({c.key: hidden[c.key] for c in form.inputs() if c.readonly and c.key in hidden})
             if draft is not None:
@@ -332,13 +333,17 @@ class Tasks:
     # -- completing
     @observed("task.save_draft")
     def save_draft(self, actor: Actor, id: TaskId, raw: Mapping[str, Any]) -> None:
-        """Keep what the actor typed so far; nothing is checked yet.
+        """Keep what the actor typed so far, sealed fields left out; nothing is checked yet.
 
         Raises:
             NotFound, TaskNotOpen
             AccessDenied: the actor may not work on the task.
         """
-        body = orjson.dumps(dict(raw), default=str)
+        with self._database.reading() as session:
+            task, _ = _found(session, id)
+            form = self._form(session, task)
+        sealed = frozenset(c.key for c in form.sealed()) if form is not None else frozenset()
+        body = orjson.dumps({key: value for key, value in raw.items() if key not in sealed}, default=str)
         with self._database.writing() as tx:
             task, _ = _found(tx, id)
             access.require_work_on(actor, task)
@@ -362,6 +367,7 @@ class Tasks:
             NotFound
             TaskNotOpen, TaskTooLate, TaskSuspended
             AccessDenied, SeparationOfDuties
+            AccessListWrong, NewPriceRefused, SealingKeyWrong: of a form with sealed fields.
             StalePage: `version` is old.
             InvalidValues: the form refuses `raw`.
         """
@@ -376,6 +382,8 @@ class Tasks:
             if self._separated(turn, actor, found):
                 return
             values = self._accepted(turn, actor, found, given)
+            if turn.refused is not None:
+                return
             if task.assignee is None and not access.is_system(actor):
                 turn.record(e.UserTaskClaimed(process=task.process, element=task.element, token=task.token))
             turn.step(CompleteUserTask(token=task.token, values=values))
@@ -408,7 +416,8 @@ class Tasks:
         compiled, state = turn.compiled, turn.state
         assert state is not None
         variables = visible_variables(compiled.definition, state, task.token)
-        return form.accept(raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone)
+        accepted = form.accept(raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone)
+        return self._runtime.sealing.seal(turn, task, form, accepted)
 
     # -- files
     @observed("task.attach")

@@ -455,6 +455,34 @@ idempotency_key = Table(
     sqlite_with_rowid=False,
 )
 
+# ----------------------------------------------------------------------------------------------------------- sealed prices
+#: The key of a sealed field, itself encrypted; without it none of the field's envelopes can be opened. Neither table refers to
+#: `instance`: envelopes outlast its move into an archive file.
+sealed_key = Table(
+    "sealed_key",
+    METADATA,
+    _ref("instance_id", primary_key=True),
+    Column("field", NAME, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+#: `readers`: who was on the list when it was sealed; `matches`: what the check at the opening found, 0 or 1.
+sealed_price = Table(
+    "sealed_price",
+    METADATA,
+    _ref("instance_id", primary_key=True),
+    Column("field", NAME, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("readers", Text, nullable=False),
+    Column("reason", NAME, nullable=False),
+    _when("at"),
+    Column("by", PERSON, nullable=False),
+    _when("unsealed_at", null=True),
+    Column("matches", SmallInteger),
+)
+
 # ------------------------------------------------------------------------------------------------------------------ people
 person = Table(
     "person",

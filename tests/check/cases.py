@@ -653,6 +653,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     "FORM-FILE": (
         knowing(one(start(camunda_formKey="p.y"), end(), "s>e"), takes_files=lambda form: form == "p.y"),
         knowing(one(start(camunda_formKey="p.x"), user("x", camunda_formKey="p.y"), end(), "s>x", "x>e"), takes_files=lambda form: form == "p.y")),
+    "FORM-SEALED": (
+        knowing(one(start(camunda_formKey="p.y"), end(), "s>e"), seals=lambda form: form == "p.y"),
+        knowing(one(start(camunda_formKey="p.x"), user("x", camunda_formKey="p.y"), end(), "s>x", "x>e"), seals=lambda form: form == "p.y")),
     "GROUP-UNKNOWN": (
         knowing(line(user("x", camunda_candidateGroups="bid_manager, bid_manger")), groups=frozenset({"bid_manager"})),
         knowing(line(user("x", camunda_candidateGroups="bid_manager")), groups=frozenset({"bid_manager"}))),

@@ -24,6 +24,9 @@ class Recorder:
     def people(self, *, groups=(), users=()):
         return tuple(p for p in (WANG, LI) if p.groups & set(groups) or p.id in users)
 
+    def unseal(self):
+        return {}
+
     def notice(self, person, subject, body, link=""):
         self.told.append(("notice", person.id, subject))
 
@@ -159,6 +162,14 @@ def test_a_handler_gives_what_it_declares(type):
         assert wanted == found or wanted[0] == found[0] == "context"
         if wanted[0] == "context":
             assert {**wanted[1], **{n: t for n, t in found[1].items() if t == ("list", None)}} == found[1]
+
+
+def test_an_opening_gives_every_sealed_field_its_value():
+    class Opening(Recorder):
+        def unseal(self):
+            return {"final_price": 118, "subtotals": []}
+
+    assert run("price.unseal", Opening()) == {"final_price": 118, "subtotals": [], "price_check": {"count": 2, "matches": True, "at": AT}}
 
 
 def test_every_handler_has_a_chinese_title_for_the_modeler():

@@ -23,6 +23,7 @@ from engine.clock import MovableClock
 from engine.errors import StorageFailed
 from engine.model import SYSTEM
 from engine.service.backup import BadArchive, NotRestored, Restored, UsePostgres, back_up, read_manifest, stored_at
+from engine.service.vault import Vault
 from engine.settings import Settings, kept_secret, read_settings
 from engine.store import copies
 from engine.store.migrations import scripts
@@ -95,6 +96,26 @@ def test_the_secret_key_travels_only_when_asked(tmp_path: Path) -> None:
 
     assert kept_secret(tmp_path / "new") == kept_secret(tmp_path / "old")
     assert stat.S_IMODE((tmp_path / "new" / "secret.key").stat().st_mode) == 0o600
+
+
+def test_the_key_of_sealed_prices_travels_only_when_asked_and_never_from_elsewhere(tmp_path: Path) -> None:
+    house = furnished(tmp_path / "old")
+    _, made = house.engine._runtime.sealing.vault.key(None)
+    assert not house.engine.audit.backup(tmp_path / "without.zip").manifest.has_sealing_key
+    assert house.engine.audit.backup(tmp_path / "with.zip", with_secret=True).manifest.has_sealing_key
+    house.close()
+
+    put_back(tmp_path / "with.zip", tmp_path / "new")
+    key = tmp_path / "new" / "sealing.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert Vault(key).key(made)[1] == made
+    put_back(tmp_path / "without.zip", tmp_path / "new", force=True)
+    assert key.exists(), "the key that is not in the archive stays"
+
+    apart = House(tmp_path / "apart", MovableClock(MONDAY), sealing_key_file=str(tmp_path / "safe.key"))
+    apart.engine._runtime.sealing.vault.key(None)
+    assert not apart.engine.audit.backup(tmp_path / "apart.zip", with_secret=True).manifest.has_sealing_key
+    apart.close()
 
 
 def test_a_restored_house_goes_on_as_if_nothing_had_happened(archive: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class CheckContext:
 
     Attributes:
         forms: form ids. job_types: registered handlers. decisions: DMN decision ids. groups: role ids.
-        takes_files: True for the id of a form that has a file field.
+        takes_files: True for the id of a form that has a file field. seals: of one whose values are sealed.
         processes: keys of processes; those of the files that are checked together are known anyway.
         form_names, decision_names: ``{id: what it does with variables}``. job_outputs: ``{job type: {variable it gives: type}}``.
             Where one of the three is None, no name is reported as unknown.
@@ -83,6 +83,7 @@ class CheckContext:
     decisions: frozenset[str] | None = None
     processes: frozenset[str] | None = None
     takes_files: Callable[[str], bool] | None = None
+    seals: Callable[[str], bool] | None = None
     groups: frozenset[str] | None = None
     form_names: Mapping[str, FormNames] | None = None
     decision_names: Mapping[str, DecisionNames] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 
 from lxml import etree
@@ -78,12 +78,24 @@ def form_unknown(document: Document) -> Hits:
     mend_zh="请从该表单删去文件字段，改放在后面的用户任务上", mend_en="Take the file field out of this form; ask for the file in a user task that follows",
 )
 def file_before_task(document: Document) -> Hits:
-    takes_files = document.context.takes_files
-    if takes_files is None:
+    yield from _outside_tasks(document, document.context.takes_files)
+
+
+@rule(
+    "FORM-SEALED", DRAFT,
+    zh="“{name}”的表单“{form}”有密封字段（sealed），但发起和登记事件时不能密封", en='The form "{form}" of "{name}" has a sealed field, but nothing is sealed before a task',
+    mend_zh="请从该表单删去密封字段，改放在后面的用户任务上", mend_en="Take the sealed field out of this form; ask for it in a user task that follows",
+)
+def sealed_before_task(document: Document) -> Hits:
+    yield from _outside_tasks(document, document.context.seals)
+
+
+def _outside_tasks(document: Document, has_such: Callable[[str], bool] | None) -> Hits:
+    if has_such is None:
         return
     for node in document.each("startEvent", "intermediateCatchEvent", "boundaryEvent", "receiveTask"):
         for form in (document.camunda(node, "formKey") if document.kind(node) == "startEvent" else "", document.property(node, "form")):
-            if form and takes_files(form):
+            if form and has_such(form):
                 yield hit(node, form=form)
 
 
