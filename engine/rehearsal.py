@@ -248,6 +248,7 @@ class _Rehearsal:
         step: Mapping[str, Any] = {"start": self.scenario.start}
         number = 0
         try:
+            self.engine.people.make_cast()
             self.engine.deployments.deploy(SYSTEM, self.files, "rehearsal")
             self.start(self.scenario.start)
             for number, step in enumerate(self.scenario.steps, 1):  # noqa: B007  the failure names it

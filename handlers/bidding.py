@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine.handler import Job, Variables, fingerprint, handler
+from engine.handler import BpmnError, Job, Variables, fingerprint, handler
 
 _SCANNED = {
     "toc_match": "目录与招标要求不一致",
@@ -25,6 +25,33 @@ def scan_consistency(job: Job) -> Variables:
     if not isinstance(coverage, (int, Decimal)) or coverage < 100:
         problems.append(f"应答矩阵覆盖率 {coverage if coverage is not None else '未填'},须为 100")
     return {"scan": {"error_count": len(problems), "problems": problems}}
+
+
+#: Roles that price a bid; the list of a project for which nobody decided otherwise.
+_PRICING = ("pricing_officer", "pricing_approver", "company_leader")
+#: Never on a list: they watch over the price, or over the machine. Rules SOD-15 and SOD-16.
+_APART = frozenset({"compliance_officer", "system_admin"})
+_LIST = 5
+
+
+@handler("price.open_room", effect="database", gives={"access_list": "list<string>", "price_room": "context<count: number, opened_at: date and time>"})
+def open_price_room(job: Job) -> Variables:
+    """建立报价保密空间：核对访问名单（1 至 5 人），没有名单时取报价岗位的人
+
+    Takes `access_list`, or none. Raises the error `access_list` when it is of more than five people, names somebody who is not
+    there or who must not see prices, or when the pricing roles together are more than five.
+    """
+    named = job.values.get("access_list")
+    wanted = [str(user) for user in named] if isinstance(named, (list, tuple)) else []
+    people = job.outside.people(users=wanted) if wanted else job.outside.people(groups=_PRICING)
+    if unknown := sorted(set(wanted) - {person.id for person in people}):
+        raise BpmnError("access_list", f"访问名单上没有这些用户：{'、'.join(unknown)}")
+    if barred := [person.name for person in people if person.groups & _APART and (wanted or not person.groups & set(_PRICING))]:
+        raise BpmnError("access_list", f"合规专员与系统管理员不得参与报价：{'、'.join(barred)}")
+    if not 1 <= len(people) <= _LIST:
+        raise BpmnError("access_list", f"访问名单须为 1 至 {_LIST} 人，现有 {len(people)} 人")
+    users = [person.id for person in people]
+    return {"access_list": users, "price_room": {"count": len(users), "opened_at": job.at}}
 
 
 @handler("price.unseal", retries=0, gives={"price_check": "context<count: number, matches: boolean, at: date and time>"})

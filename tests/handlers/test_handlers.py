@@ -7,7 +7,7 @@ import pytest
 import handlers  # noqa: F401  registers
 from engine.feel.infer import type_named, type_of_value
 from engine.feel.values import to_feel
-from engine.handler import REGISTRY, Handler, HandlerRegistry, Job, Person, fingerprint, handler
+from engine.handler import REGISTRY, BpmnError, Handler, HandlerRegistry, Job, Person, fingerprint, handler
 
 AT = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 WANG = Person(id="wang", name="王磊", mail="wang@example.com", groups=frozenset({"bid_manager"}))
@@ -142,8 +142,31 @@ def test_a_job_type_is_registered_once():
         handler("a.b", registry=registry)(lambda job: None)
 
 
+def test_a_price_room_is_for_those_named_or_for_those_who_price():
+    assert run("price.open_room", values={"access_list": ["wang", "wang"]})["access_list"] == ["wang"]
+    pricer = Person(id="zhao", name="赵", mail="", groups=frozenset({"pricing_officer"}))
+
+    class House(Recorder):
+        def people(self, *, groups=(), users=()):
+            return (pricer,) if "pricing_officer" in groups else super().people(users=users)
+
+    assert run("price.open_room", House()) == {"access_list": ["zhao"], "price_room": {"count": 1, "opened_at": AT}}
+
+
+@pytest.mark.parametrize("named", [["wang", "nobody"], ["watcher"], []])
+def test_a_price_room_is_not_opened_for_strangers_watchers_or_nobody(named):
+    class House(Recorder):
+        def people(self, *, groups=(), users=()):
+            watcher = Person(id="watcher", name="合", mail="", groups=frozenset({"compliance_officer"}))
+            return (watcher,) if "watcher" in users else super().people(groups=groups, users=users)
+
+    with pytest.raises(BpmnError, match="access_list|名单|报价"):
+        run("price.open_room", House(), values={"access_list": named})
+
+
 #: What a handler cannot do without.
 NEEDED = {
+    "price.open_room": {"access_list": ["wang"]},
     "bid.calendar": {
         "rules": [{"id": "submit", "name": "递交截止", "article": "第 28 条", "base": "submission_deadline", "amount": 0, "unit": "hours", "roll": False, "kind": "law", "against": None}],
         "submission_deadline": AT, "before": {"entries": [{"id": "submit", "at": AT + timedelta(days=1)}]},
