@@ -30,6 +30,7 @@ DRAWN = (
     "psm_presale", "psm010_onsite_communication", "psm020_onsite_survey", "psm030_solution", "psm040_quotation", "psm050_bidding",
     "bid_confidentiality",
     "bid_pricing",
+    "bid_sealing",
     "bid_preparation", "bid_deadline_watch", "bid_submission", "psm060_negotiation", "psm070_contract_text", "psm080_contract_signing",
     "bid_debrief",
     "bid_evaluation_clarification",
