@@ -39,6 +39,7 @@ DRAWN = (
     "bid_presentation_prep",
     "bid_result_handling",
     "bid_withdrawal",
+    "bid_consortium",
     "bid_go_nogo",
 )
 ALL = sorted(folder.name for folder in PROCESSES.iterdir() if folder.is_dir())
