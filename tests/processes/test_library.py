@@ -41,6 +41,7 @@ DRAWN = (
     "bid_withdrawal",
     "bid_consortium",
     "bid_go_nogo",
+    "bid_team_setup",
 )
 ALL = sorted(folder.name for folder in PROCESSES.iterdir() if folder.is_dir())
 STUBS = sorted(set(ALL) - set(DRAWN))
