@@ -42,6 +42,7 @@ DRAWN = (
     "bid_consortium",
     "bid_go_nogo",
     "bid_team_setup",
+    "bid_tender_analysis",
 )
 ALL = sorted(folder.name for folder in PROCESSES.iterdir() if folder.is_dir())
 STUBS = sorted(set(ALL) - set(DRAWN))
