@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import unicodedata
 from collections.abc import Callable, Mapping
-from hashlib import sha256
-from io import BytesIO
-from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Literal, TypeVar
 
 import orjson
@@ -20,12 +14,10 @@ from engine.errors import (
     AccessDenied,
     Conflict,
     DocumentErased,
-    FileRefused,
     NotFound,
     StalePage,
     TaskNotOpen,
     TaskSuspended,
-    telling,
 )
 from engine.forms import Component, Form, is_envelope
 from engine.model import (
@@ -45,65 +37,12 @@ from engine.service.instances import Instances
 from engine.service.observed import observed
 from engine.service.runtime import Compiled, Runtime
 from engine.service.turn import Turn
+from engine.service.uploads import Uploads, file_name
 from engine.store import instances, keep, people, tasks
 from engine.store.database import Session, micros
 
 Answer = TypeVar("Answer")
 View = Literal["all", "mine", "claimable", "overdue"]
-#: What may be uploaded. Nothing that a browser would run.
-ACCEPTED = frozenset(
-    [
-        ".pdf",
-        ".ofd",
-        ".doc",
-        ".docx",
-        ".docm",
-        ".wps",
-        ".xls",
-        ".xlsx",
-        ".xlsm",
-        ".et",
-        ".ppt",
-        ".pptx",
-        ".dps",
-        ".odt",
-        ".ods",
-        ".odp",
-        ".rtf",
-        ".txt",
-        ".csv",
-        ".md",
-        ".xml",
-        ".json",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".webp",
-        ".heic",
-        ".dwg",
-        ".dxf",
-        ".vsd",
-        ".vsdx",
-        ".mpp",
-        ".bpmn",
-        ".dmn",
-        ".zip",
-        ".rar",
-        ".7z",
-        ".eml",
-        ".msg",
-        ".mp3",
-        ".m4a",
-        ".wav",
-        ".mp4",
-        ".mov",
-    ]
-)
-_CHUNK = 1 << 20
 _STATE_ZH = {
     TaskState.COMPLETED: "已完成",
     TaskState.CANCELLED: "已取消",
@@ -125,7 +64,7 @@ class Tasks:
         self._runtime = runtime
         self._database = runtime.database
         self._instances = of_instances
-        self._documents = runtime.settings.data / "documents"
+        self._uploads = Uploads(runtime.settings)
 
     # -- looking
     def inbox(
@@ -435,8 +374,8 @@ class Tasks:
             task, _ = _found(session, id)
             access.require_work_on(actor, task)
             _require_open(task)
-            self._require_accepted(name, field, shown_to(actor, self._form(session, task)))
-        size, digest = self._keep(name, BytesIO(stream) if isinstance(stream, bytes) else stream)
+            self._uploads.require_accepted(name, field, shown_to(actor, self._form(session, task)))
+        size, digest = self._uploads.keep(name, stream)
         document_id = DocumentId(self._database.new_id())
 
         def do(turn: Turn, found: tasks.Found) -> Document:
@@ -459,7 +398,7 @@ class Tasks:
 
     def _insert(self, tx: Session, document: Document) -> None:
         tx.alone(keep.BYTES)
-        if not self._path(document.sha256).exists():
+        if not self._uploads.path(document.sha256).exists():
             raise Conflict  # another file of the same bytes was erased just now: whoever uploads it again keeps it
         tasks.insert_document(tx, document)
 
@@ -518,64 +457,9 @@ class Tasks:
         if document.erased_at is not None:
             raise DocumentErased(id=document_id)
         try:
-            return document, self._path(document.sha256).open("rb")
+            return document, self._uploads.path(document.sha256).open("rb")
         except FileNotFoundError as error:
             raise NotFound(what="文件内容 (bytes of document)", id=document_id) from error
-
-    def _path(self, digest: str) -> Path:
-        return self._documents / digest[:2] / digest
-
-    def _require_accepted(self, name: str, field: str, form: Form | None) -> None:
-        suffix = PurePath(name).suffix.lower()
-        accepted: tuple[str, ...] | frozenset[str] = ACCEPTED
-        if form is not None:
-            component = _file_field(form.components, field)
-            if component is None:
-                shown = field[:60]
-                raise FileRefused(
-                    name=name, reason=f"表单中没有文件字段 {shown}。", reason_en=f"the form has no file field {shown}."
-                )
-            accepted = component.accept or ACCEPTED
-        if suffix not in accepted or suffix not in ACCEPTED:
-            shown = " ".join(sorted(set(accepted) & ACCEPTED))
-            raise FileRefused(
-                name=name,
-                reason=f"不接受此类型。可以上传：{shown}",
-                reason_en=f"this type is not accepted; accepted are {shown}",
-            )
-
-    def _keep(self, name: str, stream: BinaryIO) -> tuple[int, str]:
-        """Write a file under its hash, whole or not at all; return its size and hash."""
-        with telling("写入", "written"):
-            return self._kept(name, stream)
-
-    def _kept(self, name: str, stream: BinaryIO) -> tuple[int, str]:
-        limit = self._runtime.settings.upload_limit
-        self._documents.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self._documents, prefix="upload-")
-        try:
-            size, digest = 0, sha256()
-            with os.fdopen(handle, "wb") as file:
-                while chunk := stream.read(_CHUNK):
-                    size += len(chunk)
-                    if size > limit:
-                        megabytes = limit // (1 << 20)
-                        raise FileRefused(
-                            name=name, reason=f"超过 {megabytes} MB。", reason_en=f"it is larger than {megabytes} MB."
-                        )
-                    digest.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            if not size:
-                raise FileRefused(name=name, reason="文件是空的。", reason_en="it is empty.")
-            path = self._path(digest.hexdigest())
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            os.replace(temporary, path)
-            _keep_name(path.parent)
-            return size, digest.hexdigest()
-        finally:
-            Path(temporary).unlink(missing_ok=True)
 
     # -- all of them
     def _command(self, actor: Actor, id: TaskId, do: Callable[[Turn, tasks.Found], Answer]) -> Answer:
@@ -601,42 +485,6 @@ def _require_open(task: UserTask) -> None:
         raise TaskSuspended(name=task.name, state=_STATE_ZH[task.state])
     if task.state is not TaskState.OPEN:
         raise TaskNotOpen(name=task.name, state=_STATE_ZH[task.state])
-
-
-def _keep_name(folder: Path) -> None:
-    """Let a file's name in its folder outlast a power failure, as its bytes do."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def file_name(name: str) -> str:
-    """Return the name under which an uploaded file is kept: no folders, nothing invisible, at most 200 letters with its ending.
-
-    Letters that turn the direction of writing are left out as well: with one, ``fdp.exe`` reads ``exe.pdf``.
-    """
-    last = name.replace("\\", "/").rpartition("/")[2]
-    clean = "".join(c for c in last if c.isprintable() and unicodedata.category(c) != "Cf").strip()
-    ending = PurePath(clean).suffix
-    if len(clean) > 200:
-        clean = clean[: 200 - len(ending)] + ending if len(ending) < 20 else clean[:200]
-    return clean or "file"
-
-
-def _file_field(components: tuple[Component, ...], field: str) -> Component | None:
-    """Return the file field at a path such as ``files`` or ``lines.2.files``, or None."""
-    key, _, rest = field.partition(".")
-    for component in components:
-        if component.type == "group" and (found := _file_field(component.components, field)) is not None:
-            return found
-        if component.key == key and component.type == "filepicker" and not rest and component.is_input:
-            return component
-        if component.key == key and component.type == "dynamiclist":
-            number, _, inner = rest.partition(".")
-            return _file_field(component.components, inner) if number.isdecimal() and len(number) < 4 else None
-    return None
 
 
 def _file_value(d: Document) -> dict[str, Any]:
