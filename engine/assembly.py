@@ -22,6 +22,7 @@ from engine.service.jobs import Jobs
 from engine.service.keep import Keep
 from engine.service.messages import Messages
 from engine.service.people import People
+from engine.service.registers import Registers
 from engine.service.runtime import Runtime
 from engine.service.sealed import Sealed
 from engine.service.tasks import Tasks
@@ -43,6 +44,7 @@ class Engine:
         jobs: run what is due, incidents.
         deployments: check, deploy, drafts of the modeler.
         people: users, groups, notices.
+        registers: data that outlives process instances.
         audit: verify, backup, health.
         metrics: counters of this process, to which the web adds its own.
         keep: archive files, legal holds, lawful erasure.
@@ -61,6 +63,7 @@ class Engine:
         self.jobs = Jobs(self._runtime, self.instances, self.messages)
         self.deployments = Deployments(self._runtime)
         self.people = People(self._runtime)
+        self.registers = Registers(self._runtime)
         self.audit = Audit(self._runtime)
         self.metrics = self._runtime.metrics
         self._upkeep = Upkeep(self._runtime)
@@ -79,7 +82,7 @@ class Engine:
             pool = HandlerPool(self.jobs, self.clock, self.settings.worker_threads)
             self._dispatcher = self._make_dispatcher(pool)
             self._runtime.wake = self._dispatcher.wake
-            self._daily = Loops({"daily": self.keep.run_due}, every=60)
+            self._daily = Loops({"daily": self.keep.run_due, "registers": self.registers.run_due}, every=60)
             self._dispatcher.start()
             self._daily.start()
 

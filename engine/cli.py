@@ -374,13 +374,18 @@ def verify(instance: int | None, archive: Path | None, heads: Path | None, key: 
         else:
             broken = engine.audit.verify(InstanceId(instance) if instance is not None else None)
             checked_instances, checked_events = engine.audit.last_checked.instances, engine.audit.last_checked.events
+            if engine.audit.last_checked.registers:
+                checked = engine.audit.last_checked
+                click.echo(f"另有 {checked.registers} 个台账、{checked.records} 条登记已核对 "
+                           f"({checked.registers} registers with {checked.records} records were checked as well)")
             names = engine.keep.archive_names() if instance is None else ()
             if names:
                 broken += engine.keep.verify_archives()
                 click.echo(f"另有 {len(names)} 个归档文件已核对 ({len(names)} archive files were looked through as well)")
     for b in broken:
         place = f"第 {b.seq} 条：" if b.seq else ""
-        click.echo(f"实例 {b.instance_id} {place}{b.zh} ({b.en})" if b.instance_id else f"{b.zh} ({b.en})")
+        whose = f"台账 {b.register} " if b.register else f"实例 {b.instance_id} " if b.instance_id else ""
+        click.echo(f"{whose}{place if whose else ''}{b.zh} ({b.en})")
     events = "" if heads is not None else f"、{checked_events} 条记录", "" if heads is not None else f", {checked_events} events"
     click.echo(f"{checked_instances} 个实例{events[0]}，{len(broken)} 处不符，用时 {time.monotonic() - started:.1f} 秒 "
                f"({checked_instances} instances{events[1]}, {len(broken)} breaks)")

@@ -448,6 +448,25 @@ class LegalHoldLifted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterEntryWritten(Event):
+    """A version of an entry of a register; in the chain of the register itself with its values.
+
+    In the history of a process instance it says that the element's handler added the entry; its values stand in the register alone.
+    `change`: ``added``, ``amended`` or ``withdrawn``.
+    """
+
+    payload: ClassVar[tuple[str, ...]] = ("values", "reason")
+    register: str
+    entry: int
+    entry_version: int
+    change: str
+    process: str | None = None
+    element: str | None = None
+    values: Values = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowsRewritten(Event):
     """Rows that did not agree with the state were written anew from it. `differences`: what had differed, in words."""
 

@@ -134,6 +134,7 @@ class Form:
     id: str
     title: str = ""
     components: tuple[Component, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)  #: of the form as a whole: what makes it a register's
 
     def inputs(self) -> Iterator[Component]:
         """Give every component with a key that is not inside a list, groups opened."""
@@ -454,7 +455,8 @@ def read_form(data: bytes, name: str = "") -> Form:
         identifier = name
     if problems.found:
         raise InvalidForm(name or identifier, tuple(problems.found))
-    return Form(id=identifier, title=str(raw.get("title") or ""), components=components)
+    properties = {str(name): str(value) for name, value in _dict(raw.get("properties")).items()}
+    return Form(id=identifier, title=str(raw.get("title") or ""), components=components, properties=properties)
 
 
 def _components(raw: list[Any], problems: _Problems, keys: set[str], prefix: str) -> tuple[Component, ...]:

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from engine.errors import BpmnError
-from engine.model import Values, maker
+from engine.model import RegisterEntry, Values, maker
 
-__all__ = ["BpmnError", "Handler", "HandlerRegistry", "Job", "Outside", "Person", "Variables", "fingerprint", "handler"]
+__all__ = ["BpmnError", "Handler", "HandlerRegistry", "Job", "Outside", "Person", "RegisterEntry", "Variables", "fingerprint", "handler"]
 
 Variables = Values
 Effect = Literal["outside", "none", "database"]
@@ -59,6 +59,15 @@ class Outside(Protocol):
 
     def robot(self, subject: str, body: str) -> None:
         """Tell the configured DingTalk, WeCom and Feishu robots."""
+
+    def register(self, name: str, where: Mapping[str, Any] | None = None) -> tuple[RegisterEntry, ...]:
+        """Return the entries of a register whose values equal those of `where`, the last added first; none that was withdrawn.
+
+        Texts are compared without regard to width, capitals and blanks.
+        """
+
+    def register_add(self, name: str, values: Mapping[str, Any], *, once: str) -> None:
+        """Add an entry to a register when the job is done, checked by the register's form; but once for each key `once`."""
 
     def link(self, path: str = "") -> str:
         """Return the address of a page, by default of the job's process instance."""

@@ -673,6 +673,35 @@ class Break:
     kind: str
     zh: str
     en: str
+    register: str = ""  #: name of the register whose chain it is; `instance_id` is its number then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterEntry:
+    """What the newest version of an entry of a register says. `owner`: the person it is about, or empty."""
+
+    id: int
+    version: int
+    withdrawn: bool
+    added_at: datetime
+    added_by: str
+    changed_at: datetime
+    changed_by: str
+    owner: str
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterVersion:
+    """One version of an entry as it was written. `change`: ``added``, ``amended``, ``withdrawn``; `seq`: its place in the chain."""
+
+    version: int
+    seq: int
+    change: str
+    at: datetime
+    by: str
+    reason: str
+    values: Values
 
 
 #: Why a sealed price may get a new version, and what each is called. Rule R-A08.

@@ -11,6 +11,7 @@ from engine import history
 from engine.errors import NotFound
 from engine.metrics import Gauge
 from engine.model import Break, Health, InstanceId
+from engine.service import registers
 from engine.service.agreement import disagreements
 from engine.service.backup import Backup, back_up
 from engine.service.doctor import Ailment, Doctor
@@ -26,6 +27,8 @@ class Checked:
 
     instances: int = 0
     events: int = 0
+    registers: int = 0
+    records: int = 0
 
 
 class Audit:
@@ -39,11 +42,13 @@ class Audit:
     def verify(self, instance_id: InstanceId | None = None) -> tuple[Break, ...]:
         """Return every place where the history of one or of all instances is not what was written; empty when it is intact.
 
+        Without `instance_id` the registers are looked at as well.
+
         Raises:
             NotFound: no such instance.
         """
         breaks: list[Break] = []
-        instance_count = event_count = 0
+        instance_count = event_count = register_count = record_count = 0
         with self._database.snapshot() as session:
             heads = list(chain.heads(session, instance_id))
             if instance_id is not None and not heads:
@@ -63,7 +68,9 @@ class Audit:
                     )
                     for stray in chain.strays(session)
                 ]  # fmt: skip
-        self.last_checked = Checked(instances=instance_count, events=event_count)
+                of_registers, register_count, record_count = registers.verify(session)
+                breaks += of_registers
+        self.last_checked = Checked(instances=instance_count, events=event_count, registers=register_count, records=record_count)
         return tuple(breaks)
 
     def cross_check(self, instance_id: InstanceId | None = None) -> tuple[Break, ...]:

@@ -285,7 +285,10 @@ class Doctor:
     def _histories(self, *, fix: bool) -> Iterator[Ailment]:
         for broken in self._verify():
             place = f"第 {broken.seq} 条" if broken.seq else "整条链"
-            yield _found(Code.HISTORY, f"{place}：{broken.zh}", f"event {broken.seq}: {broken.en}", broken.instance_id)
+            if broken.register:
+                yield _found(Code.HISTORY, f"台账 {broken.register} {place}：{broken.zh}", f"register {broken.register} {broken.seq}: {broken.en}")
+            else:
+                yield _found(Code.HISTORY, f"{place}：{broken.zh}", f"event {broken.seq}: {broken.en}", broken.instance_id)
         with self._database.reading() as session:
             ids = [InstanceId(id) for id, _seq, _head in chain.heads(session, None)]
         for id in ids:

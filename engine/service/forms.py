@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine import access
-from engine.errors import InvalidValues
+from engine.errors import EngineError, InvalidValues
 from engine.feel import codec
 from engine.forms import UNREADABLE, Form, is_readable
 from engine.model import Actor, Values
@@ -21,6 +21,26 @@ def shown_to(actor: Actor, form: Form | None) -> Form | None:
 def unsealed(form: Form | None) -> Form | None:
     """Return a form that no task asks for: nothing can be sealed there, so its sealed fields are not taken at all."""
     return None if form is None else form.without_sealed()
+
+
+class ReasonMissing(EngineError):
+    """A command that is written into the history needs a reason."""
+
+    code = "reason_missing"
+    status = 422
+    zh = "请填写原因，它会记入历史。"
+    en = "Give a reason; it is written into the history."
+
+
+def given_reason(reason: str) -> str:
+    """Return the reason, which must not be blank.
+
+    Raises:
+        ReasonMissing
+    """
+    if not reason.strip():
+        raise ReasonMissing()
+    return reason.strip()
 
 
 _LINE = 200

@@ -35,7 +35,7 @@ from engine.feel import codec
 from engine.model import Actor, Break, InstanceId, JobKind
 from engine.service.archives import sync_folder
 from engine.service.runtime import Runtime
-from engine.store import chain, jobs, keep
+from engine.store import chain, jobs, keep, registers
 from engine.store.database import Session, micros
 from engine.store.jobs import JobRow
 from engine.store.keep import Stub
@@ -347,10 +347,15 @@ class Heads:
     def _differing(self, session: Session, ends: Iterable[tuple[int, int, bytes]]) -> Iterator[Break]:
         """Give the instances whose chains do not hold the signed ends any more."""
         now = {id: (seq, bytes(head)) for id, seq, head in chain.heads(session, None)}
+        of_registers = {id: (seq, head) for id, _name, seq, head in registers.heads(session)}
         archived: dict[str, dict[int, tuple[Stub, int, bytes]]] = {}
         for id, seq, head in ends:
             if id in now:
                 told = judged(id, [history.Entry(*row) for row in chain.read(session, id)], now[id], seq, head)
+                if told is not None:
+                    yield told
+            elif id in of_registers:
+                told = judged(id, [history.Entry(*row) for row in registers.records(session, id)], of_registers[id], seq, head)
                 if told is not None:
                     yield told
             elif (stub := keep.stub(session, id)) is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine import access, history
 from engine.bpmn import explain, open_elements, visible_variables
-from engine.errors import AccessDenied, EngineError, NotFound, WrongState
+from engine.errors import AccessDenied, NotFound, WrongState
 from engine.events import DataMended, DecisionEvaluated, Event, ExpressionWasNull, FlowTaken, Recorded, VariablesChanged
 from engine.feel import Explained, FeelLimit
 from engine.forms import Form
@@ -42,7 +42,7 @@ from engine.model import (
     make_process_instance,
 )
 from engine.service.archives import Record
-from engine.service.forms import line, shown_to, storable, unsealed
+from engine.service.forms import given_reason, line, shown_to, storable, unsealed
 from engine.service.observed import observed
 from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
@@ -577,26 +577,6 @@ def require_status(turn: Turn, allowed: tuple[InstanceStatus, ...], zh: str, en:
 def _without_data(event: Event) -> Event:
     hidden: dict[str, Any] = {name: None if name == "result" else {} for name in DATA if name in event.payload}
     return replace(event, **hidden) if hidden else event
-
-
-def given_reason(reason: str) -> str:
-    """Return the reason, which must not be blank.
-
-    Raises:
-        ReasonMissing
-    """
-    if not reason.strip():
-        raise ReasonMissing()
-    return reason.strip()
-
-
-class ReasonMissing(EngineError):
-    """A command that is written into the history needs a reason."""
-
-    code = "reason_missing"
-    status = 422
-    zh = "请填写原因，它会记入历史。"
-    en = "Give a reason; it is written into the history."
 
 
 def _number(text: str | None) -> int | None:

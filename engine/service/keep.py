@@ -22,8 +22,9 @@ from engine.model import Actor, Break, InstanceId, InstanceStatus, LegalHold
 from engine.service import erasure
 from engine.service.archives import Archive, Record, Unreadable, Written, against_stubs, look_through, record_of
 from engine.service.erasure import ERASED, Erasure, Left, Wish
+from engine.service.forms import given_reason
 from engine.service.heads import Heads
-from engine.service.instances import given_reason, require_status
+from engine.service.instances import require_status
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
 from engine.store import chain, instances, keep, sealed

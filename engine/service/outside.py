@@ -1,4 +1,4 @@
-"""What handlers reach: people, notices, mail, chat robots. Everything sent is recorded in the instance's history.
+"""What handlers reach: people, notices, mail, chat robots, registers. Everything sent is recorded in the instance's history.
 
 What a handler did outside cannot be taken back when it fails later. So what was sent is remembered under the job's key even
 then, and its next attempt does not send it again; a mail that was sent by a process that died before it could remember carries
@@ -24,7 +24,8 @@ from engine.clock import with_local_times
 from engine.events import Event
 from engine.feel import codec
 from engine.handler import Person
-from engine.model import JobKind, Values
+from engine.model import SYSTEM, JobKind, RegisterEntry, Values
+from engine.service import registers
 from engine.service.vault import SealBroken
 from engine.settings import Settings
 from engine.store import instances, jobs, people, sealed
@@ -63,13 +64,14 @@ class Errands:
         self._inside = inside
         self._at = at
         self._facts: list[tuple[str, tuple[str, ...], str, str | None]] = []
+        self._added: list[tuple[str, int]] = []
         self._writes: list[Callable[[Session], object]] = []
         self._checked: list[Unsealed] = []
 
     @property
     def did_something(self) -> bool:
         """True when there are `events` or `writes`."""
-        return bool(self._facts or self._writes or self._checked)
+        return bool(self._facts or self._added or self._writes or self._checked)
 
     # -- what a handler calls
     def people(self, *, groups: Iterable[str] = (), users: Iterable[str] = ()) -> tuple[Person, ...]:
@@ -153,6 +155,31 @@ class Errands:
         """An expression writes an instant as ``2026-11-24T09:00:00Z``; people read what the house's clocks show."""
         return with_local_times(text, self._runtime.settings.time_zone)
 
+    def register(self, name: str, where: Mapping[str, Any] | None = None) -> tuple[RegisterEntry, ...]:
+        """Return the entries of a register whose values equal those of `where`, the last added first, without what was withdrawn.
+
+        Raises:
+            NotFound: no such register is deployed.
+            InvalidValues: it cannot be searched so.
+        """
+        found: tuple[RegisterEntry, ...] = self._read(lambda tx: registers.entries(tx, name, where or {}))
+        return found
+
+    def register_add(self, name: str, values: Mapping[str, Any], *, once: str) -> None:
+        """Add an entry to a register, together with what the job gives; nothing when one was added under `once` before.
+
+        Raises:
+            NotFound: no such register is deployed.
+            InvalidValues: its form refuses the values.
+        """
+        register: registers.Register = self._read(lambda tx: registers.named(tx, name))
+        accepted = registers.accepted(register, values, self._at, self._runtime.settings.time_zone)
+        new_id, change = self._runtime.database.new_id(), registers.Change(
+            register=register, entry=self._runtime.database.new_id(), version=0, change="added", values=accepted, once=once
+        )
+        self._writes.append(lambda tx: registers.write(tx, new_id, change, SYSTEM, self._at))
+        self._added.append((name, change.entry))
+
     def link(self, path: str = "") -> str:
         """Return the address of a page, by default of the job's process instance."""
         return self._runtime.settings.base_url + (
@@ -195,10 +222,14 @@ class Errands:
 
     # -- for the turn that follows
     def events(self, process: str, element: str | None) -> list[Event]:
-        """Return what was sent and what was not, as facts of the element's history."""
+        """Return what was sent, what was not, what was unsealed and what was added to registers, as facts of the element's history."""
         found: list[Event] = [
             e.PriceUnsealed(process=process, element=element, field=c.field, number=c.number, fingerprint=c.fingerprint, matches=c.matches)
             for c in self._checked
+        ]
+        found += [
+            e.RegisterEntryWritten(register=name, entry=entry, entry_version=1, change="added", process=process, element=element)
+            for name, entry in self._added
         ]
         for channel, recipients, subject, problem in self._facts:
             if problem is None:
@@ -216,7 +247,7 @@ class Errands:
         return found
 
     def writes(self) -> list[Callable[[Session], object]]:
-        """Return the rows to write: notices, and the keys of what was sent."""
+        """Return the rows to write: notices, entries of registers, and the keys of what was sent."""
         return self._writes
 
 

@@ -69,12 +69,15 @@ def newest_id(tx: Session) -> int:
 
 def documents(tx: Session) -> list[Row]:
     """Return ``[(sha256, name, instance)]`` of the uploaded files that are to be there, each content once; those of archived
-    instances are named by their hash."""
+    instances are named by their hash, those of registers are of no instance."""
     return tx.rows(
         "select sha256, name, instance_id from document where id in (select min(id) from document where erased_at is null group by sha256)"
         " union all select sha256, sha256, instance_id from archived_document where id in"
         " (select min(id) from archived_document where erased_at is null group by sha256)"
         " and sha256 not in (select sha256 from document where erased_at is null)"
+        " union all select sha256, name, null from register_file where id in (select min(id) from register_file group by sha256)"
+        " and sha256 not in (select sha256 from document where erased_at is null)"
+        " and sha256 not in (select sha256 from archived_document where erased_at is null)"
     )
 
 

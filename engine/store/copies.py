@@ -1,5 +1,7 @@
 """Copies of the SQLite file that lie outside the installation: what they hold, and whether they are whole."""
 
+# ruff: noqa: S608  statements are put together from constants alone
+
 from __future__ import annotations
 
 import sqlite3
@@ -13,7 +15,7 @@ from engine.store.migrations import HEAD, scripts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """Uploaded bytes that rows of the database refer to. `name`, `instance_id`: of the first of those rows."""
+    """Uploaded bytes that rows of the database refer to. `name`, `instance_id`: of the first of those rows; 0: of a register."""
 
     sha256: str
     size: int
@@ -68,6 +70,12 @@ def facts(path: Path) -> CopyFacts:
         revision = connection.execute("select version_num from alembic_version").fetchone()
         # a copy of a release that knew no archive files is asked for its revision alone
         keeps = connection.execute("select 1 from sqlite_master where name = 'archive_file'").fetchone() is not None
+        registers = connection.execute("select 1 from sqlite_master where name = 'register_file'").fetchone() is not None
+        of_registers = (
+            " union all select sha256, size, name, 0 from register_file where id in (select min(id) from register_file group by sha256)"
+            " and sha256 not in (select sha256 from document where erased_at is null)"
+            " and sha256 not in (select sha256 from archived_document where erased_at is null)"
+        ) if registers else ""  # fmt: skip
         instances, events = connection.execute("select count(*), coalesce(sum(seq), 0) from instance").fetchone()
         return CopyFacts(
             revision=None if revision is None else str(revision[0]), instance_count=instances, event_count=events,
@@ -78,7 +86,7 @@ def facts(path: Path) -> CopyFacts:
                     " (select min(id) from document where erased_at is null group by sha256)"
                     " union all select sha256, 0, sha256, instance_id from archived_document where id in"
                     " (select min(id) from archived_document where erased_at is null group by sha256)"
-                    " and sha256 not in (select sha256 from document where erased_at is null) order by 1"
+                    f" and sha256 not in (select sha256 from document where erased_at is null){of_registers} order by 1"
                 )
             ) if keeps else (),
             archives=tuple(connection.execute("select name, sha256 from archive_file order by name")) if keeps else (),

@@ -200,13 +200,14 @@ def artifacts(tx: Session, kind: str) -> dict[str, str]:
     return dict(tx.rows("select ident, title from artifact where kind = ? order by ident, deployment_id", (kind,)))
 
 
-def newest_artifacts(tx: Session, kind: str) -> dict[str, bytes]:
-    """Return ``{id: file}`` of the newest form or decision file of each id."""
+def newest_artifacts(tx: Session, kind: str, prefix: str = "") -> dict[str, bytes]:
+    """Return ``{id: file}`` of the newest form or decision file of each id that begins with `prefix`."""
     return dict(tx.rows(
         "select a.ident, b.body from artifact a join resource r on r.deployment_id = a.deployment_id and r.name = a.name"
         " join resource_body b on b.sha256 = r.sha256 where a.kind = ? and a.deployment_id ="
-        " (select max(n.deployment_id) from artifact n where n.kind = a.kind and n.ident = a.ident)",
-        (kind,),
+        " (select max(n.deployment_id) from artifact n where n.kind = a.kind and n.ident = a.ident)"
+        " and substr(a.ident, 1, ?) = ?",
+        (kind, len(prefix), prefix),
     ))  # fmt: skip
 
 

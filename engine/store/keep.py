@@ -133,8 +133,11 @@ def is_archived(tx: Session, instance_id: int) -> bool:
 
 
 def heads(tx: Session) -> list[tuple[int, int, bytes]]:
-    """Return ``[(instance, seq, head)]`` of every instance, running, ended and archived, by number."""
-    rows = tx.rows("select id, seq, head from instance union all select id, seq, head from archived_instance order by 1")
+    """Return ``[(instance, seq, head)]`` of every instance, running, ended and archived, and of every register, by number."""
+    rows = tx.rows(
+        "select id, seq, head from instance union all select id, seq, head from archived_instance"
+        " union all select id, seq, head from register where seq > 0 order by 1"
+    )
     return [(id, seq, head) for id, seq, head in rows]
 
 
@@ -356,8 +359,9 @@ def bytes_are_used(tx: Session, sha256: str) -> bool:
     """True if the bytes of this hash belong to a file that was not erased."""
     return tx.value(
         "select 1 from document where sha256 = ? and erased_at is null union all"
-        " select 1 from archived_document where sha256 = ? and erased_at is null",
-        (sha256, sha256),
+        " select 1 from archived_document where sha256 = ? and erased_at is null union all"
+        " select 1 from register_file where sha256 = ?",
+        (sha256, sha256, sha256),
     ) is not None  # fmt: skip
 
 
@@ -368,6 +372,7 @@ def erased_hashes(tx: Session) -> list[str]:
         " union select sha256 from archived_document where erased_at is not null) d"
         " where not exists (select 1 from document o where o.sha256 = d.sha256 and o.erased_at is null)"
         " and not exists (select 1 from archived_document a where a.sha256 = d.sha256 and a.erased_at is null)"
+        " and not exists (select 1 from register_file r where r.sha256 = d.sha256)"
     )]  # fmt: skip
 
 

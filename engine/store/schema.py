@@ -530,3 +530,74 @@ node_lease = Table(
     _when("leased_until"),
 )
 meta = Table("meta", METADATA, Column("name", NAME, primary_key=True), Column("value", Text, nullable=False))
+
+# -------------------------------------------------------------------------------------------------------------- registers
+#: Data that outlives a process instance, and the end of its chain: number and hash of its last record.
+register = Table(
+    "register",
+    METADATA,
+    _id(),
+    Column("name", NAME, nullable=False, unique=True),
+    Column("seq", Integer, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+)
+#: The versions of all entries of a register, appended once and never changed; packed as entries of history are.
+register_record = Table(
+    "register_record",
+    METADATA,
+    _ref("register_id", "register.id", primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    _ref("entry_id"),
+    Column("body", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("salt", LargeBinary),
+    Column("payloads", LargeBinary),
+    Index("ix_register_record_entry", "entry_id", "seq"),
+)
+#: What the newest version of each entry says: a fold of the records, for lists. `once`: key under which a program added it.
+register_entry = Table(
+    "register_entry",
+    METADATA,
+    _id(),
+    _ref("register_id", "register.id"),
+    Column("version", Integer, nullable=False),
+    Column("withdrawn", SmallInteger, nullable=False),
+    _when("added_at"),
+    Column("added_by", PERSON, nullable=False),
+    _when("changed_at"),
+    Column("changed_by", PERSON, nullable=False),
+    Column("owner", NAME, nullable=False),
+    Column("once", NAME),
+    Column("words", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("ix_register_entry_register", "register_id", "id"),
+    _partial("ix_register_entry_once", "register_id", "once", where="once is not null", unique=True),
+)
+#: Each value of an entry that is one word, number or day, as a text that sorts as the value does.
+register_field = Table(
+    "register_field",
+    METADATA,
+    _ref("entry_id", "register_entry.id", primary_key=True),
+    Column("field", NAME, primary_key=True),
+    _ref("register_id"),
+    Column("sort_key", NAME, nullable=False),
+    Index("ix_register_field_key", "register_id", "field", "sort_key"),
+    sqlite_with_rowid=False,
+)
+#: Files of entries; their bytes lie with those of the tasks, under their hash.
+register_file = Table(
+    "register_file",
+    METADATA,
+    _id(),
+    _ref("register_id", "register.id"),
+    _ref("entry_id"),
+    Column("field", NAME, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("media_type", NAME, nullable=False),
+    _when("size"),
+    Column("sha256", String(64), nullable=False),
+    _when("uploaded_at"),
+    Column("uploaded_by", PERSON, nullable=False),
+    Index("ix_register_file_entry", "entry_id"),
+    Index("ix_register_file_sha256", "sha256"),
+)

@@ -14,7 +14,7 @@ from engine.cli import main
 from engine.errors import AccessDenied, DocumentErased, Held, WrongState
 from engine.model import SYSTEM, InstanceId
 from engine.service.erasure import ERASED
-from engine.service.instances import ReasonMissing
+from engine.service.forms import ReasonMissing
 from engine.service.keep import NothingToErase
 from engine.store.chain import unpack
 from tests.databases import on_each as on_each

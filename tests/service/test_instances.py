@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import AccessDenied, InvalidValues, NotFound, WrongState
 from engine.model import SYSTEM, Actor, InstanceId
-from engine.service.instances import ReasonMissing
+from engine.service.forms import ReasonMissing
 from tests.bpmn.build import boundary, call, catch, diagram, end, event, parallel, process, script, start, timer, user
 from tests.service.house import ANN, BOB, EVE, FOR_ENGINEERS, MANAGER, OWNER, House
 

@@ -1,0 +1,670 @@
+"""Registers (台账): data that outlives a process instance. Nothing in them is overwritten: a correction is a new version with a reason.
+
+A register is described by a form ``registers.<name>``, stored as ``processes/registers/<name>.form``. Properties of the form:
+
+    readers         groups that may read every entry, separated by commas; who wrote an entry always sees it
+    writers         groups that may add entries, and correct those that they may see
+    columns         fields shown in lists
+    titleEn         English title
+    ownerField      field that holds the user id of the person an entry is about, who sees it too
+    expiryField     field of the day on which an entry runs out
+    expiryReaders   groups that are told every day what runs out within `SOON`
+    appendOnly      "true": no entry can be withdrawn, only corrected
+
+The versions of all entries of a register are one chain, sealed as the history of a process instance is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Context, Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from engine import access, history
+from engine.errors import AccessDenied, Conflict, InvalidValues, NotFound, StalePage, WrongState
+from engine.events import RegisterEntryWritten
+from engine.feel import codec
+from engine.forms import Component, Form, read_form
+from engine.model import (
+    SYSTEM,
+    Actor,
+    Break,
+    Document,
+    DocumentId,
+    InstanceId,
+    Page,
+    RegisterEntry,
+    RegisterVersion,
+    Values,
+)
+from engine.service.forms import given_reason
+from engine.service.observed import observed
+from engine.service.uploads import Uploads, file_name
+from engine.store import definitions, keep, people
+from engine.store import registers as store
+from engine.store.database import Session, instant, micros
+from engine.store.people import NewNotice
+from engine.store.registers import EntryRow, FileRow, Wanted
+
+if TYPE_CHECKING:
+    from engine.service.runtime import Runtime
+
+#: What the id of a register's form begins with.
+PREFIX = "registers."
+#: What runs out within this time is told.
+SOON = timedelta(days=60)
+_TOLD_FROM = 8  #: o'clock
+_MOST = 200  #: entries in a page
+_PROPERTIES = frozenset(
+    ("readers", "writers", "columns", "titleEn", "ownerField", "expiryField", "expiryReaders", "appendOnly")
+)
+#: A new file of an entry: field, name, media type, bytes.
+NewFile = tuple[str, str, str, BinaryIO | bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """A register as its form describes it. `columns`: the fields shown in lists."""
+
+    name: str
+    title: str
+    title_en: str
+    form: Form
+    readers: frozenset[str]
+    writers: frozenset[str]
+    columns: tuple[Component, ...]
+    owner_field: str
+    expiry_field: str
+    expiry_readers: tuple[str, ...]
+    append_only: bool
+
+    def may_read(self, actor: Actor) -> bool:
+        """True if the actor may read every entry."""
+        return access.is_system(actor) or bool(actor.groups & self.readers)
+
+    def may_write(self, actor: Actor) -> bool:
+        return access.is_system(actor) or bool(actor.groups & self.writers)
+
+    def may_open(self, actor: Actor) -> bool:
+        """True if the actor may read it, or the entries that are their own."""
+        return self.may_read(actor) or self.may_write(actor)
+
+
+def of_form(form: Form) -> Register:
+    """Return the register that a form describes; what `problems` names is left out."""
+    given = form.properties
+    inputs = {c.key: c for c in form.inputs()}
+    columns = tuple(inputs[key] for key in _words(given.get("columns", "")) if key in inputs)
+    return Register(
+        name=form.id.removeprefix(PREFIX), title=form.title or form.id, title_en=given.get("titleEn", "") or form.title, form=form,
+        readers=frozenset(_words(given.get("readers", ""))), writers=frozenset(_words(given.get("writers", ""))),
+        columns=columns or tuple(inputs.values())[:5], owner_field=given.get("ownerField", ""),
+        expiry_field=given.get("expiryField", ""), expiry_readers=_words(given.get("expiryReaders", "")),
+        append_only=given.get("appendOnly") == "true",
+    )  # fmt: skip
+
+
+def problems(form: Form) -> tuple[tuple[str, str], ...]:
+    """Return what is wrong with the form of a register, as ``((zh, en), …)``; of any other form nothing."""
+    if not form.id.startswith(PREFIX):
+        return ()
+    found: list[tuple[str, str]] = []
+    if re.fullmatch(r"[a-z][a-z0-9_]{0,60}", form.id.removeprefix(PREFIX), re.ASCII) is None:
+        found.append((f"台账编号“{form.id}”应为 registers. 加小写字母、数字和下划线。", f"“{form.id}” is not registers. and small letters, digits, underscores."))
+    given, inputs = form.properties, {c.key: c for c in form.inputs()}
+    for name in sorted(given.keys() - _PROPERTIES):
+        found.append((f"台账表单有未知属性 {name}。", f"unknown property {name} of a register's form."))
+    for name in ("readers", "writers"):
+        if not _words(given.get(name, "")):
+            found.append((f"台账表单缺少属性 {name}（角色，逗号分隔）。", f"the form of a register lacks the property {name} (groups)."))
+    for name in ("readers", "writers", "expiryReaders"):
+        for group in _words(given.get(name, "")):
+            if group not in access.GROUPS:
+                found.append((f"属性 {name}：没有角色 {group}。", f"property {name}: there is no group {group}."))
+    for name, types in (("columns", ()), ("ownerField", ("textfield",)), ("expiryField", ("datetime",))):
+        for key in _words(given.get(name, "")):
+            if key not in inputs or (types and inputs[key].type not in types):
+                found.append((f"属性 {name}：表单中没有可用的字段 {key}。", f"property {name}: the form has no such field {key}."))
+    if any(c.price_field for c in inputs.values()):
+        found.append(("台账不能有价格字段。", "a register has no price fields."))
+    return tuple(found)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for part in text.split(",") if (word := part.strip()))
+
+
+# ------------------------------------------------------------------------------------------------------- values as sort keys
+_LONGEST = 200
+_OFFSET = Decimal(10) ** 30
+_WIDE = Context(prec=60)
+
+
+def sort_key(value: Any) -> str | None:
+    """Return a text that sorts as a value does and is equal for values that people take for the same; None: it cannot be sorted.
+
+    Texts are compared without regard to width, capitals and blanks.
+    """
+    match value:
+        case bool():
+            return "1" if value else "0"
+        case int() | Decimal():
+            number = Decimal(value)
+            return f"{_WIDE.add(_OFFSET, number):045.10f}" if abs(number) < _OFFSET else None
+        case datetime():
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+        case date():
+            return value.isoformat()
+        case str():
+            return plain(value)[:_LONGEST] or None
+    return None
+
+
+def plain(text: str) -> str:
+    """Return a text as it is compared: full-width letters narrow, small, each run of blanks one."""
+    return " ".join(unicodedata.normalize("NFKC", text).lower().split())
+
+
+def _keys(values: Values) -> dict[str, str]:
+    return {field: key for field, value in values.items() if (key := sort_key(value)) is not None}
+
+
+def _searchable(form: Form, values: Values) -> str:
+    """Return the words of an entry, with the labels of what was chosen."""
+    labels = {c.key: {o.value: o.label for o in c.options} for c in form.inputs()}
+    found: list[str] = []
+
+    def add(value: Any, named: Mapping[str, str]) -> None:
+        match value:
+            case str():
+                found.append(named.get(value, value))
+            case date():
+                found.append(value.isoformat()[:10])
+            case int() | Decimal() if not isinstance(value, bool):
+                found.append(str(value))
+            case dict():
+                for key, part in value.items():
+                    if key not in ("sha256", "size", "id"):
+                        add(part, {})
+            case list() | tuple():
+                for part in value:
+                    add(part, named)
+
+    for key, value in values.items():
+        add(value, labels.get(key, {}))
+    return plain(" ".join(found))
+
+
+# ---------------------------------------------------------------------------------------------------------- writing a version
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A version to be written. `version`: of the entry before, 0 of a new one; `once`: key under which it is added but once."""
+
+    register: Register
+    entry: int
+    version: int
+    change: str
+    values: Values
+    reason: str = ""
+    once: str | None = None
+    files: tuple[FileRow, ...] = ()
+
+
+def write(tx: Session, new_id: int, change: Change, actor: Actor, at: datetime) -> int:
+    """Write a version within a transaction; return its entry: the one added before when `once` was used already.
+
+    Raises:
+        StalePage: somebody else changed the entry meanwhile.
+    """
+    register = change.register
+    id, seq, head = store.alone(tx, register.name, new_id, history.genesis(new_id))
+    if change.once is not None and (before := store.added_once(tx, id, change.once)) is not None:
+        return before
+    row = None if change.version == 0 else store.get(tx, id, change.entry)
+    if change.version and (row is None or row.version != change.version):
+        raise StalePage(what=f"台账“{register.title}”的这条记录 (this entry)")
+    event = RegisterEntryWritten(
+        register=register.name, entry=change.entry, entry_version=change.version + 1, change=change.change, values=change.values,
+        reason=change.reason,
+    )  # fmt: skip
+    sealed = history.seal([(event, actor)], seq=seq, at=at, head=head)
+    store.append(tx, id, change.entry, sealed.seq, sealed.body, sealed.hash, sealed.salt, sealed.payloads)
+    store.write(tx, id, _row(register, event, row, actor.id, at), words=_searchable(register.form, change.values),
+                keys=_keys(change.values), once=change.once)  # fmt: skip
+    store.insert_files(tx, [replace(file, register_id=id) for file in change.files])
+    return change.entry
+
+
+def _row(register: Register, event: RegisterEntryWritten, before: EntryRow | None, by: str, at: datetime) -> EntryRow:
+    owner = event.values.get(register.owner_field) if register.owner_field else None
+    return EntryRow(
+        id=event.entry, version=event.entry_version, withdrawn=event.change == "withdrawn", changed_at=micros(at), changed_by=by,
+        added_at=micros(at) if before is None else before.added_at, added_by=by if before is None else before.added_by,
+        owner=owner if isinstance(owner, str) else "", body=codec.dump(dict(event.values)),
+    )  # fmt: skip
+
+
+def _entry(row: EntryRow) -> RegisterEntry:
+    return RegisterEntry(
+        id=row.id, version=row.version, withdrawn=row.withdrawn, added_at=instant(row.added_at), added_by=row.added_by,
+        changed_at=instant(row.changed_at), changed_by=row.changed_by, owner=row.owner, values=codec.load(row.body),
+    )  # fmt: skip
+
+
+@cache
+def _read(body: bytes) -> Register:
+    return of_form(read_form(body))
+
+
+def named(session: Session, name: str) -> Register:
+    """Return a register as the newest deployment describes it.
+
+    Raises:
+        NotFound
+    """
+    body = definitions.artifact(session, "form", PREFIX + name)
+    if body is None:
+        raise NotFound(what="台账 (register)", id=name[:60])
+    return _read(bytes(body))
+
+
+def entries(session: Session, name: str, where: Mapping[str, Any]) -> tuple[RegisterEntry, ...]:
+    """Return the entries whose values equal those of `where`, the last added first; what is withdrawn is left out.
+
+    Raises:
+        NotFound: no such register.
+        InvalidValues: a field that it has not, or a value that cannot be looked for.
+    """
+    register = named(session, name)
+    id = store.register_id(session, name)
+    equal: dict[str, str] = {}
+    for field, value in where.items():
+        key = sort_key(value)
+        if register.form.find(field) is None or key is None:
+            raise InvalidValues({field: ("不能按此字段和值查找台账。", "The register cannot be searched by this field and value.")})
+        equal[field] = key
+    return () if id is None else tuple(_entry(row) for row in store.find(session, id, Wanted(equal=equal)))
+
+
+# ------------------------------------------------------------------------------------------------------------------ verifying
+def verify(session: Session) -> tuple[list[Break], int, int]:
+    """Return what of the registers is not what was written, how many registers there are, and how many records."""
+    breaks: list[Break] = []
+    count = 0
+    known = store.heads(session)
+    for id, name, seq, head in known:
+        chain = [history.Entry(*row) for row in store.records(session, id)]
+        count += seq
+        found = list(history.verify(id, chain, seq, head))
+        if not found:
+            found = [*_disagreeing(session, id, name, chain)]
+        breaks += [replace(each, register=name) for each in found]
+    return breaks, len(known), count
+
+
+def _disagreeing(session: Session, id: int, name: str, chain: Iterable[history.Entry]) -> Iterator[Break]:
+    """Give the entries whose rows in the lists are not what their newest versions say."""
+    newest: dict[int, tuple[int, RegisterEntryWritten, str]] = {}
+    for sealed in chain:
+        for recorded in history.unseal(id, sealed):
+            if isinstance(recorded.event, RegisterEntryWritten):
+                newest[recorded.event.entry] = recorded.seq, recorded.event, recorded.actor
+    rows = {row.id: row for row in store.find(session, id, Wanted(withdrawn=True))}
+    keys = store.keys(session, id)
+    for entry, (seq, event, by) in newest.items():
+        row = rows.pop(entry, None)
+        values = dict(event.values)
+        if row is None or (row.version, row.withdrawn, row.changed_by, row.body) != (
+            event.entry_version, event.change == "withdrawn", by, codec.dump(values),
+        ) or keys.get(entry, {}) != _keys(values):  # fmt: skip
+            yield Break(
+                instance_id=InstanceId(id), seq=seq, kind="agreement", zh=f"列表中的记录 {entry} 与其最新版本不符。",
+                en=f"What the list says of the entry {entry} is not its newest version.",
+            )  # fmt: skip
+    for entry in rows:
+        yield Break(
+            instance_id=InstanceId(id), seq=0, kind="agreement", zh=f"列表中的记录 {entry} 从未登记。",
+            en=f"The entry {entry} of the list was never written.",
+        )  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------------------------------- the façade
+class Registers:
+    """Commands and queries on registers."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._database = runtime.database
+        self._uploads = Uploads(runtime.settings)
+        self._told_on: date | None = None
+
+    # -- looking
+    def all(self, actor: Actor) -> tuple[Register, ...]:
+        """Return the registers that the actor may read, or has entries of their own in, by title."""
+        with self._database.reading() as session:
+            found = [_read(bytes(body)) for body in definitions.newest_artifacts(session, "form", PREFIX).values()]
+        return tuple(sorted((r for r in found if r.may_open(actor)), key=lambda r: r.title))
+
+    def register(self, actor: Actor, name: str) -> Register:
+        """Return a register.
+
+        Raises:
+            NotFound, AccessDenied
+        """
+        with self._database.reading() as session:
+            return self._opened(session, actor, name)
+
+    def _opened(self, session: Session, actor: Actor, name: str) -> Register:
+        register = named(session, name)
+        if not register.may_open(actor):
+            raise AccessDenied(action=f"查看台账“{register.title}”", reason=_needs(register.readers | register.writers))
+        return register
+
+    def list(
+        self, actor: Actor, name: str, *, search: str = "", sort: str | None = None, descending: bool = False,
+        expiring_by: date | None = None, withdrawn: bool = False, limit: int = 50, after: str | None = None,
+    ) -> Page[RegisterEntry]:
+        """Return a page of entries, the last added first unless sorted; of those who may not read all, their own.
+
+        Args:
+            search: words, each of which an entry has.
+            sort: a field.
+            expiring_by: only what runs out before the end of this day.
+            withdrawn: also what was withdrawn.
+            after: `Page.next` of the page before.
+
+        Raises:
+            NotFound, AccessDenied
+        """
+        limit, offset = max(1, min(limit, _MOST)), int(after) if after and after.isdecimal() and len(after) < 10 else 0
+        with self._database.reading() as session:
+            register = self._opened(session, actor, name)
+            id = store.register_id(session, name)
+            if id is None:
+                return Page(items=())
+            found = store.find(
+                session, id, self._wanted(register, actor, search, expiring_by, withdrawn), limit=limit + 1, offset=offset,
+                sort=sort if sort is not None and register.form.find(sort) is not None else None, descending=descending,
+            )  # fmt: skip
+        return Page(items=tuple(map(_entry, found[:limit])), next=str(offset + limit) if len(found) > limit else None)
+
+    def _wanted(self, register: Register, actor: Actor, search: str, expiring_by: date | None, withdrawn: bool) -> Wanted:
+        below = None
+        if expiring_by is not None and register.expiry_field and expiring_by < date.max:
+            below = register.expiry_field, (expiring_by + timedelta(days=1)).isoformat()
+        own = None if register.may_read(actor) else actor.id
+        return Wanted(search=plain(search)[:_LONGEST], below=below, own=own, withdrawn=withdrawn)
+
+    def get(self, actor: Actor, name: str, entry: int) -> tuple[RegisterEntry, tuple[RegisterVersion, ...]]:
+        """Return an entry and its versions, the newest first.
+
+        Raises:
+            NotFound, AccessDenied
+        """
+        with self._database.reading() as session:
+            id, found = self._found(session, actor, self._opened(session, actor, name), entry)
+            sealed = store.versions(session, entry)
+        recorded = (r for row in sealed for r in history.unseal(id, history.Entry(*row)))
+        versions = [
+            RegisterVersion(
+                version=r.event.entry_version, seq=r.seq, change=r.event.change, at=r.at, by=r.actor, reason=r.event.reason,
+                values=r.event.values,
+            )
+            for r in recorded if isinstance(r.event, RegisterEntryWritten)
+        ]  # fmt: skip
+        return _entry(found), tuple(reversed(versions))
+
+    def _found(self, session: Session, actor: Actor, register: Register, entry: int) -> tuple[int, EntryRow]:
+        id = store.register_id(session, register.name)
+        row = None if id is None else store.get(session, id, entry)
+        if id is None or row is None or not (register.may_read(actor) or actor.id in (row.added_by, row.owner)):
+            raise NotFound(what=f"“{register.title}”中的记录 (entry)", id=entry)  # that it is there is told to nobody else
+        return id, row
+
+    def open_file(self, actor: Actor, name: str, entry: int, file: int) -> tuple[str, BinaryIO]:
+        """Return the name of a file of an entry and its bytes, open for reading.
+
+        Raises:
+            NotFound, AccessDenied
+        """
+        with self._database.reading() as session:
+            self._found(session, actor, self._opened(session, actor, name), entry)
+            found = next((f for f in store.files(session, entry) if f.id == file), None)
+        if found is None:
+            raise NotFound(what="文件 (file)", id=file)
+        try:
+            return found.name, self._uploads.path(found.sha256).open("rb")
+        except FileNotFoundError as error:
+            raise NotFound(what="文件内容 (bytes of file)", id=file) from error
+
+    @observed("register.export")
+    def export(
+        self, actor: Actor, name: str, *, search: str = "", sort: str | None = None, descending: bool = False,
+        expiring_by: date | None = None, withdrawn: bool = False, english: bool = False,
+    ) -> bytes:
+        """Return the entries of a list as CSV that spreadsheets open: UTF-8 with its mark, no text that one would run as a formula.
+
+        Raises:
+            NotFound, AccessDenied
+        """
+        with self._database.reading() as session:
+            register = self._opened(session, actor, name)
+            id = store.register_id(session, name)
+            rows = [] if id is None else store.find(
+                session, id, self._wanted(register, actor, search, expiring_by, withdrawn), descending=descending,
+                sort=sort if sort is not None and register.form.find(sort) is not None else None,
+            )  # fmt: skip
+        fields = tuple(register.form.inputs())
+        zone = ZoneInfo(self._runtime.settings.time_zone)
+        sheet = io.StringIO()
+        lines = csv.writer(sheet, lineterminator="\r\n")
+        state = ("No.", "Version", "State", "Changed at", "Changed by") if english else ("编号", "版本", "状态", "最后登记时间", "登记人")
+        lines.writerow([*state, *(_harmless(c.label_en if english and c.label_en else c.label or c.key) for c in fields)])
+        for entry in map(_entry, rows):
+            words = ("withdrawn", "valid") if english else ("已作废", "有效")
+            lines.writerow([
+                f"{entry.id}", entry.version, words[0] if entry.withdrawn else words[1],
+                entry.changed_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"), _harmless(entry.changed_by),
+                *(_cell(entry.values.get(c.key), c, zone) for c in fields),
+            ])  # fmt: skip
+        return b"\xef\xbb\xbf" + sheet.getvalue().encode()
+
+    # -- writing
+    @observed("register.add")
+    def add(
+        self, actor: Actor, name: str, raw: Mapping[str, Any], *, files: Iterable[NewFile] = (), once: str | None = None
+    ) -> int:
+        """Add an entry; return its id, or that of the entry that was added under the key `once` before.
+
+        Raises:
+            NotFound, AccessDenied, InvalidValues, FileRefused, StorageFailed
+        """
+        at = self._runtime.clock.now()
+        with self._database.reading() as session:
+            register = self._opened(session, actor, name)
+            _require_writer(register, actor)
+            id = store.register_id(session, name)
+            if once is not None and id is not None and (before := store.added_once(session, id, once)) is not None:
+                return before
+        entry = self._database.new_id()
+        kept = self._keep(register, entry, files, actor, at)
+        values = self._accept(register, raw, kept, at)
+        return self._write(Change(register=register, entry=entry, version=0, change="added", values=values, once=once, files=kept), actor, at)
+
+    @observed("register.amend")
+    def amend(
+        self, actor: Actor, name: str, entry: int, raw: Mapping[str, Any], reason: str, *, version: int, files: Iterable[NewFile] = ()
+    ) -> None:
+        """Correct an entry: a new version says what is right and why; the old ones stay. New files of a field replace its old ones.
+
+        Args:
+            version: the one that was looked at.
+
+        Raises:
+            NotFound, AccessDenied, InvalidValues, FileRefused, StorageFailed
+            ReasonMissing
+            WrongState: it was withdrawn.
+            StalePage: somebody else changed it meanwhile.
+        """
+        why, at = given_reason(reason), self._runtime.clock.now()
+        with self._database.reading() as session:
+            register, row = self._changeable(session, actor, name, entry, "更正", "corrected")
+            had = {str(f["id"]) for value in codec.load(row.body).values() if isinstance(value, list) for f in value
+                   if isinstance(f, dict) and "sha256" in f}  # fmt: skip
+            old = tuple(f for f in store.files(session, entry) if str(f.id) in had)
+        kept = self._keep(register, entry, files, actor, at)
+        replaced = {f.field for f in kept}
+        values = self._accept(register, raw, (*(f for f in old if f.field not in replaced), *kept), at)
+        self._write(
+            Change(register=register, entry=entry, version=version, change="amended", values=values, reason=why, files=kept), actor, at
+        )
+
+    @observed("register.withdraw")
+    def withdraw(self, actor: Actor, name: str, entry: int, reason: str, *, version: int) -> None:
+        """Let an entry count no more; it stays readable.
+
+        Raises:
+            NotFound, AccessDenied, StalePage, ReasonMissing
+            WrongState: it was withdrawn before, or the register lets nothing be withdrawn.
+        """
+        why, at = given_reason(reason), self._runtime.clock.now()
+        with self._database.reading() as session:
+            register, row = self._changeable(session, actor, name, entry, "作废", "withdrawn")
+        if register.append_only:
+            raise WrongState(
+                what=f"“{register.title}”中的记录 (entry)", id=entry, state="只可追加更正 (may only be corrected)", action="作废", action_en="withdrawn"
+            )
+        values = codec.load(row.body)
+        self._write(Change(register=register, entry=entry, version=version, change="withdrawn", values=values, reason=why), actor, at)
+
+    def _changeable(self, session: Session, actor: Actor, name: str, entry: int, zh: str, en: str) -> tuple[Register, EntryRow]:
+        register = self._opened(session, actor, name)
+        _, row = self._found(session, actor, register, entry)
+        _require_writer(register, actor)
+        if row.withdrawn:
+            raise WrongState(what=f"“{register.title}”中的记录 (entry)", id=entry, state="已作废 (withdrawn)", action=zh, action_en=en)
+        return register, row
+
+    def _keep(self, register: Register, entry: int, files: Iterable[NewFile], actor: Actor, at: datetime) -> tuple[FileRow, ...]:
+        kept: list[FileRow] = []
+        for field, given, media_type, stream in files:
+            name = file_name(given)
+            self._uploads.require_accepted(name, field, register.form)
+            size, digest = self._uploads.keep(name, stream)
+            kept.append(FileRow(
+                id=self._database.new_id(), register_id=0, entry_id=entry, field=field, name=name, media_type=media_type[:200], size=size,
+                sha256=digest, uploaded_at=micros(at), uploaded_by=actor.id,
+            ))  # fmt: skip
+        return tuple(kept)
+
+    def _accept(self, register: Register, raw: Mapping[str, Any], files: Iterable[FileRow], at: datetime) -> Values:
+        documents = [
+            Document(
+                id=DocumentId(f.id), instance_id=InstanceId(0), task_id=None, field=f.field, name=f.name, media_type=f.media_type,
+                size=f.size, sha256=f.sha256, uploaded_at=instant(f.uploaded_at), uploaded_by=f.uploaded_by,
+            )
+            for f in files
+        ]  # fmt: skip
+        return accepted(register, raw, at, self._runtime.settings.time_zone, documents)
+
+    def _write(self, change: Change, actor: Actor, at: datetime) -> int:
+        new_id = self._database.new_id()
+        with self._database.writing() as tx:
+            if change.files:
+                tx.alone(keep.BYTES)
+                if not all(self._uploads.path(f.sha256).exists() for f in change.files):
+                    raise Conflict  # another file of the same bytes was erased just now: whoever uploads it again keeps it
+            return write(tx, new_id, change, actor, at)
+
+    # -- what runs out
+    def run_due(self) -> int:
+        """Once a day, from eight o'clock of the house, tell who is to know what runs out soon. Return how many were told."""
+        now = self._runtime.clock.now()
+        local = now.astimezone(ZoneInfo(self._runtime.settings.time_zone))
+        if local.hour < _TOLD_FROM or self._told_on == local.date():
+            return 0
+        told = 0
+        for register in self.all(SYSTEM):
+            if register.expiry_field and register.expiry_readers:
+                told += self._tell(register, local.date(), now)
+        self._told_on = local.date()
+        return told
+
+    def _tell(self, register: Register, today: date, now: datetime) -> int:
+        page = self.list(SYSTEM, register.name, sort=register.expiry_field, expiring_by=today + SOON, limit=_MOST)
+        if not page.items:
+            return 0
+        title = register.columns[0].key
+        lines = []
+        for entry in page.items[:10]:
+            day = entry.values.get(register.expiry_field)
+            word = "已过期" if isinstance(day, date) and day.isoformat()[:10] < today.isoformat() else "到期"
+            lines.append(f"{entry.values.get(title)}：{str(day)[:10]} {word}")
+        count = f"{len(page.items)}{' 条以上' if page.next else ' 条'}"
+        body = "\n".join(lines) + ("\n…" if len(page.items) > 10 else "")
+        told = 0
+        with self._database.writing() as tx:
+            for person in people.find(tx, groups=register.expiry_readers):
+                told += people.tell(tx, NewNotice(
+                    id=self._database.new_id(), user_id=person.id, at=micros(now), subject=f"{register.title}：{count}已过期或 60 天内到期",
+                    body=body, link=f"/registers/{register.name}?expiring={(today + SOON).isoformat()}", instance_id=None,
+                    once=f"register.{register.name}.{today.isoformat()}",
+                ))  # fmt: skip
+        return told
+
+
+def accepted(
+    register: Register, raw: Mapping[str, Any], at: datetime, zone: str, documents: Iterable[Document] = ()
+) -> Values:
+    """Return the typed values of an entry.
+
+    Raises:
+        InvalidValues
+    """
+    values = register.form.accept(raw, variables={}, now=at, documents=documents, zone=zone)
+    return {key: value for key, value in values.items() if value is not None and value != []}
+
+
+def _require_writer(register: Register, actor: Actor) -> None:
+    if not register.may_write(actor):
+        raise AccessDenied(action=f"登记台账“{register.title}”", reason=_needs(register.writers))
+
+
+def _needs(groups: Iterable[str]) -> str:
+    return "需要角色：" + "、".join(sorted(access.GROUPS[g].zh if g in access.GROUPS else g for g in groups))
+
+
+def _harmless(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return "'" + text if text.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠") or text[:1] in ("\t", "\r", "\n") else text
+
+
+def _cell(value: Any, component: Component, zone: ZoneInfo) -> str | int | Decimal:
+    labels = {o.value: o.label for o in component.options}
+
+    def said(value: Any) -> str:
+        match value:
+            case None:
+                return ""
+            case bool():
+                return "是" if value else "否"
+            case datetime():
+                return value.astimezone(zone).strftime("%Y-%m-%d %H:%M") if value.tzinfo else value.isoformat(" ")
+            case str():
+                return labels.get(value, value)
+            case dict():
+                return str(value["name"]) if "sha256" in value and "name" in value else "；".join(said(part) for part in value.values())
+            case list() | tuple():
+                return "、".join(map(said, value))
+        return str(value)
+
+    return value if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else _harmless(said(value))
+
