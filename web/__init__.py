@@ -15,7 +15,7 @@ from engine import Actor, Engine, Settings, access
 from engine.access import GROUPS
 from engine.errors import SettingsError
 from engine.settings import kept_secret
-from web import api, calendars, context, diagrams, entry, inbox, instances, operations
+from web import api, calendars, context, diagrams, entry, inbox, instances, operations, registers
 from web.guard import may_ask, protect
 from web.language import add_language, gettext, language
 from web.trace import add_trace
@@ -62,7 +62,7 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
     protect(app)
     add_language(app)
     app.context_processor(lambda: {"me": _me(), "zone": settings.time_zone})
-    for module in (entry, inbox, calendars, instances, diagrams, operations, api):
+    for module in (entry, inbox, calendars, instances, diagrams, registers, operations, api):
         app.register_blueprint(module.bp)
     return app
 
@@ -132,6 +132,7 @@ def _places() -> list[Place]:
         ("inbox.start_list", gettext("发起"), ("inbox.start",)),
         ("calendars.calendar", gettext("日历"), ()),
         ("instances.instances", gettext("实例"), ("instances.",)),
+        ("registers.registers", gettext("台账"), ("registers.",)),
         ("diagrams.definitions", gettext("流程"), ("diagrams.",)),
     ]
     if access.may(who, "see incidents"):

@@ -16,9 +16,19 @@ from engine import EngineError
 from engine.events import Recorded
 from engine.feel.codec import dump
 from engine.forms import is_readable
-from engine.model import ARCHIVED, InstanceId, InstanceStatus, ProcessDefinition, ProcessInstance, TaskId, UserTask
+from engine.model import (
+    ARCHIVED,
+    InstanceId,
+    InstanceStatus,
+    ProcessDefinition,
+    ProcessInstance,
+    RegisterEntry,
+    TaskId,
+    UserTask,
+)
 from web.context import actor, engine
 from web.inbox import VIEWS
+from web.registers import asked
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -272,6 +282,57 @@ def complete(id: TaskId) -> ResponseReturnValue:
     body = _take(_body(), values=dict, version=int)
     engine().tasks.complete(actor(), id, body.get("values", {}), version=body.get("version"), idempotency_key=_key())
     return _json({"id": str(id), "state": "completed"})
+
+
+# --------------------------------------------------------------------------------------------------------------- registers
+def entry_json(name: str, found: RegisterEntry) -> dict[str, Any]:
+    return {
+        "id": str(found.id), "version": found.version, "withdrawn": found.withdrawn, "added_at": found.added_at.isoformat(),
+        "added_by": found.added_by, "changed_at": found.changed_at.isoformat(), "changed_by": found.changed_by,
+        "values": dict(found.values), "url": url_for("registers.entry", name=name, entry=found.id),
+    }
+
+
+@bp.get("/registers")
+def registers() -> ResponseReturnValue:
+    return _json({"items": [
+        {"name": r.name, "title": r.title, "columns": [c.key for c in r.columns], "may_write": r.may_write(actor())}
+        for r in engine().registers.all(actor())
+    ]})
+
+
+@bp.get("/registers/<name>")
+def register(name: str) -> ResponseReturnValue:
+    page = engine().registers.list(actor(), name, **asked(), limit=_limit(), after=request.args.get("after"))
+    return _json({"items": [entry_json(name, e) for e in page.items], "next": page.next})
+
+
+@bp.post("/registers/<name>")
+def add_entry(name: str) -> ResponseReturnValue:
+    body, key = _take(_body(), values=dict), _key()
+    made = engine().registers.add(actor(), name, body.get("values", {}), once=None if key is None else f"{actor().id} {key}")
+    return _json(entry_json(name, engine().registers.get(actor(), name, made)[0]), 201)
+
+
+@bp.get("/registers/<name>/<id:entry>")
+def register_entry(name: str, entry: int) -> ResponseReturnValue:
+    found, versions = engine().registers.get(actor(), name, entry)
+    return _json({**entry_json(name, found), "versions": [
+        {"version": v.version, "seq": v.seq, "change": v.change, "at": v.at.isoformat(), "by": v.by, "reason": v.reason, "values": dict(v.values)}
+        for v in versions
+    ]})
+
+
+@bp.post("/registers/<name>/<id:entry>/<any(amend, withdraw):what>")
+def change_entry(name: str, entry: int, what: str) -> ResponseReturnValue:
+    body = _take(_body(), values=dict, reason=str, version=int)
+    if "version" not in body:
+        raise BadRequest(problem="请给出 version", problem_en="give the version that you looked at")
+    if what == "amend":
+        engine().registers.amend(actor(), name, entry, body.get("values", {}), body.get("reason", ""), version=body["version"])
+    else:
+        engine().registers.withdraw(actor(), name, entry, body.get("reason", ""), version=body["version"])
+    return _json(entry_json(name, engine().registers.get(actor(), name, entry)[0]))
 
 
 # ---------------------------------------------------------------------------------------------------------------- messages

@@ -124,7 +124,7 @@ def work_on(id: TaskId) -> ResponseReturnValue:
         if typed.problems:
             raise InvalidValues(typed.problems)
         engine().tasks.complete(
-            actor(), id, typed.raw, version=_whole(request.form.get("_version")), idempotency_key=_key(),
+            actor(), id, typed.raw, version=_whole(request.form.get("_version")), idempotency_key=page_key(),
         )
     except InvalidValues as error:
         return _task_page(shown_task, form, values, problems=error.problems, status=error.status)
@@ -206,12 +206,12 @@ def _whole(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 19 else None
 
 
-def _key() -> str | None:
+def page_key(*more: str) -> str | None:
     """Return a key that a double click repeats and a changed second try does not."""
     if not request.form.get("_once"):
         return None
     typed = sorted((name, values) for name, values in request.form.lists() if name not in ("csrf_token", "_version"))
-    return hashlib.sha256(json.dumps(typed).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([typed, *more]).encode()).hexdigest()
 
 
 @bp.post("/task/<id:id>/claim")
@@ -326,7 +326,7 @@ def start_now(key: str) -> ResponseReturnValue:
     try:
         instance = engine().instances.start(
             actor(), key, raw, title=request.form.get("_title", "").strip() or _title_of(form, raw), business_key=request.form.get("_business_key", "").strip(),
-            idempotency_key=_key(), start_event=_start_event(engine().instances.start_events(actor(), key)),
+            idempotency_key=page_key(), start_event=_start_event(engine().instances.start_events(actor(), key)),
         )
     except InvalidValues as error:
         return _start_page(definition, form, raw, error.problems, error.status)

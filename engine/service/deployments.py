@@ -34,7 +34,7 @@ from engine.model import (
     Severity,
     StartTimer,
 )
-from engine.service import registers
+from engine.registers import problems as register_problems
 from engine.service.observed import observed
 from engine.service.runtime import Runtime
 from engine.store import definitions, instances, jobs, people
@@ -102,7 +102,7 @@ class Deployments:
                 except InvalidForm as error:
                     findings += [_finding("form", name, zh, en) for zh, en in error.problems]
                     continue
-                findings += [_finding("form", name, zh, en) for zh, en in registers.problems(form)]
+                findings += [_finding("form", name, zh, en) for zh, en in register_problems(form)]
                 if form.id in forms:
                     findings.append(_twice("form", name, "表单", form.id, forms[form.id][0]))
                 forms[form.id] = name, form

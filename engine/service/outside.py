@@ -25,6 +25,8 @@ from engine.events import Event
 from engine.feel import codec
 from engine.handler import Person
 from engine.model import SYSTEM, JobKind, RegisterEntry, Values
+from engine.registers import Register
+from engine.registers import accepted as accepted_values
 from engine.service import registers
 from engine.service.vault import SealBroken
 from engine.settings import Settings
@@ -172,8 +174,8 @@ class Errands:
             NotFound: no such register is deployed.
             InvalidValues: its form refuses the values.
         """
-        register: registers.Register = self._read(lambda tx: registers.named(tx, name))
-        accepted = registers.accepted(register, values, self._at, self._runtime.settings.time_zone)
+        register: Register = self._read(lambda tx: registers.named(tx, name))
+        accepted = accepted_values(register, values, self._at, self._runtime.settings.time_zone)
         new_id, change = self._runtime.database.new_id(), registers.Change(
             register=register, entry=self._runtime.database.new_id(), version=0, change="added", values=accepted, once=once
         )

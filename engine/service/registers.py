@@ -1,29 +1,12 @@
-"""Registers (台账): data that outlives a process instance. Nothing in them is overwritten: a correction is a new version with a reason.
-
-A register is described by a form ``registers.<name>``, stored as ``processes/registers/<name>.form``. Properties of the form:
-
-    readers         groups that may read every entry, separated by commas; who wrote an entry always sees it
-    writers         groups that may add entries, and correct those that they may see
-    columns         fields shown in lists
-    titleEn         English title
-    ownerField      field that holds the user id of the person an entry is about, who sees it too
-    expiryField     field of the day on which an entry runs out
-    expiryReaders   groups that are told every day what runs out within `SOON`
-    appendOnly      "true": no entry can be withdrawn, only corrected
-
-The versions of all entries of a register are one chain, sealed as the history of a process instance is.
-"""
+"""Commands and queries on registers (台账): every version is written once, chained, and never changed."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Context, Decimal
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -32,7 +15,7 @@ from engine import access, history
 from engine.errors import AccessDenied, Conflict, InvalidValues, NotFound, StalePage, WrongState
 from engine.events import RegisterEntryWritten
 from engine.feel import codec
-from engine.forms import Component, Form, read_form
+from engine.forms import read_form
 from engine.model import (
     SYSTEM,
     Actor,
@@ -44,6 +27,20 @@ from engine.model import (
     RegisterEntry,
     RegisterVersion,
     Values,
+)
+from engine.registers import (
+    PREFIX,
+    SOON,
+    NewFile,
+    Register,
+    accepted,
+    cell,
+    harmless,
+    keys,
+    of_form,
+    plain,
+    searchable,
+    sort_key,
 )
 from engine.service.forms import given_reason
 from engine.service.observed import observed
@@ -57,150 +54,8 @@ from engine.store.registers import EntryRow, FileRow, Wanted
 if TYPE_CHECKING:
     from engine.service.runtime import Runtime
 
-#: What the id of a register's form begins with.
-PREFIX = "registers."
-#: What runs out within this time is told.
-SOON = timedelta(days=60)
 _TOLD_FROM = 8  #: o'clock
 _MOST = 200  #: entries in a page
-_PROPERTIES = frozenset(
-    ("readers", "writers", "columns", "titleEn", "ownerField", "expiryField", "expiryReaders", "appendOnly")
-)
-#: A new file of an entry: field, name, media type, bytes.
-NewFile = tuple[str, str, str, BinaryIO | bytes]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Register:
-    """A register as its form describes it. `columns`: the fields shown in lists."""
-
-    name: str
-    title: str
-    title_en: str
-    form: Form
-    readers: frozenset[str]
-    writers: frozenset[str]
-    columns: tuple[Component, ...]
-    owner_field: str
-    expiry_field: str
-    expiry_readers: tuple[str, ...]
-    append_only: bool
-
-    def may_read(self, actor: Actor) -> bool:
-        """True if the actor may read every entry."""
-        return access.is_system(actor) or bool(actor.groups & self.readers)
-
-    def may_write(self, actor: Actor) -> bool:
-        return access.is_system(actor) or bool(actor.groups & self.writers)
-
-    def may_open(self, actor: Actor) -> bool:
-        """True if the actor may read it, or the entries that are their own."""
-        return self.may_read(actor) or self.may_write(actor)
-
-
-def of_form(form: Form) -> Register:
-    """Return the register that a form describes; what `problems` names is left out."""
-    given = form.properties
-    inputs = {c.key: c for c in form.inputs()}
-    columns = tuple(inputs[key] for key in _words(given.get("columns", "")) if key in inputs)
-    return Register(
-        name=form.id.removeprefix(PREFIX), title=form.title or form.id, title_en=given.get("titleEn", "") or form.title, form=form,
-        readers=frozenset(_words(given.get("readers", ""))), writers=frozenset(_words(given.get("writers", ""))),
-        columns=columns or tuple(inputs.values())[:5], owner_field=given.get("ownerField", ""),
-        expiry_field=given.get("expiryField", ""), expiry_readers=_words(given.get("expiryReaders", "")),
-        append_only=given.get("appendOnly") == "true",
-    )  # fmt: skip
-
-
-def problems(form: Form) -> tuple[tuple[str, str], ...]:
-    """Return what is wrong with the form of a register, as ``((zh, en), …)``; of any other form nothing."""
-    if not form.id.startswith(PREFIX):
-        return ()
-    found: list[tuple[str, str]] = []
-    if re.fullmatch(r"[a-z][a-z0-9_]{0,60}", form.id.removeprefix(PREFIX), re.ASCII) is None:
-        found.append((f"台账编号“{form.id}”应为 registers. 加小写字母、数字和下划线。", f"“{form.id}” is not registers. and small letters, digits, underscores."))
-    given, inputs = form.properties, {c.key: c for c in form.inputs()}
-    for name in sorted(given.keys() - _PROPERTIES):
-        found.append((f"台账表单有未知属性 {name}。", f"unknown property {name} of a register's form."))
-    for name in ("readers", "writers"):
-        if not _words(given.get(name, "")):
-            found.append((f"台账表单缺少属性 {name}（角色，逗号分隔）。", f"the form of a register lacks the property {name} (groups)."))
-    for name in ("readers", "writers", "expiryReaders"):
-        for group in _words(given.get(name, "")):
-            if group not in access.GROUPS:
-                found.append((f"属性 {name}：没有角色 {group}。", f"property {name}: there is no group {group}."))
-    for name, types in (("columns", ()), ("ownerField", ("textfield",)), ("expiryField", ("datetime",))):
-        for key in _words(given.get(name, "")):
-            if key not in inputs or (types and inputs[key].type not in types):
-                found.append((f"属性 {name}：表单中没有可用的字段 {key}。", f"property {name}: the form has no such field {key}."))
-    if any(c.price_field for c in inputs.values()):
-        found.append(("台账不能有价格字段。", "a register has no price fields."))
-    return tuple(found)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for part in text.split(",") if (word := part.strip()))
-
-
-# ------------------------------------------------------------------------------------------------------- values as sort keys
-_LONGEST = 200
-_OFFSET = Decimal(10) ** 30
-_WIDE = Context(prec=60)
-
-
-def sort_key(value: Any) -> str | None:
-    """Return a text that sorts as a value does and is equal for values that people take for the same; None: it cannot be sorted.
-
-    Texts are compared without regard to width, capitals and blanks.
-    """
-    match value:
-        case bool():
-            return "1" if value else "0"
-        case int() | Decimal():
-            number = Decimal(value)
-            return f"{_WIDE.add(_OFFSET, number):045.10f}" if abs(number) < _OFFSET else None
-        case datetime():
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-        case date():
-            return value.isoformat()
-        case str():
-            return plain(value)[:_LONGEST] or None
-    return None
-
-
-def plain(text: str) -> str:
-    """Return a text as it is compared: full-width letters narrow, small, each run of blanks one."""
-    return " ".join(unicodedata.normalize("NFKC", text).lower().split())
-
-
-def _keys(values: Values) -> dict[str, str]:
-    return {field: key for field, value in values.items() if (key := sort_key(value)) is not None}
-
-
-def _searchable(form: Form, values: Values) -> str:
-    """Return the words of an entry, with the labels of what was chosen."""
-    labels = {c.key: {o.value: o.label for o in c.options} for c in form.inputs()}
-    found: list[str] = []
-
-    def add(value: Any, named: Mapping[str, str]) -> None:
-        match value:
-            case str():
-                found.append(named.get(value, value))
-            case date():
-                found.append(value.isoformat()[:10])
-            case int() | Decimal() if not isinstance(value, bool):
-                found.append(str(value))
-            case dict():
-                for key, part in value.items():
-                    if key not in ("sha256", "size", "id"):
-                        add(part, {})
-            case list() | tuple():
-                for part in value:
-                    add(part, named)
-
-    for key, value in values.items():
-        add(value, labels.get(key, {}))
-    return plain(" ".join(found))
 
 
 # ---------------------------------------------------------------------------------------------------------- writing a version
@@ -237,8 +92,8 @@ def write(tx: Session, new_id: int, change: Change, actor: Actor, at: datetime) 
     )  # fmt: skip
     sealed = history.seal([(event, actor)], seq=seq, at=at, head=head)
     store.append(tx, id, change.entry, sealed.seq, sealed.body, sealed.hash, sealed.salt, sealed.payloads)
-    store.write(tx, id, _row(register, event, row, actor.id, at), words=_searchable(register.form, change.values),
-                keys=_keys(change.values), once=change.once)  # fmt: skip
+    store.write(tx, id, _row(register, event, row, actor.id, at), words=searchable(register.form, change.values),
+                keys=keys(change.values), once=change.once)  # fmt: skip
     store.insert_files(tx, [replace(file, register_id=id) for file in change.files])
     return change.entry
 
@@ -318,13 +173,13 @@ def _disagreeing(session: Session, id: int, name: str, chain: Iterable[history.E
             if isinstance(recorded.event, RegisterEntryWritten):
                 newest[recorded.event.entry] = recorded.seq, recorded.event, recorded.actor
     rows = {row.id: row for row in store.find(session, id, Wanted(withdrawn=True))}
-    keys = store.keys(session, id)
+    known = store.keys(session, id)
     for entry, (seq, event, by) in newest.items():
         row = rows.pop(entry, None)
         values = dict(event.values)
         if row is None or (row.version, row.withdrawn, row.changed_by, row.body) != (
             event.entry_version, event.change == "withdrawn", by, codec.dump(values),
-        ) or keys.get(entry, {}) != _keys(values):  # fmt: skip
+        ) or known.get(entry, {}) != keys(values):  # fmt: skip
             yield Break(
                 instance_id=InstanceId(id), seq=seq, kind="agreement", zh=f"列表中的记录 {entry} 与其最新版本不符。",
                 en=f"What the list says of the entry {entry} is not its newest version.",
@@ -401,7 +256,7 @@ class Registers:
         if expiring_by is not None and register.expiry_field and expiring_by < date.max:
             below = register.expiry_field, (expiring_by + timedelta(days=1)).isoformat()
         own = None if register.may_read(actor) else actor.id
-        return Wanted(search=plain(search)[:_LONGEST], below=below, own=own, withdrawn=withdrawn)
+        return Wanted(search=plain(search)[:_MOST], below=below, own=own, withdrawn=withdrawn)
 
     def get(self, actor: Actor, name: str, entry: int) -> tuple[RegisterEntry, tuple[RegisterVersion, ...]]:
         """Return an entry and its versions, the newest first.
@@ -467,13 +322,13 @@ class Registers:
         sheet = io.StringIO()
         lines = csv.writer(sheet, lineterminator="\r\n")
         state = ("No.", "Version", "State", "Changed at", "Changed by") if english else ("编号", "版本", "状态", "最后登记时间", "登记人")
-        lines.writerow([*state, *(_harmless(c.label_en if english and c.label_en else c.label or c.key) for c in fields)])
+        lines.writerow([*state, *(harmless(c.label_en if english and c.label_en else c.label or c.key) for c in fields)])
         for entry in map(_entry, rows):
             words = ("withdrawn", "valid") if english else ("已作废", "有效")
             lines.writerow([
                 f"{entry.id}", entry.version, words[0] if entry.withdrawn else words[1],
-                entry.changed_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"), _harmless(entry.changed_by),
-                *(_cell(entry.values.get(c.key), c, zone) for c in fields),
+                entry.changed_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"), harmless(entry.changed_by),
+                *(cell(entry.values.get(c.key), c, zone) for c in fields),
             ])  # fmt: skip
         return b"\xef\xbb\xbf" + sheet.getvalue().encode()
 
@@ -621,18 +476,6 @@ class Registers:
         return told
 
 
-def accepted(
-    register: Register, raw: Mapping[str, Any], at: datetime, zone: str, documents: Iterable[Document] = ()
-) -> Values:
-    """Return the typed values of an entry.
-
-    Raises:
-        InvalidValues
-    """
-    values = register.form.accept(raw, variables={}, now=at, documents=documents, zone=zone)
-    return {key: value for key, value in values.items() if value is not None and value != []}
-
-
 def _require_writer(register: Register, actor: Actor) -> None:
     if not register.may_write(actor):
         raise AccessDenied(action=f"登记台账“{register.title}”", reason=_needs(register.writers))
@@ -640,31 +483,3 @@ def _require_writer(register: Register, actor: Actor) -> None:
 
 def _needs(groups: Iterable[str]) -> str:
     return "需要角色：" + "、".join(sorted(access.GROUPS[g].zh if g in access.GROUPS else g for g in groups))
-
-
-def _harmless(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return "'" + text if text.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠") or text[:1] in ("\t", "\r", "\n") else text
-
-
-def _cell(value: Any, component: Component, zone: ZoneInfo) -> str | int | Decimal:
-    labels = {o.value: o.label for o in component.options}
-
-    def said(value: Any) -> str:
-        match value:
-            case None:
-                return ""
-            case bool():
-                return "是" if value else "否"
-            case datetime():
-                return value.astimezone(zone).strftime("%Y-%m-%d %H:%M") if value.tzinfo else value.isoformat(" ")
-            case str():
-                return labels.get(value, value)
-            case dict():
-                return str(value["name"]) if "sha256" in value and "name" in value else "；".join(said(part) for part in value.values())
-            case list() | tuple():
-                return "、".join(map(said, value))
-        return str(value)
-
-    return value if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else _harmless(said(value))
-

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from engine.errors import AccessDenied, FileRefused, InvalidDiagram, InvalidValues, NotFound, StalePage, WrongState
 from engine.handler import Job
 from engine.model import SYSTEM, Actor
+from engine.registers import SOON, sort_key
 from engine.service.forms import ReasonMissing
-from engine.service.registers import SOON, sort_key
 from tests.bpmn.build import diagram, element, end, process, start
 from tests.service.house import MONDAY, House
 
@@ -353,9 +353,11 @@ def test_the_commercial_lead_is_told_once_a_day_what_runs_out(house: House) -> N
     add(house, name="快到期", expires=str((MONDAY + SOON).date()))
     add(house, name="还早", expires=str((MONDAY + SOON + timedelta(days=1)).date()))
 
+    other = house.beside()
     for _ in range(2):
         house.engine.registers.run_due()
-        house.beside().engine.registers.run_due()
+        other.engine.registers.run_due()
+    other.close()
 
     (notice,) = house.engine.people.notices(LEAD)
     assert "快到期" in notice.body
