@@ -12,7 +12,17 @@ from werkzeug.test import TestResponse
 
 from engine import SYSTEM
 from tests.web.house import PASSWORD, House, upload
-from tests.web.test_accessibility import _errors, _headings_in_order, _ids_once, _labels, _names, _one_heading, _references, _tables, _title
+from tests.web.test_accessibility import (
+    _errors,
+    _headings_in_order,
+    _ids_once,
+    _labels,
+    _names,
+    _one_heading,
+    _references,
+    _tables,
+    _title,
+)
 from tests.web.test_queries import queries
 
 PAPERS = {
@@ -191,7 +201,8 @@ def test_a_program_adds_corrects_reads_and_withdraws(house: House) -> None:
     made = call(house, "POST", "/papers", {"values": {"name": "A", "expires": "2026-12-31"}}, **{"Idempotency-Key": "k"})
     again = call(house, "POST", "/papers", {"values": {"name": "A", "expires": "2026-12-31"}}, **{"Idempotency-Key": "k"})
     assert made.status_code == 201
-    assert (entry := made.json["id"]) == again.json["id"]
+    entry = made.json["id"]
+    assert entry == again.json["id"]
 
     amended = call(house, "POST", f"/papers/{entry}/amend", {"values": {"name": "B"}, "reason": "错", "version": 1})
     stale = call(house, "POST", f"/papers/{entry}/amend", {"values": {"name": "C"}, "reason": "错", "version": 1})
