@@ -91,7 +91,7 @@ def write(tx: Session, new_id: int, change: Change, actor: Actor, at: datetime) 
         reason=change.reason,
     )  # fmt: skip
     sealed = history.seal([(event, actor)], seq=seq, at=at, head=head)
-    store.append(tx, id, change.entry, sealed.seq, sealed.body, sealed.hash, sealed.salt, sealed.payloads)
+    store.append(tx, id, change.entry, sealed.seq, sealed.body, sealed.hash, sealed.commitment, sealed.salt, sealed.payloads)
     store.write(tx, id, _row(register, event, row, actor.id, at), words=searchable(register.form, change.values),
                 keys=keys(change.values), once=change.once)  # fmt: skip
     store.insert_files(tx, [replace(file, register_id=id) for file in change.files])

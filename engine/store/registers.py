@@ -71,12 +71,13 @@ def register_id(tx: Session, name: str) -> int | None:
 
 
 def append(
-    tx: Session, register: int, entry: int, seq: int, body: bytes, hash: bytes, salt: bytes | None, payloads: bytes | None
+    tx: Session, register: int, entry: int, seq: int, body: bytes, hash: bytes, commitment: bytes | None, salt: bytes | None,
+    payloads: bytes | None,
 ) -> None:
     """Write a record after the last one of its register, and let the register end with it."""
     tx.put(
-        "insert into register_record (register_id, seq, entry_id, body, hash, salt, payloads) values (?, ?, ?, ?, ?, ?, ?)",
-        (register, seq, entry, pack(body), hash, salt, None if payloads is None else pack(payloads)),
+        "insert into register_record (register_id, seq, entry_id, body, hash, commitment, salt, payloads) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        (register, seq, entry, pack(body), hash, commitment, salt, None if payloads is None else pack(payloads)),
     )
     tx.must("update register set seq = ?, head = ? where id = ? and seq = ?", (seq, hash, register, seq - 1))
 
@@ -86,12 +87,15 @@ def heads(tx: Session) -> list[tuple[int, str, int, bytes]]:
     return [(id, name, seq, bytes(head)) for id, name, seq, head in tx.rows("select id, name, seq, head from register order by id")]
 
 
-_RECORD = "select seq, body, hash, salt, payloads from register_record"
+_RECORD = "select seq, body, hash, commitment, salt, payloads from register_record"
 
 
 def _record(row: Row) -> Row:
-    seq, body, hash, salt, payloads = row
-    return seq, unpack(body), _bytes(hash), None if salt is None else _bytes(salt), None if payloads is None else unpack(payloads)
+    seq, body, hash, commitment, salt, payloads = row
+    return (
+        seq, unpack(body), _bytes(hash), None if commitment is None else _bytes(commitment), None if salt is None else _bytes(salt),
+        None if payloads is None else unpack(payloads),
+    )  # fmt: skip
 
 
 def _bytes(part: object) -> bytes:
@@ -100,7 +104,7 @@ def _bytes(part: object) -> bytes:
 
 
 def records(tx: Session, register: int) -> Iterator[Row]:
-    """Give ``(seq, body, hash, salt, payloads)`` of a register, in order, some at a time."""
+    """Give ``(seq, body, hash, commitment, salt, payloads)`` of a register, in order, some at a time."""
     after = 0
     while True:
         rows = tx.rows(f"{_RECORD} where register_id = ? and seq > ? order by seq limit ?", (register, after, _PAGE))
@@ -111,7 +115,7 @@ def records(tx: Session, register: int) -> Iterator[Row]:
 
 
 def versions(tx: Session, entry: int) -> list[Row]:
-    """Return ``[(seq, body, hash, salt, payloads)]`` of an entry, oldest first (`ix_register_record_entry`)."""
+    """Return ``[(seq, body, hash, commitment, salt, payloads)]`` of an entry, oldest first (`ix_register_record_entry`)."""
     return [_record(row) for row in tx.rows(f"{_RECORD} where entry_id = ? order by seq", (entry,))]
 
 

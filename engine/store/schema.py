@@ -550,6 +550,7 @@ register_record = Table(
     _ref("entry_id"),
     Column("body", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("commitment", LargeBinary),
     Column("salt", LargeBinary),
     Column("payloads", LargeBinary),
     Index("ix_register_record_entry", "entry_id", "seq"),

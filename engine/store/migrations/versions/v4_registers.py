@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "v3"
-down_revision = "v2"
+revision = "v4"
+down_revision = "v3"
 branch_labels = None
 depends_on = None
 
@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("entry_id", _ID, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("commitment", sa.LargeBinary(), nullable=True),
         sa.Column("salt", sa.LargeBinary(), nullable=True),
         sa.Column("payloads", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["register_id"], ["register.id"], name=op.f("fk_register_record_register_id_register")),
