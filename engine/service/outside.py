@@ -24,7 +24,7 @@ from engine.clock import with_local_times
 from engine.events import Event
 from engine.feel import codec
 from engine.handler import Person
-from engine.model import SYSTEM, JobKind, RegisterEntry, Values
+from engine.model import SYSTEM, Actor, JobKind, RegisterEntry, Values
 from engine.registers import Register
 from engine.registers import accepted as accepted_values
 from engine.service import registers
@@ -56,15 +56,18 @@ class Errands:
         key: of the job; what was sent under it before is not sent again.
         at: what it sends is of this instant.
         inside: the handler runs within a command's transaction; mails and robots become jobs of their own then.
+        actor: whose command it runs in; entries of registers are theirs.
     """
 
-    def __init__(self, runtime: Runtime, session: Session | None, *, key: str, instance_id: int | None, at: datetime, inside: bool) -> None:
+    def __init__(self, runtime: Runtime, session: Session | None, *, key: str, instance_id: int | None, at: datetime, inside: bool,
+                 actor: Actor = SYSTEM) -> None:
         self._runtime = runtime
         self._session = session
         self.key = key
         self._instance = instance_id
         self._inside = inside
         self._at = at
+        self._actor = actor
         self._facts: list[tuple[str, tuple[str, ...], str, str | None]] = []
         self._added: list[tuple[str, int]] = []
         self._writes: list[Callable[[Session], object]] = []
@@ -179,7 +182,7 @@ class Errands:
         new_id, change = self._runtime.database.new_id(), registers.Change(
             register=register, entry=self._runtime.database.new_id(), version=0, change="added", values=accepted, once=once
         )
-        self._writes.append(lambda tx: registers.write(tx, new_id, change, SYSTEM, self._at))
+        self._writes.append(lambda tx: registers.write(tx, new_id, change, self._actor, self._at))
         self._added.append((name, change.entry))
 
     def link(self, path: str = "") -> str:

@@ -237,7 +237,7 @@ class Turn:
 
     def _run_inline(self, handler: Handler, new: NewJob, id: int) -> None:
         """Run a handler whose effect is nothing outside, as a part of this turn: exactly once, as the turn is."""
-        errands = Errands(self._runtime, self.session, key=str(id), instance_id=self.row.id, at=self.at, inside=True)
+        errands = Errands(self._runtime, self.session, key=str(id), instance_id=self.row.id, at=self.at, inside=True, actor=self.actor)
         job = self.job_for(new, new.values, new.properties, attempt=1, errands=errands)
         try:
             values = dict(handler.run(job) or {})

@@ -1,0 +1,111 @@
+"""Machine work about contacts with buyers: the contact register, and the periods in which nobody calls on them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from engine.handler import Job, RegisterEntry, Variables, handler
+
+#: Contacts of so long ago are looked at when nobody says when the tender was announced.
+_BEFORE = timedelta(days=60)
+#: A bid is valid for so long when the tender documents do not say.
+_VALIDITY = timedelta(days=90)
+_WAYS = {"visit": "现场拜访", "meeting": "会议交流", "call": "电话", "message": "邮件或即时消息", "written": "书面渠道", "other": "其他"}
+_MATCHES = (
+    "list<context<met_at: date and time, person: string, matter: string, way: string, present: string, corrected: boolean,"
+    " written: boolean>>"
+)
+
+
+@handler("contact.log", effect="database", gives={"contact_log": "context<organisation: string, met_at: date and time>"})
+def log_contact(job: Job) -> Variables:
+    """写入客户接触台账：时间、对象、事由、方式、在场人
+
+    One entry for each visit; an approval that is given anew for the same visit adds none. Gives ``contact_log = {organisation, met_at}``.
+    """
+    values = job.values
+    planned = values.get("met_at")
+    met_at = min(planned, job.at) if isinstance(planned, datetime) and planned.tzinfo is not None else job.at
+    organisation = _text(values, "organisation")
+    added = {
+        "met_at": met_at, "organisation": organisation, "person": _people(values.get("attendees")), "matter": _text(values, "matter"),
+        "way": values.get("way") or "visit", "present": _text(values, "present"), "tender_no": _text(values, "tender_no"),
+    }  # fmt: skip
+    once = f"contact {job.instance_id} {planned.isoformat() if isinstance(planned, datetime) else job.key}"
+    job.outside.register_add("contact_log", {name: value for name, value in added.items() if value not in (None, "")}, once=once)
+    return {"contact_log": {"organisation": organisation, "met_at": met_at}}
+
+
+@handler("bid.match_contacts", effect="database", gives={"contact_matches": _MATCHES, "contact_count": "number"})
+def match_contacts(job: Job) -> Variables:
+    """比对接触台账：招标公告以来与招标方的接触，以及指明本标的接触
+
+    Takes `buyer`, `tender_no`, `notice_at`. A contact by the written channel counts as well and is marked; one that was corrected too.
+    """
+    since = job.values.get("notice_at")
+    if isinstance(since, date) and not isinstance(since, datetime):
+        since = datetime(since.year, since.month, since.day, tzinfo=job.at.tzinfo)
+    if not isinstance(since, datetime) or since.tzinfo is None:
+        since = job.at - _BEFORE
+    found: dict[int, RegisterEntry] = {}
+    if buyer := _text(job.values, "buyer"):
+        found |= {e.id: e for e in job.outside.register("contact_log", {"organisation": buyer}) if _at(e, "met_at", since) >= since}
+    if tender_no := _text(job.values, "tender_no"):
+        found |= {e.id: e for e in job.outside.register("contact_log", {"tender_no": tender_no})}
+    matches = [
+        {
+            "met_at": e.values["met_at"], "person": e.values["person"], "matter": e.values["matter"], "present": e.values["present"],
+            "way": _WAYS.get(str(e.values["way"]), str(e.values["way"])), "corrected": e.version > 1, "written": e.values["way"] == "written",
+        }
+        for e in sorted(found.values(), key=lambda e: (_at(e, "met_at", since), e.id))
+    ]  # fmt: skip
+    return {"contact_matches": matches, "contact_count": len(matches)}
+
+
+@handler("bid.open_silence", effect="database", gives={"silence": "context<since: date and time, until: date and time>"})
+def open_silence(job: Job) -> Variables:
+    """开启静默期：自递交截止起，至中标公告，最迟到投标有效期届满
+
+    Takes `buyer`, `tender_no`, `submission_deadline`, `bid_validity_days`. One period for each tender and deadline.
+    """
+    deadline, days = job.values.get("submission_deadline"), job.values.get("bid_validity_days")
+    since = deadline if isinstance(deadline, datetime) and deadline.tzinfo is not None else job.at
+    until = since + (timedelta(days=int(days)) if isinstance(days, int) and days > 0 else _VALIDITY)
+    buyer, tender_no = _text(job.values, "buyer"), _text(job.values, "tender_no")
+    job.outside.register_add("silence_periods", {
+        "buyer": buyer, "tender_no": tender_no, "since": since, "until": until,
+        "notice": f"自递交截止至中标公告，不与{buyer}接触；只可按招标文件指定渠道书面答复澄清。",
+    }, once=f"silence {tender_no} {since.isoformat()}")  # fmt: skip
+    return {"silence": {"since": since, "until": until}}
+
+
+@handler("contact.check_silence", effect="database", gives={"buyer_silence": "boolean"})
+def check_silence(job: Job) -> Variables:
+    """查静默期台账：接触时对方是否处于静默期
+
+    Takes `buyer`, `contact_at` and what the person said, `told`. An open period of the register counts, whatever the person said.
+    """
+    at = job.values.get("contact_at")
+    at = at if isinstance(at, datetime) and at.tzinfo is not None else job.at
+    buyer = _text(job.values, "buyer")
+    periods = job.outside.register("silence_periods", {"buyer": buyer}) if buyer else ()
+    is_open = any(_at(p, "since", at) <= at < _at(p, "until", at) and "ended_at" not in p.values for p in periods)
+    return {"buyer_silence": is_open or job.values.get("told") is True}
+
+
+def _at(entry: RegisterEntry, field: str, otherwise: datetime) -> datetime:
+    found = entry.values.get(field)
+    return found if isinstance(found, datetime) else otherwise
+
+
+def _text(values: Variables, name: str) -> str:
+    return str(values.get(name) or "").strip()
+
+
+def _people(attendees: Any) -> str:
+    """Return the people met, each with the position: 王工（信息中心主任）、…"""
+    if not isinstance(attendees, list):
+        return str(attendees or "")
+    names = [f"{a.get('name', '')}（{a['position']}）" if a.get("position") else str(a.get("name", "")) for a in attendees if isinstance(a, dict)]
+    return "、".join(name for name in names if name)[:500]
