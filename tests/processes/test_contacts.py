@@ -1,0 +1,123 @@
+"""Contacts with a buyer over several processes: what one registers, others find and obey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import handlers  # noqa: F401  registers
+from engine import SYSTEM, Actor, Engine, MovableClock, open_engine, read_settings
+from engine.model import InstanceId
+from engine.rehearsal import read_library
+
+MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+BUYER = "江南园区集团"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Engine]:
+    with open_engine(read_settings({}, data=tmp_path, demo=True, synchronous="NORMAL"), MovableClock(MONDAY)) as engine:
+        engine.deployments.deploy(SYSTEM, read_library(Path(__file__).parents[2] / "processes"), "library")
+        yield engine
+
+
+def role(house: Engine, group: str) -> Actor:
+    found = house.people.actor(group)
+    assert found is not None
+    return found
+
+
+def complete(house: Engine, id: InstanceId, element: str, by: str, **values: Any) -> None:
+    (task, *_) = (t for t in house.tasks.of_instance(SYSTEM, id) if t.ended_at is None and t.element == element)
+    house.tasks.complete(role(house, by), task.id, values)
+
+
+def settle(house: Engine, to: datetime) -> None:
+    clock = house.clock
+    assert isinstance(clock, MovableClock)
+    while (due := house.jobs.next_due_at()) is not None and due <= to:
+        clock.move_to(max(due, clock.now()))
+        house.jobs.run_due()
+    clock.move_to(to)
+
+
+def visit(house: Engine, **more: Any) -> InstanceId:
+    started = house.instances.start(
+        role(house, "account_manager"), "psm010_onsite_communication", {"project_name": "智慧园区", "customer": BUYER}
+    )
+    plan(house, started.id, **more)
+    return started.id
+
+
+def plan(house: Engine, id: InstanceId, **more: Any) -> None:
+    complete(house, id, "plan_visit", "account_manager", **{
+        "visit_date": (house.clock.now() + timedelta(days=2)).isoformat(), "place": "客户总部", "objective": "了解园区管理的现状与目标",
+        "attendees": [{"name": "王工", "position": "信息中心主任"}], "format": "slides", "need_presale": False,
+        "project_phase": "招标公告前", "contact_purpose": "交流", "buyer_silence": False, **more,
+    })  # fmt: skip
+
+
+def is_planning(house: Engine, id: InstanceId) -> bool:
+    return any(t.element == "plan_visit" and t.ended_at is None for t in house.tasks.of_instance(SYSTEM, id))
+
+
+def sign_and_decide(house: Engine, id: InstanceId, decision: str = "clear") -> None:
+    for seat in ("bid_manager", "bid_commercial_lead", "bid_technical_lead", "pricing_officer", "pricing_approver"):
+        complete(house, id, "declare_interest", seat, has_relation=False, received_restricted_info=False, signed=True)
+    complete(house, id, "list_affiliates", "legal_counsel", same_lot=False)
+    complete(house, id, "decide_compliance", "compliance_officer", decision=decision)
+
+
+def test_a_visit_is_in_the_contact_register_and_the_gate_finds_it(house: Engine) -> None:
+    id = visit(house)
+    settle(house, house.clock.now() + timedelta(days=3))
+    complete(house, id, "record_minutes", "account_manager", needs=[{"text": "统一台账"}], decision_chain="分管副总", qualified=True, next_step="survey")
+    complete(house, id, "confirm_minutes", "account_manager", decision="approve")
+
+    (entry,) = house.registers.list(role(house, "account_manager"), "contact_log").items
+    assert (entry.values["organisation"], entry.values["person"], entry.added_by) == (BUYER, "王工（信息中心主任）", "account_manager")
+    assert house.registers.list(role(house, "presale_engineer"), "contact_log").items == ()
+    gate = house.instances.start(
+        role(house, "bid_manager"), "bid_compliance_gate",
+        {"gate_stage": "start", "tender_no": "ZB-1", "buyer": " 江南园区集团", "notice_at": MONDAY.isoformat()},
+    )
+    sign_and_decide(house, gate.id)
+
+    matches = house.instances.variables(SYSTEM, gate.id)["contact_matches"]
+    assert [(m["person"], m["way"], m["corrected"]) for m in matches] == [("王工（信息中心主任）", "现场拜访", False)]
+    assert house.audit.verify() == ()
+
+
+def test_an_open_silence_stops_visits_until_it_is_ended(house: Engine) -> None:
+    deadline = house.clock.now() + timedelta(days=1)
+    gate = house.instances.start(
+        role(house, "bid_manager"), "bid_compliance_gate",
+        {"gate_stage": "pre_submit", "tender_no": "ZB-1", "buyer": BUYER, "submission_deadline": deadline},
+    )
+    sign_and_decide(house, gate.id)
+    settle(house, house.clock.now())
+    (period,) = house.registers.list(role(house, "account_manager"), "silence_periods").items
+    assert (period.values["since"], period.values["until"]) == (deadline, deadline + timedelta(days=90))
+
+    id = visit(house)
+    assert is_planning(house, id)
+    plan(house, id, project_phase="招标公告后至截止", contact_purpose="澄清")
+    assert not is_planning(house, id)
+
+    settle(house, deadline + timedelta(days=30))
+    ended = {**period.values, "ended_at": house.clock.now()}
+    house.registers.amend(role(house, "compliance_officer"), "silence_periods", period.id, ended, "中标公告已发布", version=1)
+    assert not is_planning(house, visit(house))
+
+
+def test_a_visit_before_the_deadline_is_not_silenced(house: Engine) -> None:
+    house.registers.add(role(house, "compliance_officer"), "silence_periods", {
+        "buyer": BUYER, "tender_no": "ZB-1", "notice": "静默", "since": (house.clock.now() + timedelta(days=10)).isoformat(),
+        "until": (house.clock.now() + timedelta(days=40)).isoformat(),
+    })  # fmt: skip
+
+    assert not is_planning(house, visit(house))
