@@ -12,7 +12,8 @@ from engine.errors import AccessDenied, NotFound
 from engine.forms import Component, Form, read_form
 from engine.model import Actor, InstanceId, SealedPrice, Value
 from engine.service.envelopes import LIST, MOST, latest
-from engine.service.instances import Instances, given_reason
+from engine.service.forms import given_reason
+from engine.service.instances import Instances
 from engine.service.observed import observed
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
