@@ -9,6 +9,7 @@ component's ``properties``, in FEEL over the process variables and the form's ow
     priceField                         "true": only roles that may read prices see it
     sealed                             "true": a price field of a user task whose value is sealed until the opening (`engine.service.sealed`)
     labelEn                            English label
+    stamp                              "actor": filled in by the server with who completes the task or sends the message
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class Component:
     rule_message_en: str = ""
     price_field: bool = False
     sealed: bool = False  #: implies `price_field`
+    stamp: bool = False  #: takes the name of who answers the form, never what was sent
     source: str = ""  #: of a `table`: name of the list variable
     columns: tuple[Option, ...] = ()  #: of a `table`: value is the key
     components: tuple[Component, ...] = ()
@@ -176,14 +178,14 @@ class Form:
 
     def read(
         self, raw: Mapping[str, Any], *, variables: Values, now: datetime, documents: Iterable[Document] = (),
-        zone: str = "Asia/Shanghai",
+        zone: str = "Asia/Shanghai", by: str = "",
     ) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
         """Return the typed values and the problems, ``{path: (zh, en)}``; a value with a problem is left out."""
-        return _Reading(self, variables, now, tuple(documents), ZoneInfo(zone)).read(raw)
+        return _Reading(self, variables, now, tuple(documents), ZoneInfo(zone), by).read(raw)
 
     def accept(
         self, raw: Mapping[str, Any], *, variables: Values, now: datetime, documents: Iterable[Document] = (),
-        zone: str = "Asia/Shanghai",
+        zone: str = "Asia/Shanghai", by: str = "",
     ) -> dict[str, Any]:
         """Return the typed values of what a person (or program) entered.
 
@@ -191,11 +193,12 @@ class Form:
             raw: ``{key: text, number, boolean, list or dict}``; texts as typed are understood (``"1,200.50"``, ISO dates).
             variables: what the element sees; rules may read it.
             documents: files attached to the task; they are the values of the file fields.
+            by: who answers, as people read it; the value of the fields with the property ``stamp``.
 
         Raises:
             InvalidValues: at least one value is refused; names every one.
         """
-        values, problems = self.read(raw, variables=variables, now=now, documents=documents, zone=zone)
+        values, problems = self.read(raw, variables=variables, now=now, documents=documents, zone=zone, by=by)
         if problems:
             raise InvalidValues(problems)
         return values
@@ -244,8 +247,8 @@ def _from_flat(inputs: tuple[Component, ...], flat: Mapping[str, list[str]], pre
 class _Reading:
     """One pass over raw values."""
 
-    def __init__(self, form: Form, variables: Values, now: datetime, documents: tuple[Document, ...], zone: ZoneInfo) -> None:
-        self.form, self.variables, self.now, self.documents, self.zone = form, variables, now, documents, zone
+    def __init__(self, form: Form, variables: Values, now: datetime, documents: tuple[Document, ...], zone: ZoneInfo, by: str) -> None:
+        self.form, self.variables, self.now, self.documents, self.zone, self.by = form, variables, now, documents, zone, by
         self.problems: dict[str, tuple[str, str]] = {}
 
     def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
@@ -297,6 +300,8 @@ class _Reading:
             return False
 
     def value(self, component: Component, raw: Any, path: str, around: dict[str, Any]) -> Any:
+        if component.stamp:
+            return self.by or None
         if component.type == "dynamiclist":
             return self.rows(component, raw, path, around)
         if component.type == "filepicker":
@@ -483,13 +488,16 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
             problems.add(f"字段“{prefix + key}”重复。", f"the key “{prefix + key}” is used twice.")
         keys.add(prefix + key)
     validate, properties = _dict(raw.get("validate")), _dict(raw.get("properties"))
-    unknown = set(properties) - {"rule", "ruleMessage", "ruleMessageEn", "requiredIf", "priceField", "sealed", "labelEn"}
+    unknown = set(properties) - {"rule", "ruleMessage", "ruleMessageEn", "requiredIf", "priceField", "sealed", "labelEn", "stamp"}
     for name in sorted(unknown):
         problems.add(f"“{shown}”：未知属性 {name}。", f"“{shown}”: unknown property {name}.")
     sealed = str(properties.get("sealed")).lower() == "true"
     if sealed and (kind not in INPUTS or kind == "filepicker" or "." in prefix):
         problems.add(f"“{shown}”：sealed 只能用于表单本身的填写字段，不能用于文件或明细行内的字段；请密封整个明细。",
                      f"“{shown}”: sealed is for the form's own fields, not for files or fields within rows; seal the whole list.")
+    stamp = properties.get("stamp")
+    if stamp is not None and (stamp != "actor" or kind != "textfield"):
+        problems.add(f"“{shown}”:stamp 只能是 actor,且只用于 textfield。", f"“{shown}”: stamp must be “actor”, of a textfield.")
     subtype = str(raw.get("subtype") or "date")
     if kind == "datetime" and subtype not in ("date", "time", "datetime"):
         problems.add(f"“{shown}”:subtype 须为 date、time 或 datetime。", f"“{shown}”: subtype must be date, time or datetime.")
@@ -518,6 +526,7 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
         rule=_expression(properties.get("rule"), shown, problems), rule_message=str(properties.get("ruleMessage") or ""),
         rule_message_en=str(properties.get("ruleMessageEn") or ""),
         price_field=sealed or str(properties.get("priceField")).lower() == "true", sealed=sealed,
+        stamp=stamp is not None,
         source=str(raw.get("dataSource") or "").removeprefix("=").strip(),
         columns=tuple(Option(value=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", ""))) for c in _list(raw.get("columns"))),
         components=nested,

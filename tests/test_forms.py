@@ -52,6 +52,19 @@ def test_too_many_decimals_and_bounds_are_told():
     assert problems({"n": "101"}, number(validate={"max": 100}))["n"][0] == "不得大于 100。"
 
 
+def test_a_stamped_field_has_who_answered_whatever_was_sent():
+    stamped = text("decided_by", readonly=False, properties={"stamp": "actor"}, validate={"required": True})
+
+    assert form(stamped).accept({"decided_by": "somebody else"}, variables={}, now=NOW, by="李静") == {"decided_by": "李静"}
+    assert form(stamped).accept({}, variables={}, now=NOW, by="李静") == {"decided_by": "李静"}
+
+
+@pytest.mark.parametrize("wrong", [text(properties={"stamp": "now"}), number(properties={"stamp": "actor"})])
+def test_a_stamp_that_nobody_gives_is_refused(wrong):
+    with pytest.raises(InvalidForm, match="stamp"):
+        form(wrong)
+
+
 def test_every_problem_is_told_at_once():
     found = problems({"n": "x"}, number(), text(validate={"required": True}))
 

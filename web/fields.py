@@ -120,6 +120,8 @@ def _widget(pen: _Pen, component: Component, values: Mapping[str, Any], prefix: 
             return _table(component, label, pen.values)
         case "separator" | "spacer":
             return Widget(kind=component.type)
+    if component.stamp:
+        return Widget(kind="readonly", id=f"f-{name}", name=name, label=label, text=gettext("提交时由系统填写办理人"), hint=component.description)
     if component.readonly:
         return Widget(kind="readonly", id=f"f-{name}", name=name, label=label, text=shown(value, component), hint=component.description)
     if component.type == "dynamiclist":

@@ -154,7 +154,7 @@ class Instances:
         form = unsealed(shown_to(actor, form))
         if form is None:
             return storable(raw)
-        return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone)
+        return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone, by=actor.name or actor.id)
 
     def _startable(self, session: Session, actor: Actor, key: str, version: int | None) -> ProcessDefinition:
         known = version is None or 0 < version < 1 << 31

@@ -355,7 +355,9 @@ class Tasks:
         compiled, state = turn.compiled, turn.state
         assert state is not None
         variables = visible_variables(compiled.definition, state, task.token)
-        accepted = form.accept(raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone)
+        accepted = form.accept(
+            raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone, by=actor.name or actor.id
+        )
         return self._runtime.sealing.seal(turn, task, form, accepted)
 
     # -- files
