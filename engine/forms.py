@@ -400,8 +400,13 @@ class _Reading:
             self.problem(path, f"最多 {_LIMIT_ROWS} 行。", f"At most {_LIMIT_ROWS} rows.")
             return []
         inputs = tuple(_inputs(component.components))
-        filled = [(n, row) for n, row in enumerate(raw) if any(v not in (None, "", [], False) for v in row.values())]
+        filled = [(n, row) for n, row in enumerate(raw) if not all(_is_blank(v) for v in row.values())]
         return [self.scope(inputs, row, f"{path}.{n}.", around) for n, row in filled]
+
+
+def _is_blank(raw: object) -> bool:
+    """Nothing was entered. Told without `==`: a signalling NaN answers that with an exception."""
+    return raw is None or raw is False or (isinstance(raw, (str, list)) and not raw)
 
 
 def _digits(raw: object) -> str:

@@ -65,6 +65,13 @@ def test_a_stamp_that_nobody_gives_is_refused(wrong):
         form(wrong)
 
 
+def test_a_row_with_a_signalling_nan_is_told_and_one_with_a_nought_is_a_row():
+    lines = {"type": "dynamiclist", "path": "lines", "components": [number()]}
+
+    assert "lines.0.n" in problems({"lines": [{"n": Decimal("sNaN")}]}, lines)
+    assert accept({"lines": [{"n": 0}, {"n": ""}]}, lines) == {"lines": [{"n": 0}]}
+
+
 def test_every_problem_is_told_at_once():
     found = problems({"n": "x"}, number(), text(validate={"required": True}))
 
