@@ -27,6 +27,9 @@ CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
 DRAWN = (
     "bid_bond", "bid_bond_refund",
     "bid_amendment_handling",
+    "bid_clarification",
+    "bid_deviation_table",
+    "bid_technical_response",
     "psm_presale", "psm010_onsite_communication", "psm020_onsite_survey", "psm030_solution", "psm040_quotation", "psm050_bidding",
     "bid_confidentiality",
     "bid_pricing",
