@@ -61,7 +61,7 @@ def judge_deviations(job: Job) -> Variables:
     by_number = {number: described.pop(number, clause) for number, clause in tender.items()} | described
     for candidate in _rows(job.values.get("candidates")):
         row = _row(by_number, candidate)
-        row["direction"] = row["direction"] or candidate.get("direction")
+        row.update({name: row[name] or candidate.get(name) for name in ("requirement", "response", "direction")})
     rows = list(by_number.values())
     if job.values.get("rest_conforms") is True:
         # what somebody reported, or a clarification changed, is not swept up with the rest: a person judges it
@@ -69,7 +69,9 @@ def judge_deviations(job: Job) -> Variables:
         for row in rows:
             if row["clause_no"] not in reported:
                 row["direction"] = row["direction"] or "none"
-                row["response"] = row["response"] or (_CONFORMS if row["direction"] == "none" else None)
+    for row in rows:
+        if row["direction"] == "none":
+            row["response"] = row["response"] or _CONFORMS
     before = {d["clause_no"]: d for d in _rows(job.values.get("disposition"))}
     deviating = [row for row in rows if row["direction"] != "none"]
     undecided = [row["clause_no"] for row in rows if row["direction"] is None]
