@@ -34,7 +34,9 @@ INPUTS = frozenset({"textfield", "textarea", "number", "select", "radio", "check
 SHOWN = frozenset({"text", "group", "table", "separator", "spacer"})
 TYPES = INPUTS | SHOWN
 _PATTERN_SECONDS = 0.2
-_LIMIT_ROWS, _LIMIT_TEXT = 500, 20_000
+#: A list takes no more rows.
+MOST_ROWS = 500
+_LIMIT_TEXT = 20_000
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 _FAR = (f"请填写 {_FIRST_YEAR} 至 {_LAST_YEAR} 年之间的日期。", f"Give a date from {_FIRST_YEAR} to {_LAST_YEAR}.")
 _WIDE = Context(prec=40)
@@ -233,7 +235,7 @@ def _from_flat(inputs: tuple[Component, ...], flat: Mapping[str, list[str]], pre
             }
             children = tuple(_inputs(component.components))
             # one more than is accepted: enough to be refused
-            raw[component.key] = [_from_flat(children, flat, f"{name}.{n}.") for n in sorted(rows, key=int)[: _LIMIT_ROWS + 1]]
+            raw[component.key] = [_from_flat(children, flat, f"{name}.{n}.") for n in sorted(rows, key=int)[: MOST_ROWS + 1]]
         elif component.type == "checklist":
             raw[component.key] = [v for v in flat.get(name, []) if v]
         elif component.type == "checkbox":
@@ -396,8 +398,8 @@ class _Reading:
         if not isinstance(raw, list) or not all(isinstance(r, Mapping) for r in raw):
             self.problem(path, "请按行填写。", "Give a list of rows.")
             return []
-        if len(raw) > _LIMIT_ROWS:
-            self.problem(path, f"最多 {_LIMIT_ROWS} 行。", f"At most {_LIMIT_ROWS} rows.")
+        if len(raw) > MOST_ROWS:
+            self.problem(path, f"最多 {MOST_ROWS} 行。", f"At most {MOST_ROWS} rows.")
             return []
         inputs = tuple(_inputs(component.components))
         filled = [(n, row) for n, row in enumerate(raw) if not all(_is_blank(v) for v in row.values())]

@@ -6,19 +6,25 @@ every input gets its id, its label, and the ids of its hint and its error.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from engine.forms import Component, Form, is_envelope
+from engine.forms import MOST_ROWS, Component, Form, is_envelope
 from engine.model import Document
 from web.language import gettext, language, local, when
 
 #: ``{path of the field: (Chinese, English)}``
 Problems = Mapping[str, tuple[str, str]]
 _KINDS = {"textfield": "text", "number": "text", "textarea": "textarea", "select": "select", "filepicker": "file"}
+#: Inputs of a row that a cell of a spreadsheet can fill.
+_CELLS = {
+    "textfield": "text", "textarea": "text", "number": "number", "checkbox": "checkbox", "select": "choice", "radio": "choice",
+    "checklist": "choices",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,8 @@ class Widget:
     cells: tuple[tuple[str, ...], ...] = ()
     rows: tuple[tuple[Widget, ...], ...] = ()
     blank_row: tuple[Widget, ...] = ()
+    sheet: str = ""  #: of rows: their columns as JSON for the script that fills them from a spreadsheet; empty when it cannot
+    most_rows: int = MOST_ROWS
     children: tuple[Widget, ...] = ()
 
     @property
@@ -68,6 +76,7 @@ class Drawing:
     widgets: tuple[Widget, ...] = ()
     problems: tuple[tuple[str, str, str], ...] = ()
     takes_files: bool = False
+    takes_sheets: bool = False
 
 
 @dataclass(slots=True)
@@ -77,6 +86,7 @@ class _Pen:
     values: Mapping[str, Any]
     told: list[tuple[str, str, str]] = field(default_factory=list)
     has_files: bool = False
+    has_sheets: bool = False
 
 
 def draw(
@@ -95,7 +105,7 @@ def draw(
     widgets = tuple(_widget(pen, c, values, "") for c in form.components)
     drawn = {anchor[2:] for anchor, _label, _text in pen.told}
     stray = tuple(("main", path, _words(text)) for path, text in pen.problems.items() if path not in drawn)
-    return Drawing(widgets=widgets, problems=(*pen.told, *stray), takes_files=pen.has_files)
+    return Drawing(widgets=widgets, problems=(*pen.told, *stray), takes_files=pen.has_files, takes_sheets=pen.has_sheets)
 
 
 def _words(problem: tuple[str, str]) -> str:
@@ -182,10 +192,28 @@ def _rows(pen: _Pen, component: Component, label: str, value: Any, name: str) ->
     quiet = _Pen({}, (), {})
     # A row to copy carries a place that no real row has, so that no id stands twice on the page.
     blank = tuple(_widget(quiet, c, {}, f"{name}.{len(drawn)}.") for c in component.components)
+    sheet = _sheet(component)
+    pen.has_sheets = pen.has_sheets or bool(sheet)
     return Widget(
         kind="rows", id=f"f-{name}", name=name, label=label, hint=_hint(component), error=error, required=component.required,
-        rows=tuple(drawn), blank_row=blank,
+        rows=tuple(drawn), blank_row=blank, sheet=sheet,
     )
+
+
+def _sheet(component: Component) -> str:
+    """Return the columns that a spreadsheet may fill, ``[{key, labels, kind, …}]`` as `src/sheet.js` reads them."""
+    columns: list[dict[str, Any]] = []
+    for each in Form(id="", components=component.components).inputs():
+        kind = each.subtype if each.type == "datetime" else _CELLS.get(each.type)
+        if kind is None or not each.is_input or each.stamp:
+            continue
+        column: dict[str, Any] = {"key": each.key, "labels": [each.label, each.label_en], "kind": kind}
+        if each.options:
+            column["options"] = [{"value": o.value, "label": o.label} for o in each.options]
+        if each.max_length:
+            column["longest"] = each.max_length
+        columns.append(column)
+    return json.dumps(columns, ensure_ascii=False) if columns else ""
 
 
 def _table(component: Component, label: str, values: Mapping[str, Any]) -> Widget:

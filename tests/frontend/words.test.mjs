@@ -5,9 +5,12 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { countdownText, durationText } from '../../web/frontend/src/time.js';
 import { translate, missing, ZH } from '../../web/frontend/src/words/bpmn.js';
-import { CATALOGUES, language, pick, say } from '../../web/frontend/src/words/index.js';
+import { CATALOGUES, extend, language, pick, say } from '../../web/frontend/src/words/index.js';
 import '../../web/frontend/src/words/modeler.js';
+import { WORDS } from '../../web/frontend/src/words/sheets.js';
 import '../../web/frontend/src/words/tools.js';
+
+extend(WORDS);
 
 const source = path.join(import.meta.dirname, '../../web/frontend/src');
 const files = fs

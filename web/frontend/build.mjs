@@ -141,7 +141,7 @@ const builds = await Promise.all([
     entryNames: '[name]-part',
     entryPoints: ['modeler', 'viewer', 'replay', 'diff'].map(name => `src/${name}.js`),
   }),
-  esbuild.build({ ...shared, format: 'iife', entryPoints: ['src/app.js', 'src/site.css'] }),
+  esbuild.build({ ...shared, format: 'iife', entryPoints: ['src/app.js', 'src/sheets.js', 'src/site.css'] }),
 ]);
 
 /**
@@ -225,7 +225,7 @@ const manifest = {};
 for (const outputs of [beginnings(builds[0]), builds[1].outputFiles]) {
   for (const [plain, { name, bytes }] of nameByContent(outputs)) {
     files.set(name, bytes);
-    if (/^(modeler|viewer|replay|diff|app|site)\.(js|css)$/.test(plain)) manifest[plain] = name;
+    if (/^(modeler|viewer|replay|diff|app|sheets|site)\.(js|css)$/.test(plain)) manifest[plain] = name;
   }
 }
 files.set('manifest.json', Buffer.from(`${JSON.stringify(Object.fromEntries(Object.entries(manifest).sort()), null, 1)}\n`));

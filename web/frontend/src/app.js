@@ -1,4 +1,5 @@
 /** Comfort for staff pages; each works without it. The hooks are listed at the top of site.css. */
+import { newRow, renumber } from './rows.js';
 import { countdownText } from './time.js';
 import { say } from './words/index.js';
 
@@ -57,50 +58,15 @@ addEventListener('beforeunload', event => {
 // a failed form: go to the summary, so that a screen reader begins there
 document.querySelector('.error-summary[tabindex]')?.focus();
 
-// ---------------------------------------------------------------------------------------------------------------- rows
-const NUMBERED = ['name', 'id', 'for', 'aria-describedby', 'aria-labelledby', 'aria-label', 'list'];
-
-/** Give the rows of a list the indexes 0, 1, 2 … in their names and ids, and 1, 2, 3 … in what people read. */
-function renumber(list) {
-  const path = list.dataset.rows;
-  const rows = [...list.querySelectorAll(':scope > .row-item')];
-  rows.forEach((row, index) => {
-    for (const node of [row, ...row.querySelectorAll('*')]) {
-      for (const attribute of NUMBERED) {
-        const value = node.getAttribute(attribute);
-        if (value?.includes(`${path}.`))
-          node.setAttribute(
-            attribute,
-            value.replaceAll(new RegExp(`${path.replaceAll('.', '\\.')}\\.(\\d+|__i__)\\.`, 'g'), `${path}.${index}.`),
-          );
-      }
-    }
-    const remove = row.querySelector(':scope > [data-remove-row]');
-    if (remove?.value.startsWith(`${path}.`)) remove.value = `${path}.${index}`;
-    remove?.setAttribute('aria-label', (remove.getAttribute('aria-label') ?? remove.textContent).replace(/\d+/, index + 1));
-    const legend = row.querySelector(':scope > legend');
-    if (legend) legend.textContent = legend.textContent.replace(/\d+/, index + 1);
-  });
-  const count = list.querySelector(':scope > [data-row-count]');
-  if (count) count.value = rows.length;
-  for (const button of list.querySelectorAll(':scope > .row-item > [data-remove-row]'))
-    button.disabled = rows.length <= Number(list.dataset.min ?? 0);
-  for (const button of list.querySelectorAll('[data-add-row]'))
-    button.disabled = rows.length >= Number(list.dataset.max ?? Infinity);
-}
-
+// --------------------------------------------------------------------------------------------------------------- clicks
 document.addEventListener('click', event => {
   const button = event.target.closest('button');
   if (!button) return;
   const list = button.closest('[data-rows]');
   if (list && 'addRow' in button.dataset) {
-    const template = list.querySelector(':scope > template[data-row]');
-    if (!template) return; // the server adds the row
+    if (!list.querySelector(':scope > template[data-row]')) return; // the server adds the row
     event.preventDefault();
-    const row = template.content.cloneNode(true).querySelector('.row-item');
-    const rows = list.querySelectorAll(':scope > .row-item');
-    if (rows.length) rows[rows.length - 1].after(row);
-    else template.before(row);
+    const row = newRow(list);
     renumber(list);
     row.querySelector('input:not([type=hidden]), select, textarea')?.focus();
     list.dispatchEvent(new Event('change', { bubbles: true }));
