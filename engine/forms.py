@@ -10,6 +10,7 @@ component's ``properties``, in FEEL over the process variables and the form's ow
     sealed                             "true": a price field of a user task whose value is sealed until the opening (`engine.service.sealed`)
     labelEn                            English label
     stamp                              "actor": filled in by the server with who completes the task or sends the message
+A column of a `table` may have ``values``, as a `select` has, which say what its values are called.
 """
 
 from __future__ import annotations
@@ -79,6 +80,15 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """Of a `table`. `key`: the entry of a row that it shows; `options`: what its values are called, as of a `select`."""
+
+    key: str
+    label: str
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """One row of a form. `key` names the variable; a `dynamiclist` holds rows of `components`, a `group` only frames them."""
 
@@ -110,7 +120,7 @@ class Component:
     sealed: bool = False  #: implies `price_field`
     stamp: bool = False  #: takes the name of who answers the form, never what was sent
     source: str = ""  #: of a `table`: name of the list variable
-    columns: tuple[Option, ...] = ()  #: of a `table`: value is the key
+    columns: tuple[Column, ...] = ()  #: of a `table`
     components: tuple[Component, ...] = ()
 
     @property
@@ -508,10 +518,7 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
     subtype = str(raw.get("subtype") or "date")
     if kind == "datetime" and subtype not in ("date", "time", "datetime"):
         problems.add(f"“{shown}”:subtype 须为 date、time 或 datetime。", f"“{shown}”: subtype must be date, time or datetime.")
-    options = tuple(
-        Option(value=str(_dict(v).get("value", "")), label=str(_dict(v).get("label") or _dict(v).get("value", "")))
-        for v in _list(raw.get("values"))
-    )
+    options = _options(raw.get("values"))
     if kind in ("select", "radio", "checklist") and not options:
         problems.add(f"“{shown}”没有可选值 values。", f"“{shown}” has no values to choose from.")
     pattern = validate.get("pattern")
@@ -535,8 +542,18 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
         price_field=sealed or str(properties.get("priceField")).lower() == "true", sealed=sealed,
         stamp=stamp is not None,
         source=str(raw.get("dataSource") or "").removeprefix("=").strip(),
-        columns=tuple(Option(value=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", ""))) for c in _list(raw.get("columns"))),
+        columns=tuple(
+            Column(key=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", "")), options=_options(_dict(c).get("values")))
+            for c in _list(raw.get("columns"))
+        ),
         components=nested,
+    )
+
+
+def _options(raw: Any) -> tuple[Option, ...]:
+    return tuple(
+        Option(value=str(_dict(v).get("value", "")), label=str(_dict(v).get("label") or _dict(v).get("value", "")))
+        for v in _list(raw)
     )
 
 

@@ -72,6 +72,12 @@ def test_a_row_with_a_signalling_nan_is_told_and_one_with_a_nought_is_a_row():
     assert accept({"lines": [{"n": 0}, {"n": ""}]}, lines) == {"lines": [{"n": 0}]}
 
 
+def test_a_column_of_a_table_says_what_its_values_are_called():
+    (table,) = form({"type": "table", "dataSource": "=rows", "columns": [{"key": "d", "label": "偏离", "values": [{"value": "none", "label": "无偏离"}]}]}).components
+
+    assert [(c.key, [(o.value, o.label) for o in c.options]) for c in table.columns] == [("d", [("none", "无偏离")])]
+
+
 def test_every_problem_is_told_at_once():
     found = problems({"n": "x"}, number(), text(validate={"required": True}))
 

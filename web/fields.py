@@ -13,7 +13,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from engine.forms import MOST_ROWS, Component, Form, is_envelope
+from engine.forms import MOST_ROWS, Column, Component, Form, is_envelope
 from engine.model import Document
 from web.language import gettext, language, local, when
 
@@ -219,8 +219,8 @@ def _sheet(component: Component) -> str:
 def _table(component: Component, label: str, values: Mapping[str, Any]) -> Widget:
     source = values.get(component.source)
     rows = [r for r in source if isinstance(r, Mapping)] if isinstance(source, (list, tuple)) else []
-    cells = tuple(tuple(shown(row.get(c.value)) for c in component.columns) for row in rows)
-    return Widget(kind="table", label=label, columns=tuple(c.label or c.value for c in component.columns), cells=cells)
+    cells = tuple(tuple(shown(row.get(c.key), c) for c in component.columns) for row in rows)
+    return Widget(kind="table", label=label, columns=tuple(c.label or c.key for c in component.columns), cells=cells)
 
 
 def _text(value: Any, component: Component) -> str:
@@ -250,7 +250,7 @@ def _figure(value: int | Decimal) -> str:
     return format(number, "f" if abs(number) < Decimal(10_000) else ",f")
 
 
-def shown(value: Any, component: Component | None = None) -> str:
+def shown(value: Any, component: Component | Column | None = None) -> str:
     """Return a value in words a person reads: figures grouped, instants in the house's zone, choices by their labels."""
     labels = {o.value: o.label for o in component.options} if component else {}
     match value:
