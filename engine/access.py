@@ -161,8 +161,17 @@ def require_release(actor: Actor, task: UserTask) -> None:
         raise AccessDenied(action=f"退回任务“{task.name}”", reason="只有领取人或主管可以退回。")
 
 
-def require_assign(actor: Actor, task: UserTask) -> None:
-    """The holder or a supervisor hands a task on."""
+def require_assign(actor: Actor, task: UserTask, only: Collection[str] = ()) -> None:
+    """The holder or a supervisor hands a task on.
+
+    Args:
+        only: groups that alone may do it, property `reassignGroups` of the task.
+    """
+    if only:
+        if not (is_system(actor) or actor.groups & frozenset(only)):
+            groups = "、".join(sorted(GROUPS[g].zh if g in GROUPS else g for g in only))
+            raise AccessDenied(action=f"转派任务“{task.name}”", reason=f"只能由这些角色转派：{groups}。")
+        return
     if not (is_system(actor) or (task.assignee == actor.id) or actor.groups & SUPERVISORS):
         raise AccessDenied(action=f"转派任务“{task.name}”", reason="只有任务持有人或主管可以转派。")
 
@@ -256,7 +265,7 @@ def separated_from(actor: Actor, performers: Mapping[str, Collection[str]], elem
     """Return the element that bars the actor by separation of duties, or None.
 
     Args:
-        performers: ``{"process.element": ids of everybody who completed it}`` within the process instance.
+        performers: ``{"process.element": ids of everybody who completed it, or holds it}`` within the process instance.
         elements: property `separateFrom` of the user task, each as ``process.element``.
     """
     if is_system(actor):

@@ -8,10 +8,12 @@ from engine.bpmn.collaboration import KEYED, fits, keys_carried, shown_key
 from engine.bpmn.definition import Definition
 from engine.bpmn.explain import explain
 from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, start_timers, starters
-from engine.bpmn.step import Run, advance, form_of_start, open_elements, values_named, visible_variables
+from engine.bpmn.specs.tasks import PLACE
+from engine.bpmn.step import Run, advance, form_of_start, open_elements, scopes_of_visible, values_named, visible_variables
 
 __all__ = [
     "KEYED",
+    "PLACE",
     "Definition",
     "DiagramCannotRun",
     "Run",
@@ -23,6 +25,7 @@ __all__ = [
     "form_of_start",
     "keys_carried",
     "open_elements",
+    "scopes_of_visible",
     "shown_key",
     "start_timers",
     "starters",

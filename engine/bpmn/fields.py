@@ -191,13 +191,26 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="separateFrom", form=Form.PROPERTY, places=_USER, value=ValueKind.ELEMENTS, group="separation",
         zh="须与这些任务不同人", en="Not by who did",
-        help_zh="任务标识，逗号分隔，其他流程的写 流程.元素；完成过其中任一任务的人不能办理本任务。",
-        help_en="Element ids, comma separated, of other processes as process.element: who completed one may not do this one.",
+        help_zh="任务标识，逗号分隔，其他流程的写 流程.元素；完成过或正领取其中任一任务的人不能办理本任务。",
+        help_en="Element ids, comma separated, of other processes as process.element: who completed or holds one may not do this one.",
     ),
     Field(
         name="separationRule", form=Form.PROPERTY, places=_USER, value=ValueKind.TEXT, group="separation",
         zh="规则编号", en="Rule number",
         help_zh="如 SOD-04,写入拒绝提示与历史。", help_en="Such as SOD-04, for the refusal and the history.",
+    ),
+    Field(
+        name="blindUntil", form=Form.PROPERTY, places=_USER, value=ValueKind.ELEMENTS, group="separation",
+        zh="结果保密至这些任务完成", en="Hidden until these are done",
+        help_zh="本流程用户任务的标识，逗号分隔；在同一作用域内它们都完成之前，本任务填写的内容只有填写人看得到。并行多实例可填自身标识。",
+        help_en="Ids of user tasks of the same scope, comma separated: until all are done, only who filled this task in sees what was "
+        "written. A parallel multi-instance task may name itself.",
+    ),
+    Field(
+        name="reassignGroups", form=Form.PROPERTY, places=_USER, value=ValueKind.GROUPS, group="separation",
+        zh="只能由这些角色转派", en="Handed on only by",
+        help_zh="角色标识，逗号分隔；填写后持有人和其他主管不能转派本任务。",
+        help_en="Role ids, comma separated: then neither its holder nor other supervisors may hand the task on.",
     ),
     Field(
         name="formKey", form=Form.ATTRIBUTE, places=(*_USER, Place(kind="startEvent", event="none")), value=ValueKind.FORM,

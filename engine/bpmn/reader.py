@@ -427,6 +427,11 @@ class _File:
                          node.get("name") if node.tag in (CAMUNDA + "inputParameter", CAMUNDA + "outputParameter") else None,
                          node.get("value") if node.get("name") == "outputCollection" else None)
             if name) | frozenset(self.items.values())
+        #: User tasks whose place counts: named by `blindUntil`, or kept apart within one multi-instance activity.
+        self.placed = frozenset(
+            word.strip() for task in tree.iter(BPMN + "userTask")
+            for name, text in _properties(task).items() if name in ("blindUntil", "separateFrom")
+            for word in text.split(",") if name == "blindUntil" or word.strip() == task.get("id"))
 
     def refuse(self, node: etree._Element, zh: str, en: str) -> DiagramCannotRun:
         at: etree._Element | None = node
@@ -766,6 +771,7 @@ class _File:
             working_due=self.word(properties.get("workingDue"), node), deadline=moment(properties.get("deadline")),
             properties=tuple(
                 (name, self.word(text, node) or "") for name, text in properties.items() if name not in ("deadline", "workingDue")),
+            tells_place=bool(properties.get("blindUntil")) or node.get("id") in self.placed,
         )
         if isinstance(fields.working_due, str) and not fields.working_due.isdecimal():
             raise self.refuse(node, "workingDue 不是天数", "workingDue is not a number of days")

@@ -500,6 +500,17 @@ def values_named(definition: Definition, state: bytes, name: str) -> list[Value]
     return [each.scope.own(name) for each in workflow.scopes() if each.scope.has(name)]
 
 
+def scopes_of_visible(definition: Definition, state: bytes, scope: TokenId | None = None) -> dict[str, TokenId | None]:
+    """Return ``{name: the scope whose variable it is}`` for what `visible_variables` gives; None: the process instance."""
+    workflow = states.load(definition, state, _EPOCH)
+    found: dict[str, TokenId | None] = {}
+    at: Scope | None = workflow.scope if scope is None else _scope(workflow, scope)
+    while at is not None:
+        found = {**dict.fromkeys(at.values, TokenId(at.id) if at.id else None), **found}
+        at = at.parent
+    return found
+
+
 def form_of_start(definition: Definition, start_event: str, message: str) -> str | None:
     """Return the id of the form by which a message that starts an instance is checked (property `form`), or None."""
     spec = definition.root.task_specs[start_event]

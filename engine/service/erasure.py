@@ -14,7 +14,7 @@ from typing import Any
 from engine import events as e
 from engine import history
 from engine.events import Recorded
-from engine.service.prices import DATA
+from engine.service.sight import DATA
 
 #: Stands where something was erased.
 ERASED = "•••"

@@ -44,8 +44,8 @@ from engine.model import (
 from engine.service.archives import Record
 from engine.service.forms import given_reason, line, shown_to, storable, unsealed
 from engine.service.observed import observed
-from engine.service.prices import DATA, hide_in_text
 from engine.service.runtime import Compiled, Runtime
+from engine.service.sight import DATA
 from engine.service.turn import Turn
 from engine.store import chain, definitions, instances, jobs, keep, tasks
 from engine.store.database import Session, instant, instant_or_none, micros
@@ -361,7 +361,7 @@ class Instances:
     def variables(self, actor: Actor, id: InstanceId, scope: TokenId | None = None) -> Values:
         """Return what is visible in the instance, or from inside one of its sub-processes or called processes.
 
-        Amounts are hidden from who may not read them.
+        Amounts are hidden from who may not read them, results of blind tasks from everybody else until all who are blind are done.
 
         Raises:
             AccessDenied, NotFound
@@ -371,28 +371,27 @@ class Instances:
             row = instances.load(session, id)
             if row is None and not keep.is_archived(session, id):
                 raise NotFound(what="流程实例 (process instance)", id=id)
+            sight, blind = self._runtime.sights.of(session, actor, id), frozenset[str]()
             if row is not None and row.state is not None:
                 definition = self._runtime.definitions.compiled(session, row.bundle_id).definition
                 found = visible_variables(definition, row.state, scope)
+                blind = sight.blind_names(definition, row.state, scope)
             else:
                 found = history.fold(self._recorded(session, id)).variables.get(scope, {})
-            return self._runtime.prices.hide(session, actor, found)
+            return sight.hide(found, blind)
 
     def history(self, actor: Actor, id: InstanceId, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
         """Return the events of an instance in their order; data of others' deeds is left out for those who may not see variables.
 
-        Amounts are hidden from who may not read them.
+        Amounts are hidden from who may not read them, results of blind tasks from everybody else until all who are blind are done.
 
         Raises:
             AccessDenied, NotFound
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            prices = self._runtime.prices
-            found = tuple(
-                r if (shown := prices.hide_in_event(session, actor, r.event)) is r.event else replace(r, event=shown)
-                for r in self._recorded(session, id, after=after, limit=limit)
-            )
+            sight = self._runtime.sights.of(session, actor, id)
+            found = tuple(sight.recorded(r) for r in self._recorded(session, id, after=after, limit=limit))
         if access.may(actor, "see variables"):
             return found
         return tuple(r if r.actor == actor.id else replace(r, event=_without_data(r.event)) for r in found)
@@ -414,7 +413,7 @@ class Instances:
     def explain(self, actor: Actor, id: InstanceId, seq: int) -> Explained:
         """Return why an event went as it did: the parts of its condition, expression or decision with their values of then.
 
-        Amounts are hidden from who may not read them.
+        Amounts are hidden from who may not read them, results of blind tasks from everybody else until all who are blind are done.
 
         Args:
             seq: of an event that took a flow by a condition (or by default), was null, or evaluated a decision.
@@ -443,12 +442,12 @@ class Instances:
                 raise nothing from None
             if found is None:
                 raise nothing
-            return self._runtime.prices.hide_in_explained(session, actor, found, variables)
+            return self._runtime.sights.of(session, actor, id).explained(found, variables)
 
     def export(self, actor: Actor, id: InstanceId) -> Iterator[bytes]:
         """Give an instance's history as JSON lines: chain, payload, salts. `docs/verify_export.py` verifies them offline.
 
-        Payloads that hold amounts are left out, as if erased, for who may not read them.
+        Payloads that hold amounts, or results of blind tasks, are left out, as if erased, for who may not read them (yet).
 
         Raises:
             AccessDenied, NotFound
@@ -458,14 +457,14 @@ class Instances:
 
         def lines() -> Iterator[bytes]:
             with self._database.snapshot() as session:
-                prices = self._runtime.prices
+                sight = self._runtime.sights.of(session, actor, id)
                 for instance, seq, head in chain.heads(session, id):
                     entries = (history.Entry(*row) for row in chain.read(session, instance))
-                    yield from history.export(instance, prices.seal_off(session, actor, entries), seq, head)
+                    yield from history.export(instance, sight.seal_off(entries), seq, head)
                     return
                 record = self._archived(session, id)
                 if record is not None:
-                    yield from history.export(id, prices.seal_off(session, actor, record.entries), record.seq, record.head)
+                    yield from history.export(id, sight.seal_off(record.entries), record.seq, record.head)
 
         return lines()
 
@@ -498,7 +497,7 @@ class Instances:
         with self._database.reading() as session:
             record = self._archived(session, id)
             found = tasks.documents(session, instance_id=id) if record is None else record.documents
-            return tuple(self._runtime.prices.readable(session, actor, found))
+            return tuple(self._runtime.sights.of(session, actor, id).readable(found))
 
     def tokens(self, actor: Actor, id: InstanceId) -> tuple[OpenElement, ...]:
         """Return where the instance stands: every live token, the oldest first; none once it has ended.
@@ -531,7 +530,8 @@ class Instances:
         """
         self.get(actor, id)
         with self._database.reading() as session:
-            return tuple(replace(w, error=hide_in_text(actor, w.error)) for w in jobs.waiting(session, id))
+            sight = self._runtime.sights.of(session, actor, id)
+            return tuple(sight.job(w) for w in jobs.waiting(session, id))
 
     # -- where the history is
     def _archived(self, session: Session, id: int) -> Record | None:

@@ -43,7 +43,6 @@ from engine.service.instances import Instances, require_status
 from engine.service.messages import Messages
 from engine.service.observed import observed
 from engine.service.outside import Errands
-from engine.service.prices import hide_in_incidents
 from engine.service.retries import Retries
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
@@ -586,7 +585,7 @@ class Jobs:
         """
         access.require(actor, "see incidents")
         with self._database.reading() as session:
-            return hide_in_incidents(actor, jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
+            return self._shown(session, actor, jobs.incidents(session, only_open=open, instance_id=None, limit=limit))
 
     def of_instance(self, actor: Actor, id: InstanceId) -> tuple[Incident, ...]:
         """Return the incidents of an instance, newest first.
@@ -595,10 +594,14 @@ class Jobs:
             AccessDenied, NotFound
         """
         record = None if self._instances.get(actor, id).archived_in is None else self._instances.archived(id)
-        if record is not None:
-            return hide_in_incidents(actor, record.incidents)
         with self._database.reading() as session:
-            return hide_in_incidents(actor, jobs.incidents(session, only_open=False, instance_id=id, limit=500))
+            found = jobs.incidents(session, only_open=False, instance_id=id, limit=500) if record is None else record.incidents
+            return self._shown(session, actor, found)
+
+    def _shown(self, session: Session, actor: Actor, found: Iterable[Incident]) -> tuple[Incident, ...]:
+        given = tuple(found)
+        sights = {id: self._runtime.sights.of(session, actor, id) for id in {i.instance_id for i in given}}
+        return tuple(sights[i.instance_id].incident(i) for i in given)
 
     @observed("incident.retry")
     def retry(self, actor: Actor, incident_id: IncidentId, values: Values | None = None, reason: str = "") -> None:

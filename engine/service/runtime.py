@@ -19,7 +19,7 @@ from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
 from engine.service.archives import Archives
 from engine.service.envelopes import Sealing
 from engine.service.observed import touched, written
-from engine.service.prices import Prices
+from engine.service.sight import Sights
 from engine.service.turn import Turn
 from engine.settings import Settings
 from engine.store import definitions, instances, keep, tasks
@@ -205,7 +205,7 @@ class Runtime:
         self.handlers = handlers
         self.database = database
         self.definitions = Definitions(database, settings.time_zone)
-        self.prices = Prices()
+        self.sights = Sights()
         self.sealing = Sealing(self)
         self.metrics = Metrics()
         database.tell_commits(self.metrics.commit_batch.observe)

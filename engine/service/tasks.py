@@ -9,7 +9,7 @@ import orjson
 
 from engine import access
 from engine import events as e
-from engine.bpmn import visible_variables
+from engine.bpmn import PLACE, visible_variables
 from engine.errors import (
     AccessDenied,
     Conflict,
@@ -36,6 +36,7 @@ from engine.service.forms import shown_to, storable
 from engine.service.instances import Instances
 from engine.service.observed import observed
 from engine.service.runtime import Compiled, Runtime
+from engine.service.sight import Sight
 from engine.service.turn import Turn
 from engine.service.uploads import Uploads, file_name
 from engine.store import instances, keep, people, tasks
@@ -137,16 +138,16 @@ class Tasks:
             task = self._seen(session, actor, id)
             form = shown_to(actor, self._form(session, task))
             draft = tasks.draft(session, id, actor.id)
-            prices = self._runtime.prices
-            given = self._variables(session, task)
+            sight = self._runtime.sights.of(session, actor, task.instance_id)
+            given = self._variables(session, task, sight)
             values: dict[str, Any] = {}
             if form is not None:
-                values = form.initial(prices.leave_out(session, actor, given))
+                values = form.initial(sight.leave_out(given))
                 values.update({c.key: None for c in form.sealed() if c.is_input and is_envelope(values[c.key])})
-                hidden = prices.hide(session, actor, given)
+                hidden = sight.hide(given)
                 values.update({c.key: hidden[c.key] for c in form.inputs() if c.readonly and c.key in hidden})
             if draft is not None:
-                values.update(prices.leave_out(session, actor, orjson.loads(draft)))
+                values.update(sight.leave_out(orjson.loads(draft)))
         return form, values
 
     def context(self, actor: Actor, id: TaskId) -> Values:
@@ -158,7 +159,8 @@ class Tasks:
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
             form = shown_to(actor, self._form(session, task))
-            variables = self._runtime.prices.hide(session, actor, self._variables(session, task))
+            sight = self._runtime.sights.of(session, actor, task.instance_id)
+            variables = sight.hide(self._variables(session, task, sight))
         if form is None:
             return {}
         names = {c.key or c.source for c in _every(form.components)} | {c.source for c in _every(form.components)}
@@ -176,12 +178,15 @@ class Tasks:
             raise NotFound(what="表单 (form)", id=task.form)
         return form
 
-    def _variables(self, session: Session, task: UserTask) -> Values:
+    def _variables(self, session: Session, task: UserTask, sight: Sight) -> Values:
+        """Return what the task sees and its reader may know; a blind result is not there, for a mark is no list to show."""
         row = instances.load(session, task.instance_id)
         if row is None or row.state is None or task.state not in (TaskState.OPEN, TaskState.SUSPENDED):
             return {}
         compiled = self._runtime.definitions.compiled(session, row.bundle_id)
-        return visible_variables(compiled.definition, row.state, task.token)
+        found = visible_variables(compiled.definition, row.state, task.token)
+        blind = sight.blind_names(compiled.definition, row.state, task.token)
+        return {name: value for name, value in found.items() if name not in blind} if blind else found
 
     # -- who works on it
     @observed("task.claim")
@@ -230,13 +235,13 @@ class Tasks:
         Raises:
             NotFound: no such task or person.
             TaskNotOpen, TaskSuspended
-            AccessDenied: not the actor's task and the actor is no supervisor.
+            AccessDenied: not the actor's task and the actor is no supervisor, or not in its `reassignGroups`.
             SeparationOfDuties: a two-person rule keeps `user` from it.
         """
 
         def do(turn: Turn, found: tasks.Found) -> None:
             task = found.task
-            access.require_assign(actor, task)
+            access.require_assign(actor, task, _words(found.properties.get("reassignGroups", "")))
             person = people.get(turn.session, user)
             if person is None or not person.active:
                 raise NotFound(what="用户 (user)", id=user)
@@ -252,11 +257,22 @@ class Tasks:
     def _separated(self, turn: Turn, actor: Actor, found: tasks.Found) -> bool:
         """True if a two-person rule bars the actor: then the turn records it, and the caller is told once it is written."""
         task, properties = found.task, found.properties
-        words = [w.strip() for w in properties.get("separateFrom", "").split(",") if w.strip()]
+        words = _words(properties.get("separateFrom", ""))
         if not words:
             return False
         elements = [word if "." in word else f"{task.process}.{word}" for word in words]
-        barred = access.separated_from(actor, tasks.performers(turn.session, task.instance_id), elements)
+        own = found.properties.get(PLACE, "").partition(".")[2].removeprefix("0")
+        performers: dict[str, set[str]] = {}
+        holders: dict[str, set[str]] = {}
+        for part in tasks.parts(turn.session, task.instance_id):
+            if part.person is None or part.id == task.id:
+                continue
+            element = f"{part.process}.{part.element}"
+            if own and (part.process, part.element) == (task.process, task.element) and part.properties.get(PLACE, "").partition(".")[2] != own:
+                continue  # of another run of the multi-instance activity
+            (performers if part.state is TaskState.COMPLETED else holders).setdefault(element, set()).add(part.person)
+        did = access.separated_from(actor, performers, elements)
+        barred = did or access.separated_from(actor, holders, elements)
         if barred is None:
             return False
         rule = properties.get("separationRule", "")
@@ -265,7 +281,7 @@ class Tasks:
         )
         name = turn.element_name(*barred.split(".", 1))
         turn.refused = SeparationOfDuties(
-            action=f"办理任务“{task.name}”", reason=f"职责分离{' ' + rule if rule else ''}：此人已办理“{name}”，须由他人办理。"
+            action=f"办理任务“{task.name}”", reason=f"职责分离{' ' + rule if rule else ''}：此人已{'办理' if did else '领取'}“{name}”，须由他人办理。"
         )
         return True
 
@@ -436,7 +452,7 @@ class Tasks:
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
             found = tasks.documents(session, instance_id=task.instance_id, task_id=id)
-            return tuple(self._runtime.prices.readable(session, actor, found))
+            return tuple(self._runtime.sights.of(session, actor, task.instance_id).readable(found))
 
     def open_document(self, actor: Actor, document_id: DocumentId) -> tuple[Document, BinaryIO]:
         """Return a file and its bytes, open for reading.
@@ -452,10 +468,10 @@ class Tasks:
                 document = next((d for d in record.documents if d.id == document_id), None)
             if document is None:
                 raise NotFound(what="文件 (document)", id=document_id)
-            readable = self._runtime.prices.readable(session, actor, [document])
+            sight = self._runtime.sights.of(session, actor, document.instance_id)
         self._instances.get(actor, document.instance_id)
-        if not readable:
-            raise AccessDenied(action=f"打开“{document.name}”", reason="它含有价格，只有报价相关角色可以打开。")
+        if not sight.readable([document]):
+            raise AccessDenied(action="打开文件", reason=sight.why_not(document))
         if document.erased_at is not None:
             raise DocumentErased(id=document_id)
         try:
@@ -480,6 +496,10 @@ def _found(session: Session, id: int) -> tuple[UserTask, Mapping[str, str]]:
     if found is None:
         raise NotFound(what="任务 (task)", id=id)
     return found
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _require_open(task: UserTask) -> None:

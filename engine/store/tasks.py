@@ -111,13 +111,31 @@ def of_instance(tx: Session, instance_id: int) -> list[UserTask]:
     return [_task(row) for row in tx.rows(f"select {_COLUMNS}{_FROM} where t.instance_id = ? order by t.id", (instance_id,))]
 
 
-def performers(tx: Session, instance_id: int) -> dict[str, set[str]]:
-    """Return ``{"process.element": everybody who completed its user task}`` in an instance (`ix_user_task_instance`)."""
-    found: dict[str, set[str]] = {}
-    sql = "select process, element, ended_by from user_task where instance_id = ? and state = 'completed'"
-    for process, element, person in tx.rows(sql, (instance_id,)):
-        found.setdefault(f"{process}.{element}", set()).add(person)
-    return found
+class Part(NamedTuple):
+    """A user task that was not cancelled, as rules of two persons look at it. `properties`: empty when it does not tell its place."""
+
+    id: int
+    token: int
+    process: str
+    element: str
+    state: TaskState
+    person: str | None  #: who completed it, else who holds it
+    properties: Mapping[str, str]
+
+
+_PLACED = "'%\"at\":\"%'"
+
+
+def parts(tx: Session, instance_id: int, *, placed: bool = False) -> list[Part]:
+    """Return the user tasks of an instance, oldest first (`ix_user_task_instance`); `placed`: those that tell their place."""
+    sql = (
+        f"select id, token, process, element, state, coalesce(ended_by, assignee), case when properties like {_PLACED} then properties end"
+        f" from user_task where instance_id = ? and state <> 'cancelled'{f' and properties like {_PLACED}' if placed else ''} order by id"
+    )
+    return [
+        Part(id, token, process, element, TaskState(state), person, {} if properties is None else orjson.loads(properties))
+        for id, token, process, element, state, person, properties in tx.rows(sql, (instance_id,))
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------ written by a command

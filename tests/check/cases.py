@@ -58,6 +58,13 @@ def line(*parts: str, id: str = "x", top: str = "") -> Case:
     return one(start(), *parts, end(), f"s>{id}", f"{id}>e", top=top)
 
 
+def checks(*flows: str, a: str = "", b: str = "", **context: object) -> Case:
+    """Two parallel user tasks, the first blind until the second."""
+    return knowing(one(
+        start(), parallel("f"), user("x", properties(blindUntil="y") + a, camunda_formKey="p.x"), user("y", b, camunda_formKey="p.y"),
+        parallel("j"), end(), *(flows or ("s>f", "f>x", "f>y", "x>j", "y>j", "j>e"))), **context)
+
+
 def knowing(case: Case, **context: object) -> Case:
     return Case(case.xml, CheckContext(**context), case.beside)
 
@@ -675,6 +682,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     "FIELD-VALUE": (line(user("x", properties(workingDue="soon"))), line(user("x", properties(workingDue="3")))),
     "FIELD-SEPARATION": (
         line(user("x", properties(separateFrom="nobody"))), line(user("x", properties(separateFrom="y")), user("y"))),
+    "FIELD-BLIND": (line(user("x", properties(blindUntil="nobody"))), checks()),
     "FIELD-PAIR": (
         line(task("x", properties(outputCollection="all") + many("2"))),
         line(task("x", properties(outputCollection="all", outputElement="a") + many("2")))),

@@ -17,11 +17,12 @@ from engine.clock import SystemClock
 from engine.errors import AccessDenied, EngineError, NoReceiver, StalePage, TaskNotOpen, WrongState
 from engine.handler import Job
 from engine.model import SYSTEM, CorrelateMessage, FireTimers
+from engine.service.tasks import SeparationOfDuties
 from engine.service.turn import Turn
 from engine.store import instances
 from engine.store.database import Database, Session
 from tests.bpmn.build import boundary, diagram, end, parallel, process, properties, receive, service, start, timer, user
-from tests.service.house import ANN, BOB, FOR_ENGINEERS, OWNER, House, before_its_commit
+from tests.service.house import ANN, BOB, FOR_ENGINEERS, MANAGER, OWNER, House, before_its_commit
 from tests.service.laws import require_agreement
 
 ONE = diagram(process(start(), user("a", **FOR_ENGINEERS), end(), "s>a", "a>e"))
@@ -77,6 +78,52 @@ def test_of_two_people_who_claim_one_gets_the_task(two: tuple[House, House]) -> 
         assert Counter(type(a) for a in answers) == {type(None): 1, AccessDenied: 1}
         assert one.engine.tasks.get(SYSTEM, task.id).assignee == ("ann" if answers[0] is None else "bob")
         assert len(one.events(task.instance_id, "UserTaskClaimed")) == 1
+    intact(one)
+
+
+CHECKS = diagram(process(
+    start(), parallel("fork"), user("a", properties(separateFrom="b", blindUntil="b"), **FOR_ENGINEERS),
+    user("b", properties(separateFrom="a", blindUntil="a"), **FOR_ENGINEERS), parallel("join"), end(),
+    "s>fork", "fork>a", "fork>b", "a>join", "b>join", "join>e",
+))  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["claim", "complete"])
+def test_one_person_who_takes_both_checks_at_once_gets_one(two: tuple[House, House], how: str) -> None:
+    one, other = two
+    one.deploy(CHECKS)
+    for _ in range(10):
+        id = one.start().id
+        a, b = one.task(id, "a").id, one.task(id, "b").id
+
+        answers = together(
+            lambda a=a: getattr(one.engine.tasks, how)(ANN, a),
+            lambda b=b: getattr(other.engine.tasks, how)(ANN, b),  # type: ignore[misc]
+        )
+
+        assert Counter(type(answer) for answer in answers) == {type(None): 1, SeparationOfDuties: 1}
+        assert [t.assignee or t.ended_by for t in one.engine.tasks.of_instance(SYSTEM, id)].count("ann") == 1
+    intact(one)
+
+
+@pytest.mark.parametrize("how", ["claim", "complete", "assign"])
+def test_a_claim_of_the_other_check_between_read_and_write_is_noticed(two: tuple[House, House], monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    one, other = two
+    one.deploy(CHECKS)
+    id = one.start().id
+    a, b = one.task(id, "a").id, one.task(id, "b").id
+    before_its_commit(monkeypatch, one, lambda: other.engine.tasks.claim(ANN, b))
+
+    with pytest.raises(SeparationOfDuties):
+        {
+            "claim": lambda: one.engine.tasks.claim(ANN, a), "complete": lambda: one.engine.tasks.complete(ANN, a),
+            "assign": lambda: one.engine.tasks.assign(MANAGER, a, "ann", "x"),
+        }[how]()  # fmt: skip
+
+    assert (one.engine.tasks.get(SYSTEM, a).assignee, one.engine.tasks.get(SYSTEM, b).assignee) == (None, "ann")
+    one.engine.tasks.complete(BOB, a)
+    one.engine.tasks.complete(ANN, b)
+    assert one.status(id) == "completed"
     intact(one)
 
 

@@ -286,6 +286,83 @@ def separation(document: Document) -> Hits:
 
 
 @rule(
+    "FIELD-BLIND", DRAFT,
+    zh="“{name}”的 blindUntil 指向“{other}”，{why_zh}", en='blindUntil of "{name}" points at "{other}", {why}',
+    mend_zh="{advice_zh}", mend_en="{advice}",
+)
+def blind(document: Document) -> Hits:
+    for task in document.each("userTask"):
+        text = document.property(task, "blindUntil")
+        if text and not words(text):
+            yield hit(task, other=text, why="which are no ids", why_zh="不是标识", advice_zh=_IDS_ZH, advice=_IDS)
+        for other in words(text):
+            target = document.find(other)
+            if target is None or document.kind(target) != "userTask":
+                yield hit(task, other=other, why="which is no user task of this file", why_zh="它不是本文件的用户任务", advice_zh=_IDS_ZH, advice=_IDS)
+                continue
+            if document.scope(target) is not document.scope(task):
+                yield hit(task, other=other, why="which is in another process or sub-process", why_zh="它在另一个流程或子流程中",
+                          advice_zh="请把两个任务画在同一个流程或子流程中", advice="Draw both in the same process or sub-process")
+            elif any(_is_in_turns(document, each) for each in (task, target)):
+                yield hit(task, other=other, why="but one of them runs several times in turn, so that the later one sees the earlier",
+                          why_zh="但其中有循环或顺序多实例，后做的人会先看到前面的结果",
+                          advice_zh="请改为并行多实例，或画成两个并行的任务", advice="Make it a parallel multi-instance task, or draw two parallel tasks")
+            elif target is task and document.child(task, "multiInstanceLoopCharacteristics") is None:
+                yield hit(task, other=other, why="which is itself", why_zh="它就是自己",
+                          advice_zh="请填写另一个任务；只有并行多实例任务可填自身", advice="Name the other task; only a parallel multi-instance task may name itself")
+            elif target is not task and not _are_parallel(document, task, target):
+                yield hit(task, WARNING, other=other, why="but they are not parallel: one is done before the other or instead of it",
+                          why_zh="但两者不是并行的：先后完成，或只走其一",
+                          advice_zh="请用并行网关分出两个任务", advice="Let a parallel gateway lead to both")
+            elif target is not task and (same := _written(document, task) & _written(document, target)):
+                names = ", ".join(sorted(same))
+                yield hit(task, WARNING, other=other, why=f"and both write {names}: the second takes the place of the first",
+                          why_zh=f"但两者都写变量 {names},后完成的会覆盖先完成的",
+                          advice_zh="请给两个表单的字段取不同的标识", advice="Give the fields of the two forms different keys")
+
+
+_IDS_ZH, _IDS = "请填写同一流程中用户任务的标识，逗号分隔", "Write ids of user tasks of the same process, comma separated"
+
+
+def _is_in_turns(document: Document, task: Element) -> bool:
+    many = document.child(task, "multiInstanceLoopCharacteristics")
+    return document.child(task, "standardLoopCharacteristics") is not None or (many is not None and many.get("isSequential") == "true")
+
+
+def _written(document: Document, task: Element) -> frozenset[str]:
+    if document.child(task, "multiInstanceLoopCharacteristics") is not None or any(e.tag == f"{CAMUNDA}inputOutput" for e in document.extensions(task)):
+        return frozenset()  # into the scope of each instance; or by outputs, which have names of their own
+    form = (document.context.form_names or {}).get(document.camunda(task, "formKey"))
+    return frozenset() if form is None else form.writes
+
+
+def _are_parallel(document: Document, one: Element, other: Element) -> bool:
+    """True if a split sends tokens to both at once, and none reaches one of them from the other but through that split again."""
+    splits = [
+        node for node in document.each("parallelGateway", "inclusiveGateway", "complexGateway")
+        if document.scope(node) is document.scope(one)
+        and any(
+            a is not b and one in _reached(document, [a], node) and other in _reached(document, [b], node)
+            for a in document.successors(node) for b in document.successors(node)
+        )
+    ]
+    return bool(splits) and not (
+        other in _reached(document, document.successors(one), *splits) or one in _reached(document, document.successors(other), *splits)
+    )
+
+
+def _reached(document: Document, begin: list[Element], *without: Element) -> set[Element]:
+    found: set[Element] = set()
+    waiting = [node for node in begin if node not in without]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += [after for after in document.successors(node) if after not in without]
+    return found
+
+
+@rule(
     "FIELD-PAIR", DRAFT,
     zh="“{name}”的 {given} 必须与 {missing} 同时填写", en='{given} of "{name}" needs {missing} as well',
     mend_zh="请补上 {missing}", mend_en="Add {missing}",

@@ -59,6 +59,12 @@ class UserTaskFields:
     working_due: Text | None = None
     deadline: Text | None = None
     properties: tuple[tuple[str, Text], ...] = ()
+    tells_place: bool = False  #: its event says where it ran, as property `PLACE`
+
+
+#: Property of a created user task: ``<scope>.<host>``, tokens as in `ActivityStarted`, 0 for none. Rules that count within one scope
+#: or one multi-instance activity read it.
+PLACE = "at"
 
 
 class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
@@ -102,6 +108,9 @@ class UserTask(UserTaskMixin, Activity):  # type: ignore[misc]
             said = self._what_is_said(token)
             if self._is_the_same_for_all:
                 self._said = said
+        if self.fields.tells_place:
+            place = f"{token.workflow.parent_task_id or 0}.{data.get('owner', 0)}"
+            said = {**said, "properties": {**said["properties"], PLACE: place}}
         top.emit(log.user_task_created(
             process=self.process, element=self.bpmn_id, token=token.id, name=self.label, due_at=due, deadline_at=deadline,
             follow_up_at=self._instant(token, self.fields.follow_up, top.at), **said))
