@@ -19,7 +19,8 @@ With ``"message": "lead_confirmed"`` in `start` a message start event starts it,
 Its start and what it expects at its end are left out. Other pools take part as well: a step with ``"in": "bidder"`` is about the newest instance of that process, whoever started it,
 ``"in": ["bidder", 2]`` about the second one; all other steps are about the instance of `start`. At the end, ``"pools"`` in `expect`
 says the same of others: ``{"status": "completed", "pools": {"bidder": {"status": "completed", "ends": […]}}}``.
-In `open` and `not_open` a process without an element stands for any of its tasks. `by` is the user of a role (every role has one, named by its id). A string that begins with ``=`` in `values` is FEEL over
+In `open` and `not_open` a process without an element stands for any of its tasks. `by` is the user of a role (every role has one, named by its id); ``"by": "qualification_checker/2"`` is a
+second person of that role, for what two must do (``/3`` a third; any step that has a `by`). A string that begins with ``=`` in `values` is FEEL over
 the variables that the completed task sees, elsewhere over the instance's. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
 """
 
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -274,9 +276,10 @@ class _Rehearsal:
     # -- people
     def actor(self, step: Mapping[str, Any], key: str = "by") -> Actor:
         name = str(step.get(key) or "")
-        if name not in GROUPS:
-            raise _Failed(f"“by” must be a role id, not {name!r}")
-        return Actor(id=name, name=GROUPS[name].zh, groups=frozenset({name}))
+        role, slash, number = name.partition("/")
+        if role not in GROUPS or (slash and not (number.isdecimal() and 1 < int(number) < 100)):
+            raise _Failed(f"“by” must be a role id, or one and the number of a further person (role/2), not {name!r}")
+        return Actor(id=f"{role}_{int(number)}" if slash else role, name=_person(name), groups=frozenset({role}))
 
     # -- steps
     def start(self, start: Mapping[str, Any]) -> None:
@@ -499,9 +502,16 @@ class _Rehearsal:
             elif isinstance(event, FlowTaken):
                 self.result.covered.add((event.process, event.flow))
             if text := _sentence(event, names):
-                who = GROUPS[record.actor].zh if record.actor in GROUPS else "系统"
+                who = _person(record.actor)
                 text = text if pool is None else f"[{pool}] {text}"
                 self.result.timeline.append(Line(at=record.at.astimezone(_ZONE), who=who, text=text))
+
+
+def _person(actor: str) -> str:
+    """Return what the timeline calls an actor: the role, with a number from the second person on."""
+    found = re.fullmatch(r"(\w+?)(?:[/_]([0-9]+))?", actor)
+    role = None if found is None else GROUPS.get(found[1])
+    return "系统" if found is None or role is None else role.zh + (found[2] or "")
 
 
 def _plain(value: Any) -> Any:

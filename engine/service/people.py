@@ -23,6 +23,8 @@ from engine.store.database import Session, micros
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHORTEST = 8
 _PROVEN = 1000  #: logins remembered by a process
+#: Roles of which two people work on one thing: the demo has a second one of each, ``<role>_2``.
+IN_PAIRS = ("qualification_checker",)
 DEMO_PASSWORD = "demo"  # noqa: S105  the point of a demo is that everybody knows it
 
 
@@ -194,26 +196,27 @@ class People:
         return self._hasher.hash(password)
 
     def make_demo_users(self) -> int:
-        """Add one user for each role, named like it, password “demo”; only in demo mode. Return how many were new."""
+        """Add one user for each role, named like it, and a second where two must work; password “demo”; only in demo mode.
+
+        Returns how many were new.
+        """
         if not self._runtime.settings.demo:
             return 0
         with self._database.reading() as session:
             known = {u.id for u in people.everybody(session)}
-        missing = [g for g in access.GROUPS.values() if g.id not in known]
+        missing = [user for user in _cast() if user.id not in known]
         if not missing:
             return 0
         return self._make_users(missing, self._hash(DEMO_PASSWORD))
 
     def make_cast(self) -> int:
-        """Add one user for each role, named like it, for a rehearsal: nobody can log in as one."""
-        return self._make_users(access.GROUPS.values(), "")
+        """Add the same people for a rehearsal: nobody can log in as one."""
+        return self._make_users(_cast(), "")
 
-    def _make_users(self, roles: Iterable[access.Group], password: str) -> int:
+    def _make_users(self, users: Iterable[User], password: str) -> int:
         at = micros(self._runtime.clock.now())
         with self._database.writing() as tx:
-            return sum(
-                people.add(tx, User(id=g.id, name=g.zh, mail="", groups=frozenset({g.id}), active=True), password, at) for g in roles
-            )
+            return sum(people.add(tx, user, password, at) for user in users)
 
     # -- notices
     def notices(self, actor: Actor, *, unread: bool = False, limit: int = 50) -> tuple[Notice, ...]:
@@ -235,6 +238,12 @@ class People:
         with self._database.writing() as tx:
             if not people.read_notice(tx, id, actor.id, micros(self._runtime.clock.now())):
                 raise NotFound(what="通知 (notice)", id=id)
+
+
+def _cast() -> list[User]:
+    """Return a user for each role, named like it, and a second one of the roles of which two work on one thing."""
+    roles = [(g.id, g.id, g.zh) for g in access.GROUPS.values()] + [(f"{g}_2", g, f"{access.GROUPS[g].zh}2") for g in IN_PAIRS]
+    return [User(id=id, name=name, mail="", groups=frozenset({group}), active=True) for id, group, name in roles]
 
 
 def _require_another(actor: Actor, user_id: str) -> None:

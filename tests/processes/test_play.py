@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from engine.rehearsal import ScenarioError, read_scenario
+from engine.rehearsal import ScenarioError, read_scenario, rehearse
+from tests.bpmn.build import diagram, end, parallel, process, properties, start, user
 
 
 def written(library, process, name, steps):
@@ -39,3 +40,33 @@ def test_a_scenario_that_is_not_there_is_named(tmp_path):
 
     with pytest.raises(ScenarioError, match=r"nobody\.usual"):
         read_scenario(file)
+
+
+def pair(tmp_path, steps):
+    """Rehearse two checks that one person may not both do."""
+    offered = {"camunda_candidateGroups": "qualification_checker"}
+    tasks = [user(a, properties(separateFrom=b), name=a, **offered) for a, b in (("a", "b"), ("b", "a"))]
+    drawn = diagram(process(start(), parallel("f"), *tasks, parallel("j"), end(), "s>f", "f>a", "f>b", "a>j", "b>j", "j>e", id="inner"))
+    file = written(tmp_path, "inner", "usual", steps)
+    file.parent.parent.joinpath("inner.bpmn").write_bytes(drawn)
+    text = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**text, "start": {"process": "inner", "by": "process_owner"}, "expect": {"status": "completed"}}), "utf-8")
+    [run] = rehearse(tmp_path, (read_scenario(file),)).runs
+    return run
+
+
+def test_a_role_with_a_number_is_another_person_of_the_role(tmp_path):
+    run = pair(tmp_path, [
+        {"complete": "inner.a", "by": "qualification_checker"},
+        {"complete": "inner.b", "by": "qualification_checker", "refused": "separation_of_duties"},
+        {"complete": "inner.b", "by": "qualification_checker/2"}])  # fmt: skip
+
+    assert run.passed, run.failure
+    assert [line.who for line in run.timeline if line.text.startswith("完成")] == ["资质核查人", "资质核查人2"]
+
+
+@pytest.mark.parametrize("by", ["nobody/2", "qualification_checker/", "qualification_checker/1", "qualification_checker/x"])
+def test_a_person_who_is_none_is_refused(tmp_path, by):
+    run = pair(tmp_path, [{"complete": "inner.a", "by": by}])
+
+    assert "must be a role id" in run.failure

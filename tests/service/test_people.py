@@ -20,7 +20,7 @@ from engine.assembly import open_engine, restore
 from engine.errors import AccessDenied, NotFound
 from engine.handler import Job
 from engine.model import SYSTEM, Actor
-from engine.service.people import InvalidPerson
+from engine.service.people import IN_PAIRS, InvalidPerson
 from engine.settings import read_settings
 from tests.bpmn.build import catch as catching
 from tests.bpmn.build import diagram, end, process, service, start, timer, user
@@ -88,7 +88,9 @@ def test_demo_users_exist_in_demo_mode_alone(house: House, tmp_path: Path) -> No
     actor = demo.engine.people.authenticate("bid_manager", "demo")
 
     assert (actor.groups, actor.name) == (frozenset({"bid_manager"}), "投标负责人")
-    assert len(demo.engine.people.users(ADMIN)) == len(GROUPS)
+    second = demo.engine.people.authenticate("qualification_checker_2", "demo")
+    assert (second.groups, second.name) == (frozenset({"qualification_checker"}), "资质核查人2")
+    assert len(demo.engine.people.users(ADMIN)) == len(GROUPS) + len(IN_PAIRS)
     demo.close()
 
 
