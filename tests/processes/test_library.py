@@ -35,6 +35,7 @@ DRAWN = (
     "bid_pricing",
     "bid_sealing",
     "bid_compliance_gate",
+    "bid_qualification_check",
     "bid_preparation", "bid_deadline_watch", "bid_submission", "psm060_negotiation", "psm070_contract_text", "psm080_contract_signing",
     "bid_debrief",
     "bid_evaluation_clarification",
