@@ -119,6 +119,7 @@ class Component:
     price_field: bool = False
     sealed: bool = False  #: implies `price_field`
     stamp: bool = False  #: takes the name of who answers the form, never what was sent
+    fixed_rows: bool = False  #: of a `dynamiclist`: its rows are those of the variable, each is answered, none comes or goes
     source: str = ""  #: of a `table`: name of the list variable
     columns: tuple[Column, ...] = ()  #: of a `table`
     components: tuple[Component, ...] = ()
@@ -171,6 +172,20 @@ class Form:
     def initial(self, variables: Values) -> dict[str, Any]:
         """Return ``{key: value}`` to show at first: the process variables that the form names, else the defaults."""
         return {c.key: variables[c.key] if variables.get(c.key) is not None else c.default for c in self.inputs()}
+
+    def on_given_rows(self, typed: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what was typed, with what `given` has for the fixed rows of lists and nobody types: rows and their readonly fields."""
+        found = dict(typed)
+        for component in self.inputs():
+            rows = given.get(component.key)
+            if component.fixed_rows and component.key in typed and isinstance(rows, list):
+                old = typed[component.key] if isinstance(typed[component.key], list) else []
+                names = [c.key for c in _inputs(component.components) if c.readonly]
+                found[component.key] = [
+                    {**(old[n] if n < len(old) and isinstance(old[n], dict) else {}), **{k: row.get(k) for k in names if isinstance(row, dict)}}
+                    for n, row in enumerate(rows)
+                ]
+        return found
 
     def without_prices(self) -> Form:
         """Return the form as people without a price role see it."""
@@ -412,6 +427,12 @@ class _Reading:
             self.problem(path, f"最多 {MOST_ROWS} 行。", f"At most {MOST_ROWS} rows.")
             return []
         inputs = tuple(_inputs(component.components))
+        given = self.variables.get(component.key) if component.fixed_rows else None
+        if isinstance(given, list) and len(raw) != len(given):
+            self.problem(path, f"应有 {len(given)} 行，现有 {len(raw)} 行；请刷新页面重填。", f"There are {len(given)} rows to answer, not {len(raw)}; load the page again.")
+            return []
+        if isinstance(given, list):
+            return [self.scope(inputs, row, f"{path}.{n}.", around) for n, row in enumerate(raw)]
         filled = [(n, row) for n, row in enumerate(raw) if not all(_is_blank(v) for v in row.values())]
         return [self.scope(inputs, row, f"{path}.{n}.", around) for n, row in filled]
 
@@ -541,6 +562,7 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
         rule_message_en=str(properties.get("ruleMessageEn") or ""),
         price_field=sealed or str(properties.get("priceField")).lower() == "true", sealed=sealed,
         stamp=stamp is not None,
+        fixed_rows=kind == "dynamiclist" and raw.get("allowAddRemove") is False,
         source=str(raw.get("dataSource") or "").removeprefix("=").strip(),
         columns=tuple(
             Column(key=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", "")), options=_options(_dict(c).get("values")))

@@ -156,6 +156,29 @@ def test_rows_are_read_and_a_blank_row_is_dropped():
     }
 
 
+FIXED = {
+    "type": "dynamiclist", "path": "checks", "label": "逐项", "allowAddRemove": False,
+    "components": [
+        {"type": "textfield", "key": "what", "label": "核查项", "readonly": True},
+        {"type": "radio", "key": "status", "label": "结论", "values": [{"value": "ok", "label": "符合"}], "validate": {"required": True}},
+    ],
+}
+GIVEN = {"checks": [{"what": "盖章"}, {"what": "签字"}]}
+
+
+def test_fixed_rows_are_answered_one_by_one_in_their_places():
+    assert accept({"checks": [{"status": "ok"}, {"status": "ok"}]}, FIXED, variables=GIVEN) == {"checks": [{"status": "ok"}, {"status": "ok"}]}
+    assert set(problems({"checks": [{}, {"status": "ok"}]}, FIXED, variables=GIVEN)) == {"checks.0.status"}
+    assert set(problems({"checks": [{"status": "ok"}]}, FIXED, variables=GIVEN)) == {"checks"}
+    assert set(problems({"checks": [{"status": "ok"}] * 3}, FIXED, variables=GIVEN)) == {"checks"}
+
+
+def test_what_fixed_rows_show_stays_beside_what_was_typed():
+    shown = form(FIXED).on_given_rows({"checks": [{"status": "ok", "what": "改了"}], "x": 1}, GIVEN)
+
+    assert shown == {"checks": [{"status": "ok", "what": "盖章"}, {"what": "签字"}], "x": 1}
+
+
 def test_a_problem_in_a_row_names_the_row():
     assert set(problems({"lines": [{"item": "a", "qty": "2"}, {"item": "", "qty": "0"}]}, LINES)) == {"lines.1.item", "lines.1.qty"}
 

@@ -61,6 +61,7 @@ class Widget:
     blank_row: tuple[Widget, ...] = ()
     sheet: str = ""  #: of rows: their columns as JSON for the script that fills them from a spreadsheet; empty when it cannot
     most_rows: int = MOST_ROWS
+    is_fixed: bool = False  #: of rows: none is added or taken away
     children: tuple[Widget, ...] = ()
 
     @property
@@ -196,7 +197,7 @@ def _rows(pen: _Pen, component: Component, label: str, value: Any, name: str) ->
     pen.has_sheets = pen.has_sheets or bool(sheet)
     return Widget(
         kind="rows", id=f"f-{name}", name=name, label=label, hint=_hint(component), error=error, required=component.required,
-        rows=tuple(drawn), blank_row=blank, sheet=sheet,
+        rows=tuple(drawn), blank_row=blank, sheet="" if component.fixed_rows else sheet, is_fixed=component.fixed_rows,
     )
 
 

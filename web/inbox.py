@@ -113,7 +113,7 @@ def work_on(id: TaskId) -> ResponseReturnValue:
         shown_task = engine().tasks.get(actor(), id)
         form, values = _form(shown_task)
         typed = _read(form, id)
-        values = {**values, **typed.raw}
+        values = {**values, **(typed.raw if form is None else form.on_given_rows(typed.raw, values))}
         if typed.changed_rows:
             return _task_page(shown_task, form, values, problems=typed.problems)
         if "_draft" in request.form:

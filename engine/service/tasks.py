@@ -147,7 +147,8 @@ class Tasks:
                 hidden = sight.hide(given)
                 values.update({c.key: hidden[c.key] for c in form.inputs() if c.readonly and c.key in hidden})
             if draft is not None:
-                values.update(sight.leave_out(orjson.loads(draft)))
+                typed = sight.leave_out(orjson.loads(draft))
+                values.update(typed if form is None else form.on_given_rows(typed, values))
         return form, values
 
     def context(self, actor: Actor, id: TaskId) -> Values:

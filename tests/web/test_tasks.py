@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from engine.model import SYSTEM
+from tests.bpmn import build
 from tests.web.house import GOOD, Browser, House, upload
 
 
@@ -150,6 +152,32 @@ def test_a_row_button_that_names_nothing_changes_nothing(house: House) -> None:
         answer = browser.post(path, fill(browser, path, **button))
         assert answer.status_code == 200
         assert 'value="服务器"' in answer.text
+
+
+CHECKS = b"""{"type":"default","id":"p.a","components":[{"type":"dynamiclist","path":"checks","label":"x","allowAddRemove":false,"components":[
+ {"type":"textfield","key":"what","label":"x","readonly":true},{"type":"textfield","key":"found","label":"x","validate":{"required":true}}]}]}"""
+
+
+def test_fixed_rows_keep_what_they_show_after_a_refusal_and_in_a_draft(house: House) -> None:
+    drawn = build.diagram(build.process(build.start(), build.user("a", camunda_formKey="p.a", camunda_candidateGroups="presale_engineer"), build.end(), "s>a", "a>e"))
+    house.engine.deployments.deploy(SYSTEM, {"p.bpmn": drawn, "a.form": CHECKS}, "p")
+    started = house.engine.instances.start(SYSTEM, "p", {"checks": [{"what": "骑缝章"}, {"what": "签字页"}]})
+    (task,) = house.engine.tasks.of_instance(SYSTEM, started.id)
+    path = f"/task/{task.id}"
+    browser = house.browser("li")
+
+    for more, status in (({"checks.0.found": "有"}, 422), ({"checks.0.found": "有", "_draft": "1"}, 303)):
+        answer = browser.post(path, {**browser.fields(path), **more})
+        assert answer.status_code == status
+        page = answer.text if status == 422 else browser.get(path).text
+        assert "骑缝章" in page
+        assert "签字页" in page
+        assert 'value="有"' in page
+        assert 'name="_add"' not in page
+        assert 'name="_remove"' not in page
+
+    assert browser.post(path, {**browser.fields(path), "checks.0.found": "有", "checks.1.found": "无"}).status_code == 303
+    assert house.engine.instances.variables(SYSTEM, started.id)["checks"] == [{"found": "有"}, {"found": "无"}]
 
 
 def test_a_draft_is_kept_for_its_author(house: House) -> None:
