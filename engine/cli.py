@@ -312,7 +312,7 @@ def rehearse(path: Path, scenario_file: Path | None, as_json: bool, timeline: bo
         if run.failure:
             click.echo(f"      {run.failure}")
 
-    report = rehearsal.rehearse(rehearsal.library_of(path), scenarios, said=said)
+    report = rehearsal.rehearse(rehearsal.library_of(path), scenarios, said=said, workers=os.cpu_count() or 1)
     if as_json:
         click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
     else:

@@ -28,9 +28,12 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -209,22 +212,96 @@ def read_library(path: Path) -> dict[str, bytes]:
 
 
 def rehearse(
-    library: Path, scenarios: tuple[Scenario, ...], *, handlers: HandlerRegistry = REGISTRY, said: Callable[[Run], None] = lambda run: None
+    library: Path, scenarios: tuple[Scenario, ...], *, handlers: HandlerRegistry = REGISTRY, said: Callable[[Run], None] = lambda run: None,
+    workers: int = 1,
 ) -> Report:
     """Run the scenarios, each in a scratch database of its own, and say what they covered.
 
     Args:
         library: folder of process folders; all of it is deployed.
-        said: called with each finished run, for progress.
+        said: called with each finished run, for progress, in the order of the scenarios.
+        workers: processes that share the scenarios out, where processes can be forked.
     """
     files = read_library(library)
     runs = []
-    for scenario in scenarios:
-        with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch:
-            run = _Rehearsal(scenario, Path(scratch), files, handlers).run()
-        runs.append(run)
-        said(run)
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+        stages = _Stages(Path(folder), files, handlers)
+        for run in _run_all(stages, scenarios, workers):
+            runs.append(run)
+            said(run)
     return Report(runs=tuple(runs), coverage=coverage_of(files, runs))
+
+
+def _run_all(stages: _Stages, scenarios: tuple[Scenario, ...], workers: int) -> Iterator[Run]:
+    if workers < 2 or len(scenarios) < 2 or "fork" not in multiprocessing.get_all_start_methods():
+        for scenario in scenarios:
+            yield stages.run(scenario)
+        return
+    for clock in {scenario.clock for scenario in scenarios}:
+        stages.at(clock)  # made here, the processes find them there
+    with ProcessPoolExecutor(min(workers, len(scenarios)), multiprocessing.get_context("fork"), _take, (stages,)) as pool:
+        yield from pool.map(_run_one, scenarios)
+
+
+_taken: list[_Stages] = []
+
+
+def _take(stages: _Stages) -> None:
+    """Let a process of the pool know where it runs scenarios: forked, it has them already, nothing is copied."""
+    _taken[:] = [stages]
+
+
+def _run_one(scenario: Scenario) -> Run:
+    return _taken[0].run(scenario)
+
+
+class _Stages:
+    """Houses with the library deployed, one for each instant at which scenarios begin; a scenario plays in a copy.
+
+    Checking and deploying a library takes longer than most scenarios.
+    """
+
+    def __init__(self, folder: Path, files: Mapping[str, bytes], handlers: HandlerRegistry) -> None:
+        self._folder, self._files, self._handlers = folder, files, handlers
+        self._made: dict[datetime, Path | EngineError] = {}
+        self.names = _names(files)
+
+    def at(self, clock: datetime) -> Path | EngineError:
+        """Return the data folder of a house at an instant, or why the library cannot be deployed."""
+        if clock not in self._made:
+            place = self._folder / str(len(self._made))
+            engine = self.open(place, MovableClock(clock))
+            try:
+                engine.people.make_cast()
+                engine.deployments.deploy(SYSTEM, self._files, "rehearsal")
+                self._made[clock] = place
+            except EngineError as error:
+                self._made[clock] = error
+            finally:
+                engine.close()
+        return self._made[clock]
+
+    def open(self, place: Path, clock: MovableClock) -> Engine:
+        settings = read_settings({}, data=place, synchronous="NORMAL", database=place / "rehearsal.db")
+        return open_engine(settings, clock=clock, handlers=self._handlers, dispatching=False)
+
+    def run(self, scenario: Scenario) -> Run:
+        made = self.at(scenario.clock)
+        if isinstance(made, EngineError):
+            return Run(
+                name=scenario.name, title=scenario.title, process=str(scenario.start.get("process", "")),
+                failure=f"step 0 {json.dumps({'start': scenario.start}, ensure_ascii=False)[:160]}: {made.text('en')}{_problems(made)}",
+            )
+        with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch:
+            place = Path(scratch) / "data"
+            shutil.copytree(made, place)
+            clock = MovableClock(scenario.clock)
+            return _Rehearsal(scenario, self.open(place, clock), clock, self.names).run()
+
+
+def _problems(error: EngineError) -> str:
+    problems = getattr(error, "problems", None)
+    return " " + "; ".join(f"{path}: {texts[1]}" for path, texts in problems.items()) if isinstance(problems, dict) else ""
 
 
 def _aware(at: datetime) -> datetime:
@@ -236,12 +313,11 @@ class _Failed(Exception):
 
 
 class _Rehearsal:
-    def __init__(self, scenario: Scenario, scratch: Path, files: Mapping[str, bytes], handlers: HandlerRegistry) -> None:
+    def __init__(self, scenario: Scenario, engine: Engine, clock: MovableClock, names: Mapping[tuple[str, str], str]) -> None:
         self.scenario = scenario
-        self.clock = MovableClock(scenario.clock)
-        settings = read_settings({}, data=scratch, synchronous="NORMAL", database=scratch / "rehearsal.db")
-        self.engine: Engine = open_engine(settings, clock=self.clock, handlers=handlers, dispatching=False)
-        self.files = files
+        self.engine = engine
+        self.clock = clock
+        self.names = names
         self.result = Run(name=scenario.name, title=scenario.title, process=str(scenario.start.get("process", "")))
         self.id: InstanceId | None = None  #: of the instance that a step is about
         self.watched: list[InstanceId] = []  #: all that the scenario is about, that of `start` first
@@ -250,8 +326,6 @@ class _Rehearsal:
         step: Mapping[str, Any] = {"start": self.scenario.start}
         number = 0
         try:
-            self.engine.people.make_cast()
-            self.engine.deployments.deploy(SYSTEM, self.files, "rehearsal")
             self.start(self.scenario.start)
             for number, step in enumerate(self.scenario.steps, 1):  # noqa: B007  the failure names it
                 self.step(step)
@@ -261,10 +335,7 @@ class _Rehearsal:
             self.expect(self.scenario.expect)
             self.result.passed = True
         except (_Failed, EngineError) as error:
-            detail = str(error) if not isinstance(error, EngineError) else error.text("en")
-            problems = getattr(error, "problems", None)
-            if isinstance(problems, dict):
-                detail += " " + "; ".join(f"{path}: {texts[1]}" for path, texts in problems.items())
+            detail = str(error) if not isinstance(error, EngineError) else error.text("en") + _problems(error)
             self.result.failure = f"step {number} {json.dumps(step, ensure_ascii=False)[:160]}: {detail}"
         finally:
             try:
@@ -491,7 +562,7 @@ class _Rehearsal:
         if not self.watched:
             return
         self.result.outcome = self.engine.instances.get(SYSTEM, self.watched[0]).outcome
-        names = _names(self.files)
+        names = self.names
         history = [record for id in self.watched for record in self.engine.instances.history(SYSTEM, id)]
         self.result.event_count = len(history)
         pools = {id: self.engine.instances.get(SYSTEM, id).name for id in self.watched[1:]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from engine import clock as house_clock
@@ -170,13 +171,23 @@ class Definitions:
                 body = definitions.artifact(session, "decision", decision, found.deployment_id)
                 if body is not None:
                     decisions[decision] = body
+        made = _made(root.key, tuple(sources), tuple(sorted(decisions.items())), self._zone)
         return Compiled(
             bundle_id=bundle_id,
             root=root,
-            definition=compile_definition(root.key, sources, decisions, self._zone),
+            definition=made[0],
             processes=processes,
-            names={(source.key, id): name for source in sources for id, name in _names(source)},
+            names=made[1],
         )
+
+
+@lru_cache(4)
+def _made(
+    root: str, sources: tuple[Source, ...], decisions: tuple[tuple[str, bytes], ...], zone: str
+) -> tuple[Definition, dict[tuple[str, str], str]]:
+    """Compile; engines that run the same diagrams one after the other, as rehearsals do, share what came of it."""
+    names = {(source.key, id): name for source in sources for id, name in _names(source)}
+    return compile_definition(root, sources, dict(decisions), zone), names
 
 
 def _callable(session: Session, definition: ProcessDefinition) -> list[str]:

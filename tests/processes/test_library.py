@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,17 +139,10 @@ def test_the_checker_finds_nothing(tmp_path):
     assert [(f.file, f.element, f.rule, f.en) for f in found] == []
 
 
-def _run(file: Path) -> rehearsal.Run:
-
-    return rehearsal.rehearse(PROCESSES, (rehearsal.read_scenario(file),)).runs[0]
-
-
 @pytest.fixture(scope="module")
 def runs() -> list[rehearsal.Run]:
     """Every scenario of the library, run once."""
-    files = sorted(PROCESSES.glob("*/scenarios/*.json"))
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(_run, files))
+    return list(rehearsal.rehearse(PROCESSES, rehearsal.find_scenarios(PROCESSES), workers=os.cpu_count() or 1).runs)
 
 
 def test_every_scenario_passes(runs):
