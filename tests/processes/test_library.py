@@ -27,6 +27,7 @@ DRAWN = (
     "bid_bond", "bid_bond_refund",
     "bid_amendment_handling",
     "bid_clarification",
+    "bid_group_authorization",
     "bid_deviation_table",
     "bid_technical_response",
     "psm_presale", "psm010_onsite_communication", "psm020_onsite_survey", "psm030_solution", "psm040_quotation", "psm050_bidding",
