@@ -4,6 +4,6 @@ Importing the package registers them. A handler is a plain function over a `Job`
 values they take and give and with the guarantee that each kind of effect has.
 """
 
-from handlers import bid_calendar, bidding, compliance, deviations, documents, notify
+from handlers import bid_calendar, bidding, compliance, deviations, documents, notify, qualifications
 
-__all__ = ["bid_calendar", "bidding", "compliance", "deviations", "documents", "notify"]
+__all__ = ["bid_calendar", "bidding", "compliance", "deviations", "documents", "notify", "qualifications"]

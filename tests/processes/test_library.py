@@ -27,6 +27,7 @@ DRAWN = (
     "bid_bond", "bid_bond_refund",
     "bid_amendment_handling",
     "bid_clarification",
+    "bid_commercial_response",
     "bid_group_authorization",
     "bid_deviation_table",
     "bid_technical_response",
