@@ -600,7 +600,7 @@ class Jobs:
 
     def _shown(self, session: Session, actor: Actor, found: Iterable[Incident]) -> tuple[Incident, ...]:
         given = tuple(found)
-        sights = {id: self._runtime.sights.of(session, actor, id) for id in {i.instance_id for i in given}}
+        sights = self._runtime.sights.of_all(session, actor, sorted({i.instance_id for i in given}))
         return tuple(sights[i.instance_id].incident(i) for i in given)
 
     @observed("incident.retry")

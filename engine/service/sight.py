@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain as joined
 from typing import Any
@@ -73,6 +73,12 @@ class Sights:
         """Return what the actor sees of an instance, as of this session."""
         amounts = None if access.may_read_price(actor) else self.names(session)
         return Sight(actor, amounts, _NOTHING if access.is_system(actor) else _blind(session, actor, instance_id))
+
+    def of_all(self, session: Session, actor: Actor, instance_ids: Collection[int]) -> dict[int, Sight]:
+        """Return ``{instance: what the actor sees of it}``, without a query for each of those that hide nothing."""
+        amounts = None if access.may_read_price(actor) else self.names(session)
+        placed = set[int]() if access.is_system(actor) else tasks.with_places(session, instance_ids)
+        return {id: Sight(actor, amounts, _blind(session, actor, id) if id in placed else _NOTHING) for id in instance_ids}
 
 
 @dataclass(frozen=True, slots=True)

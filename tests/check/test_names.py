@@ -426,7 +426,9 @@ def form_rules(library) -> list[tuple[str, str]]:
 
 
 def test_a_misspelling_in_any_rule_of_a_form_is_told(house, library):
-    rules = [(file, rule, name, at) for file, rule in form_rules(library) for name, at in certain(rule)]
+    rules = [
+        (file, rule, name, at) for file, rule in form_rules(library) if not file.startswith("registers/") for name, at in certain(rule)
+    ]  # a register's form has no process
     assert rules
 
     for n, (file, rule, name, at) in enumerate(random.Random(1).sample(rules, min(40, len(rules)))):

@@ -19,7 +19,7 @@ from engine.errors import AccessDenied, EngineError, InvalidValues, NotFound
 from engine.handler import HandlerRegistry
 from engine.model import SYSTEM, Actor
 from engine.service.envelopes import AccessListWrong, NewPriceRefused
-from engine.service.instances import ReasonMissing
+from engine.service.forms import ReasonMissing
 from engine.service.vault import SealBroken, SealingKeyWrong, Vault, close, make_key, open_envelope, unwrap
 from tests.bpmn.build import diagram, end, process, service, start, user
 from tests.service.house import OWNER, House
