@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain as joined
@@ -78,7 +78,7 @@ class Instances:
             AccessDenied: the actor may not start it.
         """
         with self._database.reading() as session:
-            definition = self._startable(session, actor, key, None)
+            definition = self._startable(session, actor, key)
             form = self._runtime.definitions.form(session, definition.info.start_form, definition.deployment_id)
         form = unsealed(shown_to(actor, form))
         return form, form.initial({}) if form is not None else {}
@@ -91,7 +91,7 @@ class Instances:
             AccessDenied: the actor may not start it.
         """
         with self._database.reading() as session:
-            self._startable(session, actor, key, None)
+            self._startable(session, actor, key)
             compiled = self._runtime.definitions.current(session, key, None)
         return tuple(StartEvent(id=id, name=compiled.names.get((key, id), id)) for id in compiled.definition.root.none_starts)
 
@@ -117,15 +117,18 @@ class Instances:
             AmbiguousStart: there are several none start events and none was named.
         """
         title, business_key = line("title", title), line("business_key", business_key)
-        with self._database.reading() as session:
-            definition = self._startable(session, actor, key, version)
+
+        def given(session: Session, compiled: Compiled) -> Values:
+            definition = compiled.root
+            access.require_start(actor, definition.name, definition.info.starter_groups)
             if start_event is None and not definition.info.startable:
                 raise AccessDenied(action=f"发起“{definition.name}”", reason="该流程只由消息或其他流程启动。")
-            if start_event is not None and start_event not in self._none_starts(session, key, version):
+            if start_event is not None and start_event not in compiled.definition.root.none_starts:
                 access.require(actor, "mend incidents")
-        values = self.accepted(actor, definition, variables or {})
+            return self._accepted(session, actor, definition, variables or {})
+
         begun = self._begin(
-            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
+            actor, key, given, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
             start_event=start_event,
         )  # fmt: skip
         if isinstance(begun, int):
@@ -138,10 +141,7 @@ class Instances:
             open_incident_count=begun.opened_incident_count,
         )  # fmt: skip
 
-    def _none_starts(self, session: Session, key: str, version: int | None) -> list[str]:
-        return self._runtime.definitions.current(session, key, version).definition.root.none_starts
-
-    def accepted(self, actor: Actor, definition: ProcessDefinition, raw: Values) -> Values:
+    def _accepted(self, session: Session, actor: Actor, definition: ProcessDefinition, raw: Values) -> Values:
         """Return what the start form of a process accepts; without one, anything that can be stored.
 
         Raises:
@@ -149,18 +149,16 @@ class Instances:
         """
         if definition.info.start_form is None:
             return storable(raw)
-        with self._database.reading() as session:
-            form = self._runtime.definitions.form(session, definition.info.start_form, definition.deployment_id)
+        form = self._runtime.definitions.form(session, definition.info.start_form, definition.deployment_id)
         form = unsealed(shown_to(actor, form))
         if form is None:
             return storable(raw)
         return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone, by=actor.name or actor.id)
 
-    def _startable(self, session: Session, actor: Actor, key: str, version: int | None) -> ProcessDefinition:
-        known = version is None or 0 < version < 1 << 31
-        definition = self._runtime.definitions.process(session, key, version) if known else None
+    def _startable(self, session: Session, actor: Actor, key: str) -> ProcessDefinition:
+        definition = self._runtime.definitions.process(session, key)
         if definition is None:
-            raise NotFound(what="流程 (process)", id=key if version is None else f"{key} v{version}")
+            raise NotFound(what="流程 (process)", id=key)
         access.require_start(actor, definition.name, definition.info.starter_groups)
         return definition
 
@@ -177,21 +175,32 @@ class Instances:
             scope: of the idempotency key; by default the actor's starts.
         """
         begun = self._begin(
-            actor, key, values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
+            actor, key, lambda session, compiled: values, business_key=business_key, title=title, version=version, idempotency_key=idempotency_key,
             start_event=start_event, trigger=trigger, due_at=due_at, skipped=skipped, scope=scope,
         )  # fmt: skip
         return begun if isinstance(begun, int) else InstanceId(begun.row.id)
 
     def _begin(
-        self, actor: Actor, key: str, values: Values, *, business_key: str, title: str, version: int | None,
+        self, actor: Actor, key: str, given: Callable[[Session, Compiled], Values], *, business_key: str, title: str, version: int | None,
         idempotency_key: str | None, start_event: str | None, trigger: str | None = None, due_at: datetime | None = None,
         skipped: int = 0, scope: str | None = None,
     ) -> Turn | InstanceId:  # fmt: skip
-        """Return the turn that started the instance, or the id of the one that was started under this key before."""
+        """Return the turn that started the instance, or the id of the one that was started under this key before.
+
+        Args:
+            given: gives the variables it starts with, or refuses.
+        """
         scope = scope or f"start:{actor.id}:{key}"
 
-        def make(session: Session) -> tuple[Turn, Turn | InstanceId]:
+        def make(session: Session) -> tuple[Turn | None, Turn | InstanceId]:
+            if version is not None and not 0 < version < 1 << 31:
+                raise NotFound(what="流程 (process)", id=f"{key} v{version}")
             compiled = self._runtime.definitions.current(session, key, version)
+            values = given(session, compiled)
+            if idempotency_key is not None:
+                before = instances.idempotent_answer(session, scope, idempotency_key)
+                if before is not None and before[0] is not None:
+                    return None, InstanceId(before[0])
             at = self._runtime.clock.now()
             row = self._new_row(compiled, actor, business_key, title, micros(at))
             turn = Turn(self._runtime, session, compiled, row, actor, at)
@@ -202,17 +211,7 @@ class Instances:
             ))  # fmt: skip
             return turn, turn
 
-        def made_before() -> InstanceId | None:
-            if idempotency_key is None:
-                return None
-            with self._database.reading() as session:
-                answer = instances.idempotent_answer(session, scope, idempotency_key)
-            return None if answer is None or answer[0] is None else InstanceId(answer[0])
-
-        before = made_before()
-        if before is not None:
-            return before
-        return self._runtime.create(make, made_before)
+        return self._runtime.create(make)
 
     def _new_row(self, compiled: Compiled, actor: Actor, business_key: str, title: str, at: int) -> InstanceRow:
         id = self._runtime.database.new_id()

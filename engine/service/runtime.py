@@ -370,17 +370,15 @@ class Runtime:
                 failed[instance_id] = error
         return failed
 
-    def create(self, make: Callable[[Session], tuple[Turn, Answer]], made_before: Callable[[], Answer | None]) -> Answer:
-        """Write a new instance that `make` started in memory.
-
-        Args:
-            made_before: the answer of the same command given before, looked up when the transaction was given up.
-        """
-        done: tuple[Turn, Answer] | None = None
+    def create(self, make: Callable[[Session], tuple[Turn | None, Answer]]) -> Answer:
+        """Write a new instance that `make` started in memory, unless it gives none: then its answer alone."""
+        done: tuple[Turn | None, Answer] | None = None
 
         def work(session: Session, hold: Hold) -> Write | None:
             nonlocal done
             done = turn, _ = make(session)
+            if turn is None:
+                return None
             touched(turn.row.id)
             turn.prepare()
             return None if turn.is_empty else turn.write
@@ -390,13 +388,11 @@ class Runtime:
                 self.database.carry_out(work)
             except Missed:
                 self.metrics.conflicts.inc()
-                before = made_before()
-                if before is not None:
-                    return before
                 house_clock.pause(attempt)
                 continue
             assert done is not None
-            return self._answer(*done)
+            turn, answer = done
+            return answer if turn is None else self._answer(turn, answer)
         raise Conflict()
 
     def _answer(self, turn: Turn, answer: Answer) -> Answer:
