@@ -23,6 +23,7 @@ from engine.dispatch.pool import HandlerPool
 from engine.service.jobs import Jobs
 from engine.store import deliveries
 from engine.store.database import Database
+from engine.store.postgres import conninfo
 
 _log = logging.getLogger(__name__)
 logging.getLogger("procrastinate").setLevel(logging.WARNING)  # else a line for each delivery
@@ -36,7 +37,7 @@ def install(database: Database, url: str) -> None:
         tx.alone("procrastinate")
         if deliveries.is_installed(tx):
             return
-        app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url, min_size=1, max_size=1))
+        app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=conninfo(url), min_size=1, max_size=1))
         with app.open():
             app.schema_manager.apply_schema()
 
@@ -54,7 +55,7 @@ class ProcrastinateDispatcher:
         self._pool = pool
         self._threads = threads
         self._loops = Loops({"promote": jobs.promote, "upkeep": keep_up, "leases": pool.beat})
-        self._app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=threads + 4))
+        self._app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=conninfo(url), min_size=1, max_size=threads + 4))
         self._app.task(name=deliveries.TASK, pass_context=True)(self._run_job)
         self._thread = threading.Thread(target=self._serve, name="procrastinate", daemon=True)
         self._loop = asyncio.new_event_loop()

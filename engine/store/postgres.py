@@ -431,17 +431,26 @@ class _Session(Session):
             self._wire.trip()
 
 
+def conninfo(url: str) -> str:
+    """Return what libpq is told of a server: its name, and how soon a connection that broke is noticed, unless `url` says otherwise.
+
+    Raises:
+        SettingsError: `url` is no address of a server.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise SettingsError(name="DATABASE_URL", reason="postgresql://user:password@host:port/name") from error
+    return make_conninfo(**{**_DEFAULTS, **{name: str(value) for name, value in given.items()}})
+
+
 class PostgreSQL:
     """A database on a server, migrated to the newest schema."""
 
     error: ClassVar[type[Exception]] = psycopg.Error
 
     def __init__(self, settings: Settings) -> None:
-        try:
-            given = conninfo_to_dict(settings.database_url)
-        except psycopg.ProgrammingError as error:
-            raise SettingsError(name="DATABASE_URL", reason="postgresql://user:password@host:port/name") from error
-        self._conninfo = make_conninfo(**{**_DEFAULTS, **{name: str(value) for name, value in given.items()}})
+        self._conninfo = conninfo(settings.database_url)
         asynchronous = "" if settings.synchronous == "FULL" else "; set synchronous_commit = off"
         self._set_up = f"{_SET_UP}; set lock_timeout = '{settings.busy_seconds}s'{asynchronous}"
         self._patience = settings.busy_seconds

@@ -205,6 +205,16 @@ def test_two_workers_do_every_job_once_whatever_its_kind(engines: tuple[House, l
     assert house.engine.audit.cross_check() == ()
 
 
+def test_an_administrator_sees_whose_connections_there_are(engines: tuple[House, list[Engine]]) -> None:
+    house, made = engines
+    begin(house, made, 1)
+    listening = "select count(*) from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
+    wait(lambda: house.rows(listening) != [(0,)])
+
+    names = house.rows("select distinct application_name from pg_stat_activity where datname = current_database()")
+    assert {name for (name,) in names} == {"psmflow"}
+
+
 def test_workers_that_stop_give_back_what_does_not_end(engines: tuple[House, list[Engine]]) -> None:
     house, made = engines
     began, enough = threading.Event(), threading.Event()
