@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from bench import workloads
@@ -201,42 +205,49 @@ def durable(plan: Plan, results: Results) -> None:
 
 
 def clients(plan: Plan, results: Results, threads: int = 8) -> None:
-    """W1 completed by many clients at once on SQLite FULL, each on instances of its own."""
+    """W1 completed by many clients at once on SQLite FULL, each on instances of its own: by one process, then by two."""
     folder = plan.made("clients")
     arm = Psmflow(folder / "psmflow", synchronous="FULL")
     bare = Bare(folder / "bare.db", "FULL")
     each = plan.size(12, 6)
-    rates, one, bares, cpu = list[float](), list[float](), list[float](), list[float]()
+    one, cpu = list[float](), list[float]()
+    rates: dict[str, list[float]] = {"": [], ".two_processes": []}
+    bares: dict[str, list[float]] = {name: [] for name in rates}
     try:
         run_instances(arm, "w1", 5, workloads.START)
-        for _ in range(plan.rounds * 2):
-            gc.collect()
-            single = run_instances(arm, "w1", each, workloads.START)
-            instances = [arm.start("w1", workloads.START) for _ in range(threads * each)]
-            seconds, used = 0.0, 0.0
-            waited = bare_seconds(bare, 2 * each)
-            for turn in (1, 2):
-                tasks = [arm.open_tasks(instance)[0][1] for instance in instances]
-                wall, processor = _together(arm, [tasks[n::threads] for n in range(threads)], workloads.answer(turn))
-                seconds, used = seconds + wall, used + processor
-                waited += bare_seconds(bare, 2 * each)
-            assert all(arm.is_finished(instance) for instance in instances)
-            rates.append(2 * len(instances) / seconds)
-            cpu.append(used / (2 * len(instances)))
-            one.append(single.completions_per_second)
-            bares.append(6 * each / waited)
+        with _crew(folder / "psmflow", 2) as crew:
+            for _ in range(plan.rounds * 2):
+                gc.collect()
+                one.append(run_instances(arm, "w1", each, workloads.START).completions_per_second)
+                for name in rates:
+                    instances = [arm.start("w1", workloads.START) for _ in range(threads * each)]
+                    seconds, used = 0.0, 0.0
+                    waited = bare_seconds(bare, 2 * each)
+                    for turn in (1, 2):
+                        tasks = [arm.open_tasks(instance)[0][1] for instance in instances]
+                        shares, values = [tasks[n::threads] for n in range(threads)], workloads.answer(turn)
+                        began, ended, processor = _together(arm, shares, values) if not name else _spread(crew, shares, values)
+                        seconds, used = seconds + ended - began, used + processor
+                        waited += bare_seconds(bare, 2 * each)
+                    assert all(arm.is_finished(instance) for instance in instances)
+                    rates[name].append(2 * len(instances) / seconds)
+                    bares[name].append(6 * each / waited)
+                    if not name:
+                        cpu.append(used / (2 * len(instances)))
     finally:
         arm.close()
         bare.close()
-    results.add(f"w1.full.clients_{threads}.completions_per_second", middle(rates), "/s")
-    results.add(f"w1.full.clients_{threads}.bare_commits_beside", middle(bares), "/s")
     results.add(f"w1.full.clients_{threads}.cpu_per_completion", middle(cpu) * 1e3, "ms")
-    results.add(f"w1.full.clients_{threads}.to_one_client", ratio(rates, one), "×", ratio_to="one client")
-    results.add(f"w1.full.clients_{threads}.to_bare", ratio(rates, bares), "×", target=("≥", 0.9), ratio_to="bare commits")
+    for name, found in rates.items():
+        row = f"w1.full.clients_{threads}{name}"
+        results.add(f"{row}.completions_per_second", middle(found), "/s")
+        results.add(f"{row}.bare_commits_beside", middle(bares[name]), "/s")
+        results.add(f"{row}.to_one_client", ratio(found, one), "×", ratio_to="one client")
+        results.add(f"{row}.to_bare", ratio(found, bares[name]), "×", target=None if name else ("≥", 0.9), ratio_to="bare commits")
 
 
-def _together(arm: Arm, shares: Sequence[Sequence[Any]], values: Mapping[str, Any]) -> tuple[float, float]:
-    """Let every thread complete its share; return wall and processor seconds from the first to the last."""
+def _together(arm: Arm, shares: Sequence[Sequence[Any]], values: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Let a thread complete each share; return when the first began and the last ended, and the processor's seconds."""
     gate = threading.Barrier(len(shares) + 1)
     failed: list[BaseException] = []
 
@@ -256,10 +267,48 @@ def _together(arm: Arm, shares: Sequence[Sequence[Any]], values: Mapping[str, An
     began, used = time.perf_counter(), time.process_time()
     for thread in running:
         thread.join()
-    taken = time.perf_counter() - began, time.process_time() - used
+    taken = began, time.perf_counter(), time.process_time() - used
     if failed:
         raise failed[0]
     return taken
+
+
+# ----------------------------------------------------------------------------------------------------------------- several processes
+@contextmanager
+def _crew(folder: Path, count: int) -> Iterator[list[Connection]]:
+    """Give a pipe to each of some processes that serve the same installation; see `_serve`."""
+    context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe() for _ in range(count)]
+    processes = [context.Process(target=_serve, args=(folder, theirs), daemon=True) for _, theirs in pipes]
+    for process in processes:
+        process.start()
+    try:
+        for mine, _ in pipes:
+            mine.recv()
+        yield [mine for mine, _ in pipes]
+    finally:
+        for mine, _ in pipes:
+            with suppress(OSError):  # it has died, and said why
+                mine.send(None)
+        for process in processes:
+            process.join()
+
+
+def _serve(folder: Path, pipe: Connection) -> None:
+    """Complete what the pipe brings, ``(shares, values)``, and answer as `_together` does; None: end."""
+    arm = Psmflow(folder, synchronous="FULL")
+    pipe.send("ready")
+    while (given := pipe.recv()) is not None:
+        pipe.send(_together(arm, *given))
+    arm.close()
+
+
+def _spread(crew: Sequence[Connection], shares: Sequence[Sequence[Any]], values: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Do what `_together` does by several processes; their clock is one (CLOCK_MONOTONIC)."""
+    for n, pipe in enumerate(crew):
+        pipe.send((shares[n :: len(crew)], values))
+    taken = [pipe.recv() for pipe in crew]
+    return min(began for began, _, _ in taken), max(ended for _, ended, _ in taken), sum(used for _, _, used in taken)
 
 
 # -------------------------------------------------------------------------------------------------------------- what does not vary
