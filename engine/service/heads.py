@@ -21,12 +21,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from engine import access, history, merkle
 from engine.clock import first_id
@@ -39,6 +37,9 @@ from engine.store import chain, jobs, keep, registers
 from engine.store.database import Session, micros
 from engine.store.jobs import JobRow
 from engine.store.keep import Stub
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 #: ``{instance: (seq, head)}``
 Ends = Mapping[int, tuple[int, bytes]]
@@ -163,6 +164,8 @@ def read_public_key(text: str) -> Ed25519PublicKey:
     Raises:
         BadHeads: it is none.
     """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # large: see `engine.service.vault`
+
     word = text.strip()
     try:
         if not re.fullmatch(r"[0-9a-fA-F]{64}", word):
@@ -173,7 +176,7 @@ def read_public_key(text: str) -> Ed25519PublicKey:
 
 
 def _hex(key: Ed25519PublicKey) -> str:
-    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
+    return key.public_bytes_raw().hex()
 
 
 # ----------------------------------------------------------------------------------------------------------------- the service
@@ -191,6 +194,9 @@ class Heads:
         return _hex(self._key().public_key())
 
     def _key(self) -> Ed25519PrivateKey:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         path = self._runtime.settings.data / "heads.key"
         if not path.exists():
             made = Ed25519PrivateKey.generate().private_bytes(
@@ -333,6 +339,8 @@ class Heads:
         Raises:
             BadHeads
         """
+        from cryptography.exceptions import InvalidSignature
+
         signing, ends = ends_at(path)
         public = read_public_key(key) if key is not None else self._key().public_key()
         try:

@@ -17,9 +17,6 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from engine.clock import salt
 from engine.errors import EngineError
 from engine.feel import codec
@@ -92,7 +89,7 @@ class Vault:
         handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".sealing-")  # mode 600
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(base64.b64encode(AESGCM.generate_key(256)) + b"\n")
+                file.write(base64.b64encode(_new_key()) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             with suppress(FileExistsError):
@@ -103,7 +100,7 @@ class Vault:
 
 def make_key(installation: bytes, instance_id: int, field: str) -> tuple[bytes, bytes]:
     """Return a new key of a field, and the same key encrypted with the installation's."""
-    own = AESGCM.generate_key(256)
+    own = _new_key()
     return own, _encrypt(installation, own, _of_key(instance_id, field))
 
 
@@ -139,12 +136,24 @@ def open_envelope(own: bytes, envelope: bytes, instance_id: int, field: str, num
     return codec.load(canonical)
 
 
+# The cipher's library takes 9 MB of every process that imports it: it is loaded where a price is sealed or opened.
+def _new_key() -> bytes:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM.generate_key(256)
+
+
 def _encrypt(key: bytes, plain: bytes, about: bytes) -> bytes:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     nonce = salt()[:_NONCE]
     return nonce + AESGCM(key).encrypt(nonce, plain, about)
 
 
 def _decrypt(key: bytes, closed: bytes, about: bytes, field: str, number: int) -> bytes:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     try:
         return AESGCM(key).decrypt(closed[:_NONCE], closed[_NONCE:], about)
     except (InvalidTag, ValueError):  # changed, or cut short

@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.cli.test_cli import DIAGRAM
 
 ROOT = Path(__file__).parents[2]
-#: Migrates, checks or speaks to what an installation on SQLite without robots does not have; some 20 MB together.
-FOR_OTHERS = {"alembic", "mako", "pygments", "psycopg", "psycopg_binary", "apprise", "hypothesis"}
+#: Migrates, seals or speaks to what an installation on SQLite without robots does not have or not yet need; some 30 MB together.
+FOR_OTHERS = {"alembic", "mako", "pygments", "psycopg", "psycopg_binary", "apprise", "cryptography", "icalendar", "hypothesis"}
 LOOK = """
 import sys
 import web, web.serve
