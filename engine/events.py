@@ -451,7 +451,8 @@ class LegalHoldLifted(Event):
 class RegisterEntryWritten(Event):
     """A version of an entry of a register; in the chain of the register itself with its values.
 
-    In the history of a process instance it says that the element's handler added the entry; its values stand in the register alone.
+    In the history of a process instance it says that the element's handler added or corrected the entry; its values stand in the
+    register alone.
     `change`: ``added``, ``amended`` or ``withdrawn``.
     """
 

@@ -69,6 +69,12 @@ class Outside(Protocol):
     def register_add(self, name: str, values: Mapping[str, Any], *, once: str) -> None:
         """Add an entry to a register when the job is done, checked by the register's form; but once for each key `once`."""
 
+    def register_amend(self, name: str, entry: RegisterEntry, values: Mapping[str, Any], reason: str) -> None:
+        """Give an entry a new version: its values with `values` in place of what stood there, and why.
+
+        For handlers with ``effect="database"`` alone. Where somebody changed the entry meanwhile, the handler is run again.
+        """
+
     def link(self, path: str = "") -> str:
         """Return the address of a page, by default of the job's process instance."""
 

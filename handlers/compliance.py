@@ -11,6 +11,14 @@ from engine.handler import Job, RegisterEntry, Variables, handler
 _BEFORE = timedelta(days=60)
 #: A bid is valid for so long when the tender documents do not say.
 _VALIDITY = timedelta(days=90)
+#: Why a silence period ends before its last day.
+_ENDS = {
+    "award": "中标公告已发布", "lost": "结果已公布，我方未中标", "cancelled": "招标终止或流标", "withdrawn": "我方放弃或撤回投标", "missed": "我方未递交投标文件",
+}  # fmt: skip
+#: Who is told of its end, as of its beginning.
+_SILENCED = (
+    "account_manager", "presale_engineer", "presale_manager", "sales_manager", "bid_manager", "authorized_representative", "company_leader",
+)  # fmt: skip
 _WAYS = {"visit": "现场拜访", "meeting": "会议交流", "call": "电话", "message": "邮件或即时消息", "written": "书面渠道", "other": "其他"}
 _MATCHES = (
     "list<context<met_at: date and time, person: string, matter: string, way: string, present: string, corrected: boolean,"
@@ -78,6 +86,32 @@ def open_silence(job: Job) -> Variables:
         "notice": f"自递交截止至中标公告，不与{buyer}接触；只可按招标文件指定渠道书面答复澄清。",
     }, once=f"silence {tender_no} {since.isoformat()}")  # fmt: skip
     return {"silence": {"since": since, "until": until}}
+
+
+@handler("bid.end_silence", effect="database", gives={"silence_ended": "number"})
+def end_silence(job: Job) -> Variables:
+    """结束静默期：中标公告、招标终止或我方退出时，登记台账的实际结束与原因
+
+    Takes `tender_no`, `buyer` and `why`, a key of `_ENDS`, or none: nothing ends then. Ends every period of the tender that is open
+    and tells those who were told of its beginning. Gives `silence_ended`, how many it ended.
+    """
+    why, tender_no, buyer = job.values.get("why"), _text(job.values, "tender_no"), _text(job.values, "buyer")
+    if why is None or not tender_no:
+        return {"silence_ended": 0}
+    if why not in _ENDS:
+        raise ValueError(f"{job.element}: why must be one of {', '.join(_ENDS)}, not {why!r}")
+    periods = job.outside.register("silence_periods", {"tender_no": tender_no, **({"buyer": buyer} if buyer else {})})
+    ended = [p for p in periods if "ended_at" not in p.values and _at(p, "until", job.at) >= job.at]
+    for period in ended:
+        job.outside.register_amend("silence_periods", period, {"ended_at": job.at, "ended_why": why}, f"{_ENDS[why]}（由流程登记）")
+    if ended:
+        people = job.outside.people(groups=_SILENCED)
+        subject = f"静默期结束：{ended[0].values['buyer']}"
+        body = f"{tender_no}：{_ENDS[why]}，静默期结束，可以恢复与招标方的正常往来。"
+        for person in people:
+            job.outside.notice(person, subject, body, job.outside.link())
+        job.outside.mail(people, subject, f"{body}\n\n{job.outside.link()}")
+    return {"silence_ended": len(ended)}
 
 
 @handler("contact.check_silence", effect="database", gives={"buyer_silence": "boolean"})

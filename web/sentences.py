@@ -132,6 +132,8 @@ def _sentence(event: Event, names: Names, person: Callable[[str], str], name: st
             return Told(text=gettext("挂起流程"), tone="warn", said=reason)
         case events.InstanceResumed():
             return Told(text=gettext("恢复流程"), tone="ok")
+        case events.RegisterEntryWritten(register=register, change="amended", reason=reason):
+            return Told(text=gettext("“%(name)s”更正了台账 %(register)s", name=name, register=register), tone="ok", said=reason)
         case events.RegisterEntryWritten(register=register):
             return Told(text=gettext("“%(name)s”登记了台账 %(register)s", name=name, register=register), tone="ok")
         case events.ScopeSuspended():

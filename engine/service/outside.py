@@ -11,6 +11,7 @@ import logging
 import smtplib
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -28,6 +29,7 @@ from engine.model import SYSTEM, Actor, JobKind, RegisterEntry, Values
 from engine.registers import Register
 from engine.registers import accepted as accepted_values
 from engine.service import registers
+from engine.service.forms import given_reason
 from engine.service.vault import SealBroken
 from engine.settings import Settings
 from engine.store import instances, jobs, people, sealed
@@ -69,14 +71,14 @@ class Errands:
         self._at = at
         self._actor = actor
         self._facts: list[tuple[str, tuple[str, ...], str, str | None]] = []
-        self._added: list[tuple[str, int]] = []
+        self._written: list[e.RegisterEntryWritten] = []
         self._writes: list[Callable[[Session], object]] = []
         self._checked: list[Unsealed] = []
 
     @property
     def did_something(self) -> bool:
         """True when there are `events` or `writes`."""
-        return bool(self._facts or self._added or self._writes or self._checked)
+        return bool(self._facts or self._written or self._writes or self._checked)
 
     # -- what a handler calls
     def people(self, *, groups: Iterable[str] = (), users: Iterable[str] = ()) -> tuple[Person, ...]:
@@ -183,7 +185,30 @@ class Errands:
             register=register, entry=self._runtime.database.new_id(), version=0, change="added", values=accepted, once=once
         )
         self._writes.append(lambda tx: registers.write(tx, new_id, change, self._actor, self._at))
-        self._added.append((name, change.entry))
+        self._written.append(e.RegisterEntryWritten(register=name, entry=change.entry, entry_version=1, change="added"))
+
+    def register_amend(self, name: str, entry: RegisterEntry, values: Mapping[str, Any], reason: str) -> None:
+        """Correct an entry, together with what the job gives.
+
+        Raises:
+            NotFound: no such register is deployed.
+            InvalidValues: its form refuses the values.
+            ReasonMissing
+            ValueError: the handler runs as a job; a failed attempt must not leave a correction that the next one makes again.
+        """
+        if not self._inside:
+            raise ValueError(f'{name}: only a handler with effect="database" corrects a register')
+        why, settings = given_reason(reason), self._runtime.settings
+        register: Register = self._read(lambda tx: registers.named(tx, name))
+        files = self._read(lambda tx: registers.documents_of(tx, entry))
+        accepted = accepted_values(register, {**entry.values, **values}, self._at, settings.time_zone, files)
+        new_id, change = self._runtime.database.new_id(), registers.Change(
+            register=register, entry=entry.id, version=entry.version, change="amended", values=accepted, reason=why
+        )
+        self._writes.append(lambda tx: registers.write_or_miss(tx, new_id, change, self._actor, self._at))
+        self._written.append(e.RegisterEntryWritten(
+            register=name, entry=entry.id, entry_version=entry.version + 1, change="amended", reason=why
+        ))  # fmt: skip
 
     def link(self, path: str = "") -> str:
         """Return the address of a page, by default of the job's process instance."""
@@ -227,15 +252,12 @@ class Errands:
 
     # -- for the turn that follows
     def events(self, process: str, element: str | None) -> list[Event]:
-        """Return what was sent, what was not, what was unsealed and what was added to registers, as facts of the element's history."""
+        """Return what was sent, what was not, what was unsealed and what was written to registers, as facts of the element's history."""
         found: list[Event] = [
             e.PriceUnsealed(process=process, element=element, field=c.field, number=c.number, fingerprint=c.fingerprint, matches=c.matches)
             for c in self._checked
         ]
-        found += [
-            e.RegisterEntryWritten(register=name, entry=entry, entry_version=1, change="added", process=process, element=element)
-            for name, entry in self._added
-        ]
+        found += [replace(written, process=process, element=element) for written in self._written]
         for channel, recipients, subject, problem in self._facts:
             if problem is None:
                 found.append(

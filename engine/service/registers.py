@@ -47,7 +47,7 @@ from engine.service.observed import observed
 from engine.service.uploads import Uploads, file_name
 from engine.store import definitions, keep, people
 from engine.store import registers as store
-from engine.store.database import Session, instant, micros
+from engine.store.database import Missed, Session, instant, micros
 from engine.store.people import NewNotice
 from engine.store.registers import EntryRow, FileRow, Wanted
 
@@ -98,6 +98,18 @@ def write(tx: Session, new_id: int, change: Change, actor: Actor, at: datetime) 
     return change.entry
 
 
+def write_or_miss(tx: Session, new_id: int, change: Change, actor: Actor, at: datetime) -> None:
+    """Write a version that follows from what a command read.
+
+    Raises:
+        Missed: somebody changed the entry meanwhile; the command reads it again.
+    """
+    try:
+        write(tx, new_id, change, actor, at)
+    except StalePage as error:
+        raise Missed from error
+
+
 def _row(register: Register, event: RegisterEntryWritten, before: EntryRow | None, by: str, at: datetime) -> EntryRow:
     owner = event.values.get(register.owner_field) if register.owner_field else None
     return EntryRow(
@@ -112,6 +124,27 @@ def _entry(row: EntryRow) -> RegisterEntry:
         id=row.id, version=row.version, withdrawn=row.withdrawn, added_at=instant(row.added_at), added_by=row.added_by,
         changed_at=instant(row.changed_at), changed_by=row.changed_by, owner=row.owner, values=codec.load(row.body),
     )  # fmt: skip
+
+
+def _as_documents(files: Iterable[FileRow]) -> list[Document]:
+    return [
+        Document(
+            id=DocumentId(f.id), instance_id=InstanceId(0), task_id=None, field=f.field, name=f.name, media_type=f.media_type,
+            size=f.size, sha256=f.sha256, uploaded_at=instant(f.uploaded_at), uploaded_by=f.uploaded_by,
+        )
+        for f in files
+    ]  # fmt: skip
+
+
+def _standing(files: Iterable[FileRow], values: Values) -> tuple[FileRow, ...]:
+    """Return those of the files that a version of an entry names."""
+    named = {str(f["id"]) for value in values.values() if isinstance(value, list) for f in value if isinstance(f, dict) and "sha256" in f}
+    return tuple(f for f in files if str(f.id) in named)
+
+
+def documents_of(session: Session, entry: RegisterEntry) -> list[Document]:
+    """Return the files of an entry as forms take them."""
+    return _as_documents(_standing(store.files(session, entry.id), entry.values))
 
 
 @cache
@@ -372,9 +405,7 @@ class Registers:
         why, at = given_reason(reason), self._runtime.clock.now()
         with self._database.reading() as session:
             register, row = self._changeable(session, actor, name, entry, "更正", "corrected")
-            had = {str(f["id"]) for value in codec.load(row.body).values() if isinstance(value, list) for f in value
-                   if isinstance(f, dict) and "sha256" in f}  # fmt: skip
-            old = tuple(f for f in store.files(session, entry) if str(f.id) in had)
+            old = _standing(store.files(session, entry), codec.load(row.body))
         kept = self._keep(register, entry, files, actor, at)
         replaced = {f.field for f in kept}
         values = self._accept(register, raw, (*(f for f in old if f.field not in replaced), *kept), at)
@@ -421,14 +452,7 @@ class Registers:
         return tuple(kept)
 
     def _accept(self, register: Register, raw: Mapping[str, Any], files: Iterable[FileRow], at: datetime) -> Values:
-        documents = [
-            Document(
-                id=DocumentId(f.id), instance_id=InstanceId(0), task_id=None, field=f.field, name=f.name, media_type=f.media_type,
-                size=f.size, sha256=f.sha256, uploaded_at=instant(f.uploaded_at), uploaded_by=f.uploaded_by,
-            )
-            for f in files
-        ]  # fmt: skip
-        return accepted(register, raw, at, self._runtime.settings.time_zone, documents)
+        return accepted(register, raw, at, self._runtime.settings.time_zone, _as_documents(files))
 
     def _write(self, change: Change, actor: Actor, at: datetime) -> int:
         new_id = self._database.new_id()

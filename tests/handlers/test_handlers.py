@@ -44,6 +44,9 @@ class Recorder:
     def register_add(self, name, values, *, once):
         self.told.append(("register", name, once))
 
+    def register_amend(self, name, entry, values, reason):
+        self.told.append(("amended", name, reason))
+
     def link(self, path=""):
         return "http://127.0.0.1:8000/instance/7"
 

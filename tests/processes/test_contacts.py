@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_an_open_silence_stops_visits_until_it_is_ended(house: Engine) -> None:
     assert not is_planning(house, id)
 
     settle(house, deadline + timedelta(days=30))
-    ended = {**period.values, "ended_at": house.clock.now()}
+    ended = {**period.values, "ended_at": house.clock.now(), "ended_why": "other"}
     house.registers.amend(role(house, "compliance_officer"), "silence_periods", period.id, ended, "中标公告已发布", version=1)
     assert not is_planning(house, visit(house))
 
@@ -121,3 +122,82 @@ def test_a_visit_before_the_deadline_is_not_silenced(house: Engine) -> None:
     })  # fmt: skip
 
     assert not is_planning(house, visit(house))
+
+
+# ------------------------------------------------------------------------------------------------------- the end of a silence
+def silence(house: Engine, deadline: datetime, tender_no: str = "ZB-1") -> None:
+    """Let the gate before the submission open a silence period."""
+    gate = house.instances.start(
+        role(house, "bid_manager"), "bid_compliance_gate",
+        {"gate_stage": "pre_submit", "tender_no": tender_no, "buyer": BUYER, "submission_deadline": deadline},
+    )
+    sign_and_decide(house, gate.id)
+    settle(house, deadline + timedelta(days=10))
+
+
+def result(house: Engine, **more: Any) -> InstanceId:
+    """Register the result of the tender."""
+    started = house.instances.start(role(house, "account_manager"), "bid_result_handling", {"tender_no": "ZB-1", "buyer": BUYER})
+    register(house, started.id, **more)
+    return started.id
+
+
+def register(house: Engine, id: InstanceId, **more: Any) -> None:
+    (task,) = (t for t in house.tasks.of_instance(SYSTEM, id) if t.ended_at is None and t.element == "register_result")
+    house.tasks.attach(role(house, "account_manager"), task.id, "result_notice", "公告.pdf", "application/pdf", io.BytesIO(b"%PDF-"))
+    complete(house, id, "register_result", "account_manager", **{"notice_date": house.clock.now().date().isoformat(), **more})
+
+
+def withdraw(house: Engine) -> None:
+    started = house.instances.start(role(house, "bid_manager"), "bid_withdrawal", {
+        "tender_no": "ZB-1", "buyer": BUYER, "submission_deadline": (house.clock.now() - timedelta(days=10)).isoformat(),
+        "bid_submitted_at": (house.clock.now() - timedelta(days=11)).isoformat(),
+    })  # fmt: skip
+    complete(house, started.id, "request_withdraw", "bid_manager", reason_code="no_capacity", detail="人员调离", stage="after_deadline", partners="none")
+    complete(house, started.id, "approve_withdraw", "company_leader", decision="approve", comment="同意")
+    (task,) = (t for t in house.tasks.of_instance(SYSTEM, started.id) if t.ended_at is None)
+    house.tasks.attach(role(house, "account_manager"), task.id, "letter", "撤销函.pdf", "application/pdf", io.BytesIO(b"%PDF-"))
+    complete(house, started.id, "send_withdraw", "account_manager", sent="sent", sent_at=house.clock.now().isoformat(), channel="letter")
+    complete(house, started.id, "close_tasks", "bid_manager", has_materials="no", tasks_stopped=True)
+    settle(house, house.clock.now())
+
+
+@pytest.mark.parametrize(
+    ("ends", "why", "said"),
+    [
+        (lambda house: result(house, result="won"), "award", "中标公告已发布"),
+        (lambda house: result(house, result="lost", winner="乙公司", publicity_end="2026-04-30"), "lost", "结果已公布，我方未中标"),
+        (lambda house: result(house, result="disqualified", winner="乙公司"), "lost", "结果已公布，我方未中标"),
+        (lambda house: result(house, result="failed_tender"), "cancelled", "招标终止或流标"),
+        (lambda house: result(house, result="buyer_cancelled"), "cancelled", "招标终止或流标"),
+        (withdraw, "withdrawn", "我方放弃或撤回投标"),
+    ],
+    ids=["won", "lost", "disqualified", "failed_tender", "buyer_cancelled", "withdrawn"],
+)
+def test_a_silence_ends_with_the_tender_and_says_why(house: Engine, ends: Any, why: str, said: str) -> None:
+    silence(house, house.clock.now() + timedelta(days=1))
+    assert is_planning(house, visit(house))
+
+    ends(house)
+
+    assert not is_planning(house, visit(house))
+    leader = role(house, "compliance_officer")
+    (period,) = house.registers.list(leader, "silence_periods").items
+    assert (period.values["ended_why"], period.values["ended_at"]) == (why, house.clock.now())
+    now, first = house.registers.get(leader, "silence_periods", period.id)[1]
+    assert (now.version, now.change, now.reason, first.version) == (2, "amended", f"{said}（由流程登记）", 1)
+    assert any("静默期结束" in n.subject for n in house.people.notices(role(house, "account_manager")))
+    assert house.audit.verify() == ()
+
+
+@pytest.mark.parametrize("found", [{"result": "candidate", "publicity_end": "2026-03-20"}, {"result": "disqualified"}], ids=["candidate", "disqualified"])
+def test_a_silence_goes_on_until_there_is_an_award(house: Engine, found: dict[str, Any]) -> None:
+    silence(house, house.clock.now() + timedelta(days=1))
+
+    id = result(house, **found)
+
+    assert is_planning(house, visit(house))
+    if found["result"] == "candidate":
+        settle(house, house.clock.now() + timedelta(days=9))
+        register(house, id, result="won")
+        assert not is_planning(house, visit(house))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -404,6 +405,60 @@ def test_a_handler_reads_a_register_and_adds_to_it_once(house: House, effect: st
     assert names(house) == ["由流程登记", "ISO 9001"]
     assert house.events(instance.id, "RegisterEntryWritten")[0].register == "papers"
     assert house.engine.audit.verify() == ()
+
+
+def test_a_handler_corrects_an_entry_and_the_history_says_why(house: House) -> None:
+    @house.handler("work", effect="database")
+    def work(job: Job) -> None:
+        (found,) = job.outside.register("papers", {"holder": "甲公司"})
+        job.outside.register_amend("papers", found, {"copies": 3}, "补登份数")
+
+    entry = add(house, holder="甲公司", copies=1)
+    house.deploy(_job(house))
+    instance = house.start()
+    house.engine.jobs.run_due()
+
+    now, versions = house.engine.registers.get(SYSTEM, "papers", entry)
+    assert (now.values["holder"], now.values["copies"]) == ("甲公司", 3)
+    assert [(v.version, v.change, v.reason) for v in versions] == [(2, "amended", "补登份数"), (1, "added", "")]
+    (written,) = house.events(instance.id, "RegisterEntryWritten")
+    assert (written.entry, written.entry_version, written.change, written.reason) == (entry, 2, "amended", "补登份数")
+    assert house.engine.audit.verify() == ()
+
+
+def test_what_somebody_changed_meanwhile_is_read_again_before_a_handler_corrects_it(house: House) -> None:
+    seen: list[int] = []
+
+    @house.handler("work", effect="database")
+    def work(job: Job) -> None:
+        (found,) = job.outside.register("papers", {"holder": "甲公司"})
+        seen.append(found.values["copies"])
+        stale = replace(found, version=found.version - 1) if len(seen) == 1 else found
+        job.outside.register_amend("papers", stale, {"copies": found.values["copies"] + 10}, "加十份")
+
+    entry = add(house, holder="甲公司", copies=1)
+    house.engine.registers.amend(LEAD, "papers", entry, {"name": "ISO 9001", "holder": "甲公司", "copies": 2}, "他人更正", version=1)
+    house.deploy(_job(house))
+    instance = house.start()
+
+    assert (seen, house.status(instance.id)) == ([2, 2], "completed")
+    now, _versions = house.engine.registers.get(SYSTEM, "papers", entry)
+    assert (now.version, now.values["copies"]) == (3, 12)
+
+
+def test_a_handler_that_runs_as_a_job_corrects_nothing(house: House) -> None:
+    @house.handler("work", retries=0)
+    def work(job: Job) -> None:
+        (found,) = job.outside.register("papers", {"holder": "甲公司"})
+        job.outside.register_amend("papers", found, {"copies": 3}, "补登份数")
+
+    entry = add(house, holder="甲公司", copies=1)
+    house.deploy(_job(house))
+    house.start()
+    house.engine.jobs.run_due()
+
+    assert "database" in house.engine.jobs.incidents(SYSTEM)[0].message
+    assert house.engine.registers.get(SYSTEM, "papers", entry)[0].version == 1
 
 
 def test_what_a_failing_handler_added_is_not_added_again(house: House) -> None:
