@@ -678,7 +678,8 @@ class Break:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterEntry:
-    """What the newest version of an entry of a register says. `owner`: the person it is about, or empty."""
+    """What the newest version of an entry of a register says. `owner`: the person it is about, or empty; `flagged`: it is marked
+    red, because of what another register says."""
 
     id: int
     version: int
@@ -689,6 +690,7 @@ class RegisterEntry:
     changed_by: str
     owner: str
     values: Values
+    flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

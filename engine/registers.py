@@ -10,6 +10,12 @@ A register is described by a form ``registers.<name>``, stored as ``processes/re
     expiryField     field of the day on which an entry runs out
     expiryReaders   groups that are told every day what runs out within `SOON`
     appendOnly      "true": no entry can be withdrawn, only corrected
+    flagRegister    another register, of spans of time; an entry that falls into one of them is marked red
+    flagMatch       which spans: ``field=field there``, several separated by commas, one of which has to agree
+    flagAt          field with the instant of an entry
+    flagFrom        field there with the beginning of a span
+    flagUntil       field there with its end; blank: it goes on
+    flagTitle, flagTitleEn    what such an entry is called
 
 The versions of all entries of a register are one chain, sealed as the history of a process instance is.
 """
@@ -18,7 +24,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
@@ -33,11 +39,58 @@ from engine.model import Actor, Document, Values
 PREFIX = "registers."
 #: What runs out within this time is told.
 SOON = timedelta(days=60)
+_FLAG = ("flagRegister", "flagMatch", "flagAt", "flagFrom", "flagUntil", "flagTitle", "flagTitleEn")
 _PROPERTIES = frozenset(
-    ("readers", "writers", "columns", "titleEn", "ownerField", "expiryField", "expiryReaders", "appendOnly")
+    ("readers", "writers", "columns", "titleEn", "ownerField", "expiryField", "expiryReaders", "appendOnly", *_FLAG)
 )
 #: A new file of an entry: field, name, media type, bytes.
 NewFile = tuple[str, str, str, BinaryIO | bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """What has an entry marked: that it falls into a span of time that another register holds.
+
+    Attributes:
+        pairs: ``((field, field of the other register), …)``; one pair has to agree.
+        at: field with the instant of an entry.
+        begins, ends: fields of the other register.
+    """
+
+    register: str
+    pairs: tuple[tuple[str, str], ...]
+    at: str
+    begins: str
+    ends: str
+    title: str
+    title_en: str
+
+    def spans(self, entries: Iterable[Values]) -> Spans:
+        """Return the spans that the entries of the other register say."""
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for values in entries:
+            begin = sort_key(values.get(self.begins))
+            if begin is None:
+                continue
+            for _, there in self.pairs:
+                if (key := sort_key(values.get(there))) is not None:
+                    found.setdefault((there, key), []).append((begin, sort_key(values.get(self.ends)) or ""))
+        return found
+
+    def marks(self, values: Values, spans: Spans) -> bool:
+        """True if an entry falls into one of the spans: their first instant counts, their last does not."""
+        at = sort_key(values.get(self.at))
+        if at is None:
+            return False
+        return any(
+            begin <= at and (not end or at < end)
+            for here, there in self.pairs if (key := sort_key(values.get(here))) is not None
+            for begin, end in spans.get((there, key), ())
+        )  # fmt: skip
+
+
+#: ``{(field, sort key): [(sort key of the beginning, of the end or empty)]}``
+Spans = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +108,7 @@ class Register:
     expiry_field: str
     expiry_readers: tuple[str, ...]
     append_only: bool
+    flag: Flag | None = None
 
     def may_read(self, actor: Actor) -> bool:
         """True if the actor may read every entry."""
@@ -78,7 +132,18 @@ def of_form(form: Form) -> Register:
         readers=frozenset(_words(given.get("readers", ""))), writers=frozenset(_words(given.get("writers", ""))),
         columns=columns or tuple(inputs.values())[:5], owner_field=given.get("ownerField", ""),
         expiry_field=given.get("expiryField", ""), expiry_readers=_words(given.get("expiryReaders", "")),
-        append_only=given.get("appendOnly") == "true",
+        append_only=given.get("appendOnly") == "true", flag=_flag(given),
+    )  # fmt: skip
+
+
+def _flag(given: Mapping[str, str]) -> Flag | None:
+    pairs = tuple((here.strip(), there.strip()) for here, _, there in (word.partition("=") for word in _words(given.get("flagMatch", ""))))
+    if not given.get("flagRegister") or not pairs:
+        return None
+    title = given.get("flagTitle", "")
+    return Flag(
+        register=given["flagRegister"], pairs=pairs, at=given.get("flagAt", ""), begins=given.get("flagFrom", ""),
+        ends=given.get("flagUntil", ""), title=title, title_en=given.get("flagTitleEn", "") or title,
     )  # fmt: skip
 
 
@@ -103,6 +168,14 @@ def problems(form: Form) -> tuple[tuple[str, str], ...]:
         for key in _words(given.get(name, "")):
             if key not in inputs or (types and inputs[key].type not in types):
                 found.append((f"属性 {name}：表单中没有可用的字段 {key}。", f"property {name}: the form has no such field {key}."))
+    if any(given.get(name) for name in _FLAG):
+        for name in ("flagRegister", "flagMatch", "flagAt", "flagFrom", "flagTitle"):
+            if not given.get(name):
+                found.append((f"标记规则不完整：缺少属性 {name}。", f"the rule of what is marked lacks the property {name}."))
+        for word in (*_words(given.get("flagMatch", "")), *_words(given.get("flagAt", ""))):
+            here, _, there = word.partition("=")
+            if here.strip() not in inputs or ("=" in word) != bool(there.strip()):
+                found.append((f"标记规则：表单中没有可用的字段“{word}”。", f"the rule of what is marked: the form has no such field “{word}”."))
     if any(c.price_field for c in inputs.values()):
         found.append(("台账不能有价格字段。", "a register has no price fields."))
     return tuple(found)

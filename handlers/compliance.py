@@ -22,7 +22,7 @@ _SILENCED = (
 _WAYS = {"visit": "现场拜访", "meeting": "会议交流", "call": "电话", "message": "邮件或即时消息", "written": "书面渠道", "other": "其他"}
 _MATCHES = (
     "list<context<met_at: date and time, person: string, matter: string, way: string, present: string, corrected: boolean,"
-    " written: boolean>>"
+    " written: boolean, after_notice: boolean>>"
 )
 
 
@@ -45,17 +45,35 @@ def log_contact(job: Job) -> Variables:
     return {"contact_log": {"organisation": organisation, "met_at": met_at}}
 
 
+@handler("bid.register_notice", effect="database", gives={"notice_at": "date and time"})
+def register_notice(job: Job) -> Variables:
+    """登记招标公告：此后与招标方的接触在台账标红
+
+    Takes `buyer`, `tender_no`, `notice_at`; without the last the notice that was registered before counts. Gives `notice_at`, None
+    when nobody ever said.
+    """
+    buyer, tender_no, notice_at = _text(job.values, "buyer"), _text(job.values, "tender_no"), _instant(job.values.get("notice_at"), job.at)
+    if not buyer or not tender_no:
+        return {"notice_at": notice_at}
+    if notice_at is None:
+        known = job.outside.register("tender_notices", {"buyer": buyer, "tender_no": tender_no})
+        return {"notice_at": known[0].values["notice_at"] if known else None}
+    notice_at = min(notice_at, job.at)
+    job.outside.register_add(
+        "tender_notices", {"buyer": buyer, "tender_no": tender_no, "notice_at": notice_at}, once=f"notice {tender_no} {notice_at.isoformat()}"
+    )
+    return {"notice_at": notice_at}
+
+
 @handler("bid.match_contacts", effect="database", gives={"contact_matches": _MATCHES, "contact_count": "number"})
 def match_contacts(job: Job) -> Variables:
     """比对接触台账：招标公告以来与招标方的接触，以及指明本标的接触
 
-    Takes `buyer`, `tender_no`, `notice_at`. A contact by the written channel counts as well and is marked; one that was corrected too.
+    Takes `buyer`, `tender_no`, `notice_at`. A contact by the written channel counts as well and is marked; one that was corrected, and
+    one after the notice, too.
     """
-    since = job.values.get("notice_at")
-    if isinstance(since, date) and not isinstance(since, datetime):
-        since = datetime(since.year, since.month, since.day, tzinfo=job.at.tzinfo)
-    if not isinstance(since, datetime) or since.tzinfo is None:
-        since = job.at - _BEFORE
+    notice_at = _instant(job.values.get("notice_at"), job.at)
+    since = notice_at or job.at - _BEFORE
     found: dict[int, RegisterEntry] = {}
     if buyer := _text(job.values, "buyer"):
         found |= {e.id: e for e in job.outside.register("contact_log", {"organisation": buyer}) if _at(e, "met_at", since) >= since}
@@ -65,6 +83,7 @@ def match_contacts(job: Job) -> Variables:
         {
             "met_at": e.values["met_at"], "person": e.values["person"], "matter": e.values["matter"], "present": e.values["present"],
             "way": _WAYS.get(str(e.values["way"]), str(e.values["way"])), "corrected": e.version > 1, "written": e.values["way"] == "written",
+            "after_notice": notice_at is not None and _at(e, "met_at", since) >= notice_at,
         }
         for e in sorted(found.values(), key=lambda e: (_at(e, "met_at", since), e.id))
     ]  # fmt: skip
@@ -93,17 +112,19 @@ def end_silence(job: Job) -> Variables:
     """结束静默期：中标公告、招标终止或我方退出时，登记台账的实际结束与原因
 
     Takes `tender_no`, `buyer` and `why`, a key of `_ENDS`, or none: nothing ends then. Ends every period of the tender that is open
-    and tells those who were told of its beginning. Gives `silence_ended`, how many it ended.
+    and tells those who were told of its beginning; contacts are marked no more from then on. Gives `silence_ended`, how many it ended.
     """
     why, tender_no, buyer = job.values.get("why"), _text(job.values, "tender_no"), _text(job.values, "buyer")
     if why is None or not tender_no:
         return {"silence_ended": 0}
     if why not in _ENDS:
         raise ValueError(f"{job.element}: why must be one of {', '.join(_ENDS)}, not {why!r}")
-    periods = job.outside.register("silence_periods", {"tender_no": tender_no, **({"buyer": buyer} if buyer else {})})
-    ended = [p for p in periods if "ended_at" not in p.values and _at(p, "until", job.at) >= job.at]
-    for period in ended:
-        job.outside.register_amend("silence_periods", period, {"ended_at": job.at, "ended_why": why}, f"{_ENDS[why]}（由流程登记）")
+    where = {"tender_no": tender_no, **({"buyer": buyer} if buyer else {})}
+    ended = [p for p in job.outside.register("silence_periods", where) if "ended_at" not in p.values and _at(p, "until", job.at) >= job.at]
+    notices = [n for n in job.outside.register("tender_notices", where) if "ended_at" not in n.values]
+    for register, entries in (("silence_periods", ended), ("tender_notices", notices)):
+        for entry in entries:
+            job.outside.register_amend(register, entry, {"ended_at": job.at, "ended_why": why}, f"{_ENDS[why]}（由流程登记）")
     if ended:
         people = job.outside.people(groups=_SILENCED)
         subject = f"静默期结束：{ended[0].values['buyer']}"
@@ -126,6 +147,13 @@ def check_silence(job: Job) -> Variables:
     periods = job.outside.register("silence_periods", {"buyer": buyer}) if buyer else ()
     is_open = any(_at(p, "since", at) <= at < _at(p, "until", at) and "ended_at" not in p.values for p in periods)
     return {"buyer_silence": is_open or job.values.get("told") is True}
+
+
+def _instant(value: Any, at: datetime) -> datetime | None:
+    """Return an instant, of a day its first; None: it is none."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=at.tzinfo)
+    return value if isinstance(value, datetime) and value.tzinfo is not None else None
 
 
 def _at(entry: RegisterEntry, field: str, otherwise: datetime) -> datetime:

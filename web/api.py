@@ -289,7 +289,7 @@ def entry_json(name: str, found: RegisterEntry) -> dict[str, Any]:
     return {
         "id": str(found.id), "version": found.version, "withdrawn": found.withdrawn, "added_at": found.added_at.isoformat(),
         "added_by": found.added_by, "changed_at": found.changed_at.isoformat(), "changed_by": found.changed_by,
-        "values": dict(found.values), "url": url_for("registers.entry", name=name, entry=found.id),
+        "flagged": found.flagged, "values": dict(found.values), "url": url_for("registers.entry", name=name, entry=found.id),
     }
 
 

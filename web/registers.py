@@ -31,6 +31,13 @@ def register_title(register: Register) -> str:
     return register.title_en if language() == "en" and register.title_en else register.title
 
 
+@bp.app_template_filter()
+def flag_title(register: Register) -> str:
+    """Return what an entry that is marked is called, in the reader's language."""
+    flag = register.flag
+    return "" if flag is None else flag.title_en if language() == "en" else flag.title
+
+
 @bp.get("")
 def registers() -> ResponseReturnValue:
     return render_template("registers.html", registers=engine().registers.all(actor()), me=actor())

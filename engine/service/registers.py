@@ -31,8 +31,10 @@ from engine.model import (
 from engine.registers import (
     PREFIX,
     SOON,
+    Flag,
     NewFile,
     Register,
+    Spans,
     accepted,
     cell,
     harmless,
@@ -233,6 +235,7 @@ class Registers:
         self._database = runtime.database
         self._uploads = Uploads(runtime.settings)
         self._told_on: date | None = None
+        self._spans: dict[Flag, tuple[int, Spans]] = {}  #: as they were when their register had so many records
 
     # -- looking
     def all(self, actor: Actor) -> tuple[Register, ...]:
@@ -282,7 +285,8 @@ class Registers:
                 session, id, self._wanted(register, actor, search, expiring_by, withdrawn), limit=limit + 1, offset=offset,
                 sort=sort if sort is not None and register.form.find(sort) is not None else None, descending=descending,
             )  # fmt: skip
-        return Page(items=tuple(map(_entry, found[:limit])), next=str(offset + limit) if len(found) > limit else None)
+            items = self._flagged(session, register, map(_entry, found[:limit]))
+        return Page(items=items, next=str(offset + limit) if len(found) > limit else None)
 
     def _wanted(self, register: Register, actor: Actor, search: str, expiring_by: date | None, withdrawn: bool) -> Wanted:
         below = None
@@ -291,6 +295,19 @@ class Registers:
         own = None if register.may_read(actor) else actor.id
         return Wanted(search=plain(search)[:_MOST], below=below, own=own, withdrawn=withdrawn)
 
+    def _flagged(self, session: Session, register: Register, found: Iterable[RegisterEntry]) -> tuple[RegisterEntry, ...]:
+        """Return entries with the mark that the register's rule gives them."""
+        flag = register.flag
+        id = None if flag is None else store.register_id(session, flag.register)
+        if flag is None or id is None:
+            return tuple(found)
+        seq = store.record_count(session, id)
+        known = self._spans.get(flag)
+        if known is None or known[0] != seq:
+            entries = store.find(session, id, Wanted())
+            known = self._spans[flag] = seq, flag.spans(codec.load(row.body) for row in entries)
+        return tuple(replace(entry, flagged=flag.marks(entry.values, known[1])) for entry in found)
+
     def get(self, actor: Actor, name: str, entry: int) -> tuple[RegisterEntry, tuple[RegisterVersion, ...]]:
         """Return an entry and its versions, the newest first.
 
@@ -298,7 +315,9 @@ class Registers:
             NotFound, AccessDenied
         """
         with self._database.reading() as session:
-            id, found = self._found(session, actor, self._opened(session, actor, name), entry)
+            register = self._opened(session, actor, name)
+            id, found = self._found(session, actor, register, entry)
+            (stands,) = self._flagged(session, register, (_entry(found),))
             sealed = store.versions(session, entry)
         recorded = (r for row in sealed for r in history.unseal(id, history.Entry(*row)))
         versions = [
@@ -308,7 +327,7 @@ class Registers:
             )
             for r in recorded if isinstance(r.event, RegisterEntryWritten)
         ]  # fmt: skip
-        return _entry(found), tuple(reversed(versions))
+        return stands, tuple(reversed(versions))
 
     def _found(self, session: Session, actor: Actor, register: Register, entry: int) -> tuple[int, EntryRow]:
         id = store.register_id(session, register.name)
@@ -350,18 +369,21 @@ class Registers:
                 session, id, self._wanted(register, actor, search, expiring_by, withdrawn), descending=descending,
                 sort=sort if sort is not None and register.form.find(sort) is not None else None,
             )  # fmt: skip
+            entries = self._flagged(session, register, map(_entry, rows))
         fields = tuple(register.form.inputs())
         zone = ZoneInfo(self._runtime.settings.time_zone)
         sheet = io.StringIO()
         lines = csv.writer(sheet, lineterminator="\r\n")
         state = ("No.", "Version", "State", "Changed at", "Changed by") if english else ("编号", "版本", "状态", "最后登记时间", "登记人")
-        lines.writerow([*state, *(harmless(c.label_en if english and c.label_en else c.label or c.key) for c in fields)])
-        for entry in map(_entry, rows):
+        flag = None if register.flag is None else register.flag.title_en if english else register.flag.title
+        lines.writerow([*state, *([] if flag is None else [harmless(flag)]), *(harmless(c.label_en if english and c.label_en else c.label or c.key) for c in fields)])
+        yes, no = ("yes", "") if english else ("是", "")
+        for entry in entries:
             words = ("withdrawn", "valid") if english else ("已作废", "有效")
             lines.writerow([
                 f"{entry.id}", entry.version, words[0] if entry.withdrawn else words[1],
                 entry.changed_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"), harmless(entry.changed_by),
-                *(cell(entry.values.get(c.key), c, zone) for c in fields),
+                *([] if flag is None else [yes if entry.flagged else no]), *(cell(entry.values.get(c.key), c, zone) for c in fields),
             ])  # fmt: skip
         return b"\xef\xbb\xbf" + sheet.getvalue().encode()
 

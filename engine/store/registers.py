@@ -70,6 +70,12 @@ def register_id(tx: Session, name: str) -> int | None:
     return found
 
 
+def record_count(tx: Session, register: int) -> int:
+    """Return how many records the chain of a register has."""
+    found: int = tx.value("select seq from register where id = ?", (register,))
+    return found
+
+
 def append(
     tx: Session, register: int, entry: int, seq: int, body: bytes, hash: bytes, commitment: bytes | None, salt: bytes | None,
     payloads: bytes | None,

@@ -176,6 +176,7 @@ def test_a_price_room_is_not_opened_for_strangers_watchers_or_nobody(named):
 #: What a handler cannot do without.
 NEEDED = {
     "price.open_room": {"access_list": ["wang"]},
+    "bid.register_notice": {"notice_at": AT},
     "bid.calendar": {
         "rules": [{"id": "submit", "name": "递交截止", "article": "第 28 条", "base": "submission_deadline", "amount": 0, "unit": "hours", "roll": False, "kind": "law", "against": None}],
         "submission_deadline": AT, "before": {"entries": [{"id": "submit", "at": AT + timedelta(days=1)}]},

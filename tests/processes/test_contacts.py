@@ -201,3 +201,34 @@ def test_a_silence_goes_on_until_there_is_an_award(house: Engine, found: dict[st
         settle(house, house.clock.now() + timedelta(days=9))
         register(house, id, result="won")
         assert not is_planning(house, visit(house))
+
+
+# ---------------------------------------------------------------------------------------------------- contacts after the notice
+def test_contacts_after_the_notice_are_marked_until_the_tender_is_over(house: Engine) -> None:
+    officer = role(house, "compliance_officer")
+
+    def contact(person: str) -> None:
+        house.registers.add(role(house, "account_manager"), "contact_log", {
+            "met_at": house.clock.now().isoformat(), "organisation": BUYER, "person": person, "matter": "交流", "way": "call", "present": "李静",
+        })  # fmt: skip
+        settle(house, house.clock.now() + timedelta(days=1))
+
+    contact("公告之前")
+    notice_at = house.clock.now()
+    contact("合规门之前")
+    gate = house.instances.start(
+        role(house, "bid_manager"), "bid_compliance_gate", {"gate_stage": "start", "tender_no": "ZB-1", "buyer": BUYER, "notice_at": notice_at}
+    )
+    sign_and_decide(house, gate.id)
+    contact("公告之后")
+    silence(house, house.clock.now() + timedelta(days=1))
+    result(house, result="lost", winner="乙公司", publicity_end="2026-04-30")
+    contact("公布之后")
+
+    found = {e.values["person"]: e.flagged for e in house.registers.list(officer, "contact_log").items}
+    assert found == {"公布之后": False, "公告之后": True, "合规门之前": True, "公告之前": False}
+    matches = house.instances.variables(SYSTEM, gate.id)["contact_matches"]
+    assert [(m["person"], m["after_notice"]) for m in matches] == [("合规门之前", True)]
+    rows = house.registers.export(officer, "contact_log").decode("utf-8-sig").splitlines()
+    assert "公告后的接触" in rows[0]
+    assert [row.split(",")[5] for row in rows[1:]] == ["", "是", "是", ""]

@@ -47,6 +47,23 @@ LOG = {
         "readers": "bid_manager", "writers": "sales_rep", "columns": "whom", "appendOnly": "true"},
     "components": [{"type": "textfield", "key": "whom", "label": "对象", "validate": {"required": True}}],
 }  # fmt: skip
+SPANS = {
+    "id": "registers.spans", "type": "default", "title": "期间", "properties": {"readers": "auditor", "writers": "sales_rep"},
+    "components": [
+        {"type": "textfield", "key": "whose", "label": "单位"}, {"type": "textfield", "key": "no", "label": "编号"},
+        {"type": "datetime", "key": "since", "label": "起", "subtype": "datetime"},
+        {"type": "datetime", "key": "until", "label": "止", "subtype": "datetime"},
+    ],
+}  # fmt: skip
+MARKED = {
+    "id": "registers.marked", "type": "default", "title": "来往", "properties": {
+        "readers": "bid_manager", "writers": "sales_rep", "flagRegister": "spans", "flagMatch": "whom=whose, no=no", "flagAt": "at",
+        "flagFrom": "since", "flagUntil": "until", "flagTitle": "期间内", "flagTitleEn": "Within"},
+    "components": [
+        {"type": "textfield", "key": "whom", "label": "对象"}, {"type": "textfield", "key": "no", "label": "编号"},
+        {"type": "datetime", "key": "at", "label": "时间", "subtype": "datetime"},
+    ],
+}  # fmt: skip
 FILES = {"registers/papers.form": json.dumps(PAPERS).encode(), "registers/log.form": json.dumps(LOG).encode()}
 
 
@@ -165,6 +182,8 @@ def test_a_register_that_nobody_deployed_is_not_found(house: House) -> None:
         ({"readers": "bid_manager", "writers": "sales_rep", "columns": "what"}, "what"),
         ({"readers": "bid_manager", "writers": "sales_rep", "expiryField": "whom"}, "whom"),
         ({"readers": "bid_manager", "writers": "sales_rep", "colour": "red"}, "colour"),
+        ({"readers": "bid_manager", "writers": "sales_rep", "flagRegister": "spans"}, "flagMatch"),
+        (MARKED["properties"], "no=no"),
     ],
 )
 def test_a_form_that_describes_no_register_is_refused(house: House, properties: dict[str, str], said: str) -> None:
@@ -380,6 +399,32 @@ def test_nobody_is_told_at_night_or_when_nothing_runs_out(house: House) -> None:
     assert house.engine.registers.run_due() == 0
     house.moved.advance(hours=7)
     assert house.engine.registers.run_due() == 1
+
+
+# -------------------------------------------------------------------------------------------------------------- what is marked
+def marked(house: House) -> dict[str, bool]:
+    found = house.engine.registers.list(READER, "marked").items
+    assert all(house.engine.registers.get(READER, "marked", e.id)[0] == e for e in found)
+    return {e.values["at"].isoformat()[8:16]: e.flagged for e in reversed(found)}
+
+
+def test_an_entry_within_a_span_of_another_register_is_marked(house: House) -> None:
+    house.deploy(files={"registers/spans.form": json.dumps(SPANS).encode(), "registers/marked.form": json.dumps(MARKED).encode()})
+    registers = house.engine.registers
+    for day, whom, no in ((1, "甲 公司", ""), (2, "甲 公司", ""), (3, "乙", "N-1"), (4, "乙", ""), (5, " 甲  公司", ""), (6, "甲 公司", "")):
+        registers.add(SELLER, "marked", {"whom": whom, "no": no, "at": f"2026-03-0{day}T00:00:00Z"})
+    assert not any(marked(house).values())
+
+    id = registers.add(SELLER, "spans", {"whose": "甲 公司", "no": "n-1", "since": "2026-03-02T00:00:00Z"})
+    assert marked(house) == {"01T00:00": False, "02T00:00": True, "03T00:00": True, "04T00:00": False, "05T00:00": True, "06T00:00": True}
+    registers.amend(SELLER, "spans", id, {"whose": "甲 公司", "since": "2026-03-02T00:00:00Z", "until": "2026-03-06T00:00:00Z"}, "止", version=1)
+    assert [day for day, is_marked in marked(house).items() if is_marked] == ["02T00:00", "05T00:00"]
+
+    sheet = registers.export(READER, "marked", english=True).decode("utf-8-sig").splitlines()
+    assert "Within" in sheet[0]
+    assert [line.split(",")[5] for line in sheet[1:]] == ["", "yes", "", "", "yes", ""]
+    registers.withdraw(SELLER, "spans", id, "误登", version=2)
+    assert not any(marked(house).values())
 
 
 # ------------------------------------------------------------------------------------------------------------------- handlers

@@ -67,6 +67,24 @@ def test_an_entry_is_added_with_its_file_and_read(house: House) -> None:
         assert opened.headers["Content-Security-Policy"].startswith("sandbox")
 
 
+def test_what_is_marked_is_red_and_says_why(house: House) -> None:
+    spans = {"id": "registers.spans", "type": "default", "properties": {"readers": "auditor", "writers": "bid_manager"},
+             "components": [{"type": "datetime", "subtype": "date", "key": "since", "label": "起"}, {"type": "textfield", "key": "name", "label": "名"}]}
+    rule = {"flagRegister": "spans", "flagMatch": "name=name", "flagAt": "expires", "flagFrom": "since", "flagTitle": "到期以后", "flagTitleEn": "Since then"}
+    papers = {**PAPERS, "properties": {**PAPERS["properties"], **rule}}
+    files = {f"registers/{name}.form": json.dumps(form).encode() for name, form in (("spans", spans), ("papers", papers))}
+    house.engine.deployments.deploy(SYSTEM, files, "marks")
+    wang, page = house.browser("wang"), add(house, expires="2026-03-09")
+    add(house, expires="2026-03-07")
+    house.engine.registers.add(house.actor("wang"), "spans", {"name": "ISO 9001", "since": "2026-03-08"})
+
+    rows = html.document_fromstring(wang.get("/registers/papers").text).xpath("//tbody/tr")
+    assert [(row.get("class"), "到期以后" in row.text_content()) for row in rows if row.xpath(".//a")][1] == ("is-late", True)
+    assert [bool(row.xpath(".//span[text()='到期以后']")) for row in rows] == [False, True]
+    assert "到期以后" in wang.get(page).text
+    assert [e["flagged"] for e in json.loads(wang.get("/api/v1/registers/papers").text)["items"]] == [False, True]
+
+
 def test_a_double_click_adds_one_entry(house: House) -> None:
     wang, page = house.browser("wang"), "/registers/papers/add"
     data = {**wang.fields(page), "name": "ISO 9001"}
