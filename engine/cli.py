@@ -45,6 +45,8 @@ from engine.logs import configure, tell
 from engine.model import SYSTEM, Finding, IncidentId, InstanceId, Severity
 from engine.service.backup import Lacking
 from engine.service.heads import HeadsChecked
+from engine.service.keep import Erased
+from engine.service.registers import ErasedEntry
 from engine.settings import read_settings
 
 _log = logging.getLogger("psmflow.worker")
@@ -479,9 +481,12 @@ def list_holds(lifted: bool, data: Path | None) -> None:
 
 
 @main.command(epilog="psmflow erase --instance 123456789 --field phone --field id_card --reason 当事人要求删除\n"
-                     "psmflow erase --instance 123456789 --document 987654321 --reason 当事人要求删除")
-@click.option("--instance", "chosen", type=int, multiple=True, required=True, help="May be repeated.")
-@click.option("--field", "fields", multiple=True, help="Name of a variable or form field; may be repeated.")
+                     "psmflow erase --instance 123456789 --document 987654321 --reason 当事人要求删除\n"
+                     "psmflow erase --register contact_log --entry 123456789 --field person --field present --reason 当事人要求删除")
+@click.option("--instance", "chosen", type=int, multiple=True, help="May be repeated.")
+@click.option("--register", "register", help="Name of a register; with --entry.")
+@click.option("--entry", "entries", type=int, multiple=True, help="Number of an entry of the register; may be repeated.")
+@click.option("--field", "fields", multiple=True, help="Name of a variable or field; may be repeated.")
 @click.option("--document", "documents", type=int, multiple=True, help="Number of an uploaded file; may be repeated.")
 @click.option("--all-documents", is_flag=True, help="Every uploaded file.")
 @click.option("--everything", is_flag=True, help="Everything that people typed.")
@@ -489,29 +494,41 @@ def list_holds(lifted: bool, data: Path | None) -> None:
 @click.option("--reason", required=True, help="Why; kept in the history.")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder of the database and files.")
 def erase(
-    chosen: tuple[int, ...], fields: tuple[str, ...], documents: tuple[int, ...], all_documents: bool, everything: bool, titles: bool,
+    chosen: tuple[int, ...], register: str | None, entries: tuple[int, ...], fields: tuple[str, ...], documents: tuple[int, ...], all_documents: bool, everything: bool, titles: bool,
     reason: str, data: Path | None,
 ) -> None:  # fmt: skip
-    """Erase fields and files of ended instances, lawfully: the history says who did it and why, and still verifies.
+    """Erase fields and files of ended instances or of entries of a register, lawfully: the history says who did it and why, and
+    still verifies.
 
-    Archived instances too. Exit status 1: something is refused. What stays, and why, is told.
+    Archived instances too. Of an entry all versions lose them. Exit status 1: something is refused. What stays, and why, is told.
     """
+    if bool(chosen) == bool(register) or bool(register) != bool(entries):
+        raise click.UsageError("请给出 --instance，或 --register 与 --entry (say which instances, or which entries of which register)")
+    if register and titles:
+        raise click.UsageError("台账记录没有标题：--titles 只用于实例 (--titles is for instances)")
     if not (fields or documents or all_documents or everything or titles):
         raise click.UsageError("请给出要清除的内容：--field、--document、--all-documents、--everything 或 --titles (say what is to be erased)")
     refused = 0
+    files = None if all_documents else documents
     with _engine(**({"data": data} if data else {})) as engine:
-        for instance in chosen:
+
+        def of_instance(id: int) -> tuple[Erased | ErasedEntry, int]:
+            done = engine.keep.erase(SYSTEM, InstanceId(id), reason, fields=fields, documents=files, everything=everything, titles=titles)
+            return done, done.document_count
+
+        def of_entry(id: int) -> tuple[Erased | ErasedEntry, int]:
+            done = engine.registers.erase(SYSTEM, register or "", id, reason, fields=fields, files=files, everything=everything)
+            return done, done.file_count
+
+        for each in chosen or entries:
             try:
-                done = engine.keep.erase(
-                    SYSTEM, InstanceId(instance), reason, fields=fields, documents=None if all_documents else documents,
-                    everything=everything, titles=titles,
-                )  # fmt: skip
+                done, file_count = of_entry(each) if register else of_instance(each)
             except EngineError as error:
                 _tell_error(error)
                 refused += 1
                 continue
-            click.echo(f"实例 {instance}：清除 {done.payload_count} 条记录中的内容、{done.document_count} 个文件、{done.row_count} 处副本 "
-                       f"({done.payload_count} payloads, {done.document_count} files, {done.row_count} copies erased)")
+            click.echo(f"{f'台账 {register} 的记录' if register else '实例'} {each}：清除 {done.payload_count} 条记录中的内容、{file_count} 个文件、{done.row_count} 处副本 "
+                       f"({done.payload_count} payloads, {file_count} files, {done.row_count} copies erased)")
             if done.shared_count:
                 click.echo(f"  {done.shared_count} 个文件的字节与其他文件相同，予以保留 (the bytes of {done.shared_count} stay: another file has the same)")
             for left in done.left:

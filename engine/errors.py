@@ -59,12 +59,12 @@ class DocumentErased(NotFound):
 
 
 class Held(EngineError):
-    """A legal hold stands over the process instance."""
+    """A legal hold stands over the process instance, or the entry of a register."""
 
     code = "held"
     status = 409
-    zh = "流程实例 {id} 处于法定保全之下，不能{action}：{reason}(由 {by} 设置)。请先由审计员或流程负责人说明理由后解除保全。"
-    en = "A legal hold stands over the process instance {id}, it cannot be {action_en}: {reason} (placed by {by}). An auditor or process owner has to lift it first, with a reason."
+    zh = "{what} {id} 处于法定保全之下，不能{action}：{reason}(由 {by} 设置)。请先由审计员或流程负责人说明理由后解除保全。"
+    en = "A legal hold stands over the {what_en} {id}, it cannot be {action_en}: {reason} (placed by {by}). An auditor or process owner has to lift it first, with a reason."
 
 
 class AccessDenied(EngineError, PermissionError):

@@ -676,6 +676,10 @@ class Break:
     register: str = ""  #: name of the register whose chain it is; `instance_id` is its number then
 
 
+#: Stands where something was erased lawfully. No file that anybody uploads is called so: it would have no accepted ending.
+ERASED = "•••"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterEntry:
     """What the newest version of an entry of a register says. `owner`: the person it is about, or empty; `flagged`: it is marked
@@ -695,7 +699,11 @@ class RegisterEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterVersion:
-    """One version of an entry as it was written. `change`: ``added``, ``amended``, ``withdrawn``; `seq`: its place in the chain."""
+    """One version of an entry as it was written, without what was erased since.
+
+    `change`: ``added``, ``amended``, ``withdrawn``; or ``erased``: no version of its own, but fields (`erased`; none: everything)
+    or files of all versions before it went lawfully. `seq`: its place in the chain.
+    """
 
     version: int
     seq: int
@@ -704,6 +712,7 @@ class RegisterVersion:
     by: str
     reason: str
     values: Values
+    erased: tuple[str, ...] = ()
 
 
 #: Why a sealed price may get a new version, and what each is called. Rule R-A08.

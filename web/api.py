@@ -318,7 +318,8 @@ def add_entry(name: str) -> ResponseReturnValue:
 def register_entry(name: str, entry: int) -> ResponseReturnValue:
     found, versions = engine().registers.get(actor(), name, entry)
     return _json({**entry_json(name, found), "versions": [
-        {"version": v.version, "seq": v.seq, "change": v.change, "at": v.at.isoformat(), "by": v.by, "reason": v.reason, "values": dict(v.values)}
+        {"version": v.version, "seq": v.seq, "change": v.change, "at": v.at.isoformat(), "by": v.by, "reason": v.reason, "erased": list(v.erased),
+         "values": dict(v.values)}
         for v in versions
     ]})
 

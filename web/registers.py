@@ -9,10 +9,11 @@ from typing import Any, BinaryIO, cast
 from flask import Blueprint, Response, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
+from engine import access
 from engine.clock import token
 from engine.errors import FileRefused, InvalidValues, StalePage
 from engine.forms import Component
-from engine.model import RegisterVersion, Values
+from engine.model import ERASED, RegisterVersion, Values
 from engine.registers import SOON, NewFile, Register
 from web.context import actor, engine, known_names, now
 from web.fields import Problems, draw, label_of, shown
@@ -110,7 +111,13 @@ def entry(name: str, entry: int) -> ResponseReturnValue:
     return render_template(
         "register_entry.html", register=found, entry=now_, versions=[(v, _changes(found, v, before)) for v, before in _pairs(versions)],
         fields=[(c, label_of(c), now_.values.get(c.key)) for c in found.form.inputs()], shown=shown, may_write=found.may_write(actor()),
+        may_erase=access.may(actor(), "erase"), erased=ERASED, names=_names(found),
+        files=[f for v in versions[:1] for c in found.form.inputs() if c.type == "filepicker" for f in v.values.get(c.key) or () if f["name"] != ERASED],
     )
+
+
+def _names(register: Register) -> dict[str, str]:
+    return {c.key: label_of(c) for c in register.form.inputs()}
 
 
 def _pairs(versions: tuple[RegisterVersion, ...]) -> list[tuple[RegisterVersion, RegisterVersion | None]]:
@@ -225,3 +232,23 @@ def withdraw(name: str, entry: int) -> ResponseReturnValue:
         flash(gettext("已作废，仍可查看。"))
     return redirect(url_for(".entry", name=name, entry=entry), 303)
 
+
+
+@bp.post("/<name>/<id:entry>/erase")
+def erase(name: str, entry: int) -> ResponseReturnValue:
+    """Erase chosen fields and files out of every version; the page tells what had to stay."""
+    reason, everything = request.form.get("reason", "").strip(), request.form.get("everything") == "1"
+    fields, files = request.form.getlist("field"), [int(f) for f in request.form.getlist("file") if f.isdecimal() and len(f) < 20]
+    if not reason:
+        flash(gettext("请填写理由后再提交。"), "bad")
+    elif not (fields or files or everything):
+        flash(gettext("请选择要清除的字段或文件。"), "bad")
+    else:
+        done = engine().registers.erase(actor(), name, entry, reason, fields=fields, files=files, everything=everything)
+        flash(gettext(
+            "已清除 %(payloads)s 条记录中的内容、%(files)s 个文件、%(copies)s 处副本。此前的备份和导出文件中仍有原内容。",
+            payloads=done.payload_count, files=done.file_count, copies=done.row_count,
+        ))  # fmt: skip
+        for left in done.left:
+            flash(left.zh if language() == "zh" else left.en, "warn")
+    return redirect(url_for(".entry", name=name, entry=entry), 303)

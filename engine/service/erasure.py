@@ -9,19 +9,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from engine import events as e
 from engine import history
+from engine.errors import EngineError
 from engine.events import Recorded
+from engine.model import ERASED
 from engine.service.sight import DATA
 
-#: Stands where something was erased.
-ERASED = "•••"
 #: Parts of payloads that quote data in sentences.
 _SENTENCES = frozenset({"reason", "subject", "message", "name", "properties"})
 #: Open parts of events, which the chain covers: they stay as long as the chain does.
 _OPEN = ("name", "business_key", "outcome", "correlation_key")
+
+
+class NothingToErase(EngineError):
+    code = "nothing_to_erase"
+    status = 422
+    zh = "{id} 中没有要清除的内容：{what}。请核对字段名和文件编号。"
+    en = "There is nothing of the kind in {id}: {what}. Check the names of the fields and the numbers of the files."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +77,26 @@ class Erasure:
         return without_texts(text, self.texts)
 
 
-def plan(instance_id: int, entries: Sequence[history.Entry], wish: Wish) -> Erasure:
-    """Return what an erasure does to the history of an instance."""
+def plan(
+    instance_id: int, entries: Sequence[history.Entry], wish: Wish, files: Mapping[int, tuple[str, str]] = MappingProxyType({})
+) -> Erasure:
+    """Return what an erasure does to the history of an instance, or to what the chain of a register says of an entry.
+
+    Args:
+        files: ``{number: (name, SHA-256)}`` of files that no event attached.
+    """
     recorded = history.restored(r for entry in entries for r in history.unseal(instance_id, entry))
     there = {seq for entry in entries for seq in history.payloads(entry)}
     attached = {r.event.document: r.event for r in recorded if isinstance(r.event, e.DocumentAttached)}
-    documents = frozenset(wish.documents) & attached.keys()
-    found = Erasure(documents=documents, hashes=frozenset(attached[d].sha256 for d in documents))
+    known = {**files, **{d: (event.name, event.sha256) for d, event in attached.items()}}
+    documents = frozenset(wish.documents) & known.keys()
+    found = Erasure(documents=documents, hashes=frozenset(known[d][1] for d in documents))
     if wish.everything:
         found.seqs = tuple(sorted(r.seq for r in recorded if r.seq in there and _was_typed(r)))
         # why something was erased before is told on, what it had left is not
         found.kept = {str(r.seq): {"reason": r.event.reason} for r in recorded if r.seq in found.seqs and isinstance(r.event, e.PayloadsErased)}
     else:
-        _choose(found, recorded, there, wish.fields, documents)
+        _choose(found, recorded, there, wish.fields, documents, {known[d][0] for d in documents})
     gone = set(found.seqs)
     found.entries = [new for entry in entries if (new := history.without(entry, gone)) is not entry]
     return found
@@ -96,7 +111,9 @@ def _was_typed(recorded: Recorded) -> bool:
     return True
 
 
-def _choose(found: Erasure, recorded: Sequence[Recorded], there: set[int], names: frozenset[str], documents: frozenset[int]) -> None:
+def _choose(
+    found: Erasure, recorded: Sequence[Recorded], there: set[int], names: frozenset[str], documents: frozenset[int], file_names: set[str]
+) -> None:
     contents = {r.seq: {name: getattr(r.event, name) for name in r.event.payload} for r in recorded if r.event.payload}
     texts, short = set[str](), 0
     for payload in contents.values():
@@ -106,7 +123,7 @@ def _choose(found: Erasure, recorded: Sequence[Recorded], there: set[int], names
                     texts.add(text)
                 else:
                     short += 1
-    texts |= {r.event.name for r in recorded if isinstance(r.event, e.DocumentAttached) and r.event.document in documents and _is_telling(r.event.name)}
+    texts |= {name for name in file_names if _is_telling(name)}
     found.texts = frozenset(texts)
     if short:
         found.left.append(Left(

@@ -18,15 +18,16 @@ from engine import access, history
 from engine.clock import first_id
 from engine.errors import Conflict, EngineError, Held, NotFound, WrongState
 from engine.events import DocumentAttached, LegalHoldLifted, LegalHoldPlaced, PayloadsErased
-from engine.model import Actor, Break, InstanceId, InstanceStatus, LegalHold
+from engine.model import ERASED, Actor, Break, InstanceId, InstanceStatus, LegalHold
 from engine.service import erasure
 from engine.service.archives import Archive, Record, Unreadable, Written, against_stubs, look_through, record_of
-from engine.service.erasure import ERASED, Erasure, Left, Wish
+from engine.service.erasure import Erasure, Left, NothingToErase, Wish
 from engine.service.forms import given_reason
 from engine.service.heads import Heads
 from engine.service.instances import require_status
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
+from engine.service.uploads import Uploads
 from engine.store import chain, instances, keep, sealed
 from engine.store.database import Session, instant, micros
 from engine.store.keep import FileRow, Stub
@@ -45,13 +46,6 @@ class WrongPeriod(EngineError):
     status = 422
     zh = "“{text}”不是时间长度，请写成 P2Y、P18M 或 P90D。"
     en = "“{text}” is no length of time; write P2Y, P18M or P90D."
-
-
-class NothingToErase(EngineError):
-    code = "nothing_to_erase"
-    status = 422
-    zh = "实例 {id} 中没有要清除的内容：{what}。请核对字段名和文件编号。"
-    en = "There is nothing of the kind in the instance {id}: {what}. Check the names of the fields and the numbers of the files."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +105,7 @@ class Keep:
         self._runtime = runtime
         self._database = runtime.database
         self._archives = runtime.archives
+        self._uploads = Uploads(runtime.settings)
         self._heads = heads
         self._looked_at: datetime | None = None
 
@@ -420,7 +415,7 @@ class Keep:
         """Archive what the setting `keep_closed` says, and remove bytes of erased files that a killed run left."""
         with self._database.reading() as session:
             hashes = keep.erased_hashes(session)
-        self._remove_bytes(hashes)
+        self._uploads.remove(self._database, hashes)
         if self._runtime.settings.keep_closed:
             self.archive(self._runtime.settings.keep_closed, whole_months=True)
 
@@ -488,13 +483,13 @@ class Keep:
         found = erasure.plan(instance_id, entries, Wish(fields=frozenset(names), documents=wanted, everything=everything))
         if found.is_empty and not titles:
             what = "、".join((*names, *(str(d) for d in sorted(wanted)))) or "—"
-            raise NothingToErase(id=instance_id, what=what)
+            raise NothingToErase(id=f"流程实例 (process instance) {instance_id}", what=what)
         return found
 
     def _require_free(self, session: Session, instance_id: int, business_key: str) -> None:
         standing = keep.holds_of(session, instance_id, business_key)
         if standing:
-            raise Held(id=instance_id, action="清除内容", action_en="erased", reason=standing[0].reason, by=standing[0].placed_by)
+            raise Held(what="流程实例", what_en="process instance", id=instance_id, action="清除内容", action_en="erased", reason=standing[0].reason, by=standing[0].placed_by)
 
     def _is_free(self, instance_id: int, business_key: str, tx: Session) -> bool:
         tx.alone(keep.HOLDS)
@@ -540,7 +535,7 @@ class Keep:
         return self._finished(id, found, rows[-1], titles)
 
     def _finished(self, id: InstanceId, found: Erasure, row_count: int, titles: bool) -> Erased:
-        shared = self._remove_bytes(found.hashes)
+        shared = self._uploads.remove(self._database, found.hashes)
         with self._database.reading() as session:
             shown = instances.get(session, id) or keep.get(session, id)
         left = list(found.left)
@@ -553,19 +548,6 @@ class Keep:
             instance_id=id, payload_count=len(found.seqs), document_count=len(found.documents), shared_count=shared, row_count=row_count,
             left=tuple(left),
         )  # fmt: skip
-
-    def _remove_bytes(self, hashes: Iterable[str]) -> int:
-        """Remove the bytes of erased files unless another file has the same; return how many have."""
-        shared = 0
-        for digest in hashes:
-            path = self._runtime.settings.data / "documents" / digest[:2] / digest
-            with self._database.writing() as tx:
-                tx.alone(keep.BYTES)
-                if keep.bytes_are_used(tx, digest):
-                    shared += 1
-                else:
-                    path.unlink(missing_ok=True)
-        return shared
 
 
 def _attached(instance_id: InstanceId, entries: Sequence[history.Entry]) -> set[int]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from engine import access, history
-from engine.errors import AccessDenied, Conflict, InvalidValues, NotFound, StalePage, WrongState
-from engine.events import RegisterEntryWritten
+from engine.errors import AccessDenied, Conflict, Held, InvalidValues, NotFound, StalePage, WrongState
+from engine.events import PayloadsErased, RegisterEntryWritten
 from engine.feel import codec
 from engine.forms import read_form
 from engine.model import (
@@ -44,6 +44,8 @@ from engine.registers import (
     searchable,
     sort_key,
 )
+from engine.service import erasure
+from engine.service.erasure import Erasure, Left, NothingToErase, Wish
 from engine.service.forms import given_reason
 from engine.service.observed import observed
 from engine.service.uploads import Uploads, file_name
@@ -203,10 +205,9 @@ def verify(session: Session) -> tuple[list[Break], int, int]:
 def _disagreeing(session: Session, id: int, name: str, chain: Iterable[history.Entry]) -> Iterator[Break]:
     """Give the entries whose rows in the lists are not what their newest versions say."""
     newest: dict[int, tuple[int, RegisterEntryWritten, str]] = {}
-    for sealed in chain:
-        for recorded in history.unseal(id, sealed):
-            if isinstance(recorded.event, RegisterEntryWritten):
-                newest[recorded.event.entry] = recorded.seq, recorded.event, recorded.actor
+    for recorded in history.restored(r for sealed in chain for r in history.unseal(id, sealed)):
+        if isinstance(recorded.event, RegisterEntryWritten):
+            newest[recorded.event.entry] = recorded.seq, recorded.event, recorded.actor
     rows = {row.id: row for row in store.find(session, id, Wanted(withdrawn=True))}
     known = store.keys(session, id)
     for entry, (seq, event, by) in newest.items():
@@ -224,6 +225,26 @@ def _disagreeing(session: Session, id: int, name: str, chain: Iterable[history.E
             instance_id=InstanceId(id), seq=0, kind="agreement", zh=f"列表中的记录 {entry} 从未登记。",
             en=f"The entry {entry} of the list was never written.",
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedEntry:
+    """What an erasure did in an entry.
+
+    Attributes:
+        payload_count: versions of which something is gone.
+        file_count: files whose name and bytes were erased.
+        shared_count: of those, files whose bytes stay because another file has the same.
+        row_count: notices that were cleaned.
+        left: what stays, and why.
+    """
+
+    entry: int
+    payload_count: int
+    file_count: int
+    shared_count: int
+    row_count: int
+    left: tuple[Left, ...]
 
 
 # ----------------------------------------------------------------------------------------------------------------- the façade
@@ -319,14 +340,17 @@ class Registers:
             id, found = self._found(session, actor, register, entry)
             (stands,) = self._flagged(session, register, (_entry(found),))
             sealed = store.versions(session, entry)
-        recorded = (r for row in sealed for r in history.unseal(id, history.Entry(*row)))
-        versions = [
-            RegisterVersion(
-                version=r.event.entry_version, seq=r.seq, change=r.event.change, at=r.at, by=r.actor, reason=r.event.reason,
-                values=r.event.values,
-            )
-            for r in recorded if isinstance(r.event, RegisterEntryWritten)
-        ]  # fmt: skip
+        versions = list[RegisterVersion]()
+        for r in history.restored(r for row in sealed for r in history.unseal(id, history.Entry(*row))):
+            match r.event:
+                case RegisterEntryWritten() as event:
+                    versions.append(RegisterVersion(
+                        version=event.entry_version, seq=r.seq, change=event.change, at=r.at, by=r.actor, reason=event.reason, values=event.values,
+                    ))  # fmt: skip
+                case PayloadsErased() as event if versions:
+                    versions.append(replace(
+                        versions[-1], seq=r.seq, change="erased", at=r.at, by=r.actor, reason=event.reason, erased=event.fields,
+                    ))  # fmt: skip
         return stands, tuple(reversed(versions))
 
     def _found(self, session: Session, actor: Actor, register: Register, entry: int) -> tuple[int, EntryRow]:
@@ -453,6 +477,81 @@ class Registers:
         values = codec.load(row.body)
         self._write(Change(register=register, entry=entry, version=version, change="withdrawn", values=values, reason=why), actor, at)
 
+    @observed("register.erase")
+    def erase(
+        self, actor: Actor, name: str, entry: int, reason: str, *, fields: Iterable[str] = (), files: Iterable[int] | None = (),
+        everything: bool = False,
+    ) -> ErasedEntry:  # fmt: skip
+        """Erase chosen fields and files of an entry, or everything in it, out of all its versions, lawfully.
+
+        A record of the register's chain says who did it, why, and what; the chain still verifies. Reasons of corrections and
+        notices that quote an erased value lose it.
+
+        Args:
+            files: their numbers; None: all of the entry.
+
+        Raises:
+            AccessDenied, NotFound, ReasonMissing, NothingToErase
+            Held: a legal hold stands over a business key that the entry names.
+        """
+        access.require(actor, "erase")
+        why, names, at = given_reason(reason), tuple(dict.fromkeys(f.strip() for f in fields if f.strip())), self._runtime.clock.now()
+        wanted = None if files is None else frozenset(files)
+        with self._database.writing() as tx:
+            register = self._opened(tx, actor, name)
+            self._found(tx, actor, register, entry)
+            id, seq, head = store.alone(tx, name, 0, b"")  # it is there: the entry was found
+            tx.alone(keep.HOLDS)
+            there = {f.id: (f.name, f.sha256) for f in store.files(tx, entry)}
+            records = [history.Entry(*row) for row in store.versions(tx, entry)]
+            self._require_free(tx, register, entry, records, id)
+            wish = Wish(fields=frozenset(names), documents=frozenset(there) if wanted is None else wanted, everything=everything)
+            found = erasure.plan(id, records, wish, there)
+            if everything:
+                found.texts = erasure.plan(id, records, replace(wish, fields=_fields(id, records), everything=False), there).texts
+            if found.is_empty:
+                raise NothingToErase(id=f"“{register.title}” {entry}", what="、".join((*names, *map(str, sorted(wish.documents)))) or "—")
+            told = PayloadsErased(seqs=found.seqs, fields=names, documents=tuple(sorted(found.documents)), reason=why, kept=found.kept)
+            sealed = history.seal([(told, actor)], seq=seq, at=at, head=head)
+            store.append(tx, id, entry, sealed.seq, sealed.body, sealed.hash, sealed.commitment, sealed.salt, sealed.payloads)
+            for changed in found.entries:
+                store.rewrite_payloads(tx, id, changed.seq, changed.salt, changed.payloads)
+            for file in found.documents:
+                store.erase_file(tx, file)
+            self._rewrite_row(tx, register, id, entry)
+            row_count = _clean_notices(tx, name, found)
+        left = (*found.left, Left(
+            zh="登记或引用它的流程实例中若有相同内容，请对它们另行清除。", en="Process instances that wrote or quoted it may say the same: erase it there too.",
+        ))  # fmt: skip
+        return ErasedEntry(
+            entry=entry, payload_count=len(found.seqs), file_count=len(found.documents),
+            shared_count=self._uploads.remove(self._database, found.hashes), row_count=row_count, left=left,
+        )  # fmt: skip
+
+    def _require_free(self, tx: Session, register: Register, entry: int, records: Iterable[history.Entry], id: int) -> None:
+        """Refuse what a business key under a legal hold is named in, in any version."""
+        recorded = history.restored(r for record in records for r in history.unseal(id, record))
+        texts = {value for r in recorded if isinstance(r.event, RegisterEntryWritten) for value in r.event.values.values() if isinstance(value, str)}
+        for hold in keep.holds(tx, lifted=False):
+            if hold.business_key and hold.business_key in texts:
+                raise Held(
+                    what=f"“{register.title}”中的记录", what_en="entry", id=entry, action="清除内容", action_en="erased", reason=hold.reason,
+                    by=hold.placed_by,
+                )  # fmt: skip
+
+    def _rewrite_row(self, tx: Session, register: Register, id: int, entry: int) -> None:
+        """Let the lists say what is left of the newest version."""
+        events = [
+            r.event for r in history.restored(r for row in store.versions(tx, entry) for r in history.unseal(id, history.Entry(*row)))
+            if isinstance(r.event, RegisterEntryWritten)
+        ]  # fmt: skip
+        before = store.get(tx, id, entry)
+        assert before is not None
+        values = dict(events[-1].values)
+        owner = values.get(register.owner_field) if register.owner_field else None
+        row = replace(before, owner=owner if isinstance(owner, str) else "", body=codec.dump(values))
+        store.rewrite(tx, row, words=searchable(register.form, values), keys=keys(values), register=id)
+
     def _changeable(self, session: Session, actor: Actor, name: str, entry: int, zh: str, en: str) -> tuple[Register, EntryRow]:
         register = self._opened(session, actor, name)
         _, row = self._found(session, actor, register, entry)
@@ -520,6 +619,21 @@ class Registers:
                     once=f"register.{register.name}.{today.isoformat()}",
                 ))  # fmt: skip
         return told
+
+
+def _fields(id: int, records: Iterable[history.Entry]) -> frozenset[str]:
+    """Return the names of all fields that a version of an entry has or had."""
+    recorded = history.restored(r for record in records for r in history.unseal(id, record))
+    return frozenset(field for r in recorded if isinstance(r.event, RegisterEntryWritten) for field in r.event.values)
+
+
+def _clean_notices(tx: Session, name: str, found: Erasure) -> int:
+    """Take what was erased out of what people were told about a register; return how many notices changed."""
+    count = 0
+    for id, subject, body in store.notice_texts(tx, name):
+        after = found.cleaned(subject), found.cleaned(body)
+        count += keep.rewrite_notice(tx, id, *after) if after != (subject, body) else 0
+    return count
 
 
 def _require_writer(register: Register, actor: Actor) -> None:

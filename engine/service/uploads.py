@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import unicodedata
+from collections.abc import Iterable
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path, PurePath
@@ -13,6 +14,8 @@ from typing import BinaryIO
 from engine.errors import FileRefused, telling
 from engine.forms import Component, Form
 from engine.settings import Settings
+from engine.store import keep
+from engine.store.database import Database
 
 #: What may be uploaded. Nothing that a browser would run.
 ACCEPTED = frozenset(
@@ -80,6 +83,18 @@ class Uploads:
     def path(self, digest: str) -> Path:
         """Return where the bytes of this SHA-256 lie, if they do."""
         return self._folder / digest[:2] / digest
+
+    def remove(self, database: Database, hashes: Iterable[str]) -> int:
+        """Remove the bytes of erased files unless another file has the same; return how many have."""
+        shared = 0
+        for digest in hashes:
+            with database.writing() as tx:
+                tx.alone(keep.BYTES)
+                if keep.bytes_are_used(tx, digest):
+                    shared += 1
+                else:
+                    self.path(digest).unlink(missing_ok=True)
+        return shared
 
     def require_accepted(self, name: str, field: str, form: Form | None) -> None:
         """Refuse what may not be uploaded under a field of a form.

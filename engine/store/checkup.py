@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from engine.model import ERASED
 from engine.store.database import Row, Session
 from engine.store.instances import LISTED
 
@@ -75,9 +76,10 @@ def documents(tx: Session) -> list[Row]:
         " union all select sha256, sha256, instance_id from archived_document where id in"
         " (select min(id) from archived_document where erased_at is null group by sha256)"
         " and sha256 not in (select sha256 from document where erased_at is null)"
-        " union all select sha256, name, null from register_file where id in (select min(id) from register_file group by sha256)"
+        " union all select sha256, name, null from register_file where id in (select min(id) from register_file where name <> ? group by sha256)"
         " and sha256 not in (select sha256 from document where erased_at is null)"
-        " and sha256 not in (select sha256 from archived_document where erased_at is null)"
+        " and sha256 not in (select sha256 from archived_document where erased_at is null)",
+        (ERASED,),
     )
 
 

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.model import ERASED
 from engine.store.migrations import HEAD, scripts
 
 
@@ -72,7 +73,8 @@ def facts(path: Path) -> CopyFacts:
         keeps = connection.execute("select 1 from sqlite_master where name = 'archive_file'").fetchone() is not None
         registers = connection.execute("select 1 from sqlite_master where name = 'register_file'").fetchone() is not None
         of_registers = (
-            " union all select sha256, size, name, 0 from register_file where id in (select min(id) from register_file group by sha256)"
+            " union all select sha256, size, name, 0 from register_file where id in"
+            f" (select min(id) from register_file where name <> '{ERASED}' group by sha256)"
             " and sha256 not in (select sha256 from document where erased_at is null)"
             " and sha256 not in (select sha256 from archived_document where erased_at is null)"
         ) if registers else ""  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.model import InstanceId, LegalHold, ProcessInstance
+from engine.model import ERASED, InstanceId, LegalHold, ProcessInstance
 from engine.store.database import Session, instant, instant_or_none
 from engine.store.instances import LISTED, like, listed
 
@@ -360,8 +360,8 @@ def bytes_are_used(tx: Session, sha256: str) -> bool:
     return tx.value(
         "select 1 from document where sha256 = ? and erased_at is null union all"
         " select 1 from archived_document where sha256 = ? and erased_at is null union all"
-        " select 1 from register_file where sha256 = ?",
-        (sha256, sha256, sha256),
+        " select 1 from register_file where sha256 = ? and name <> ?",
+        (sha256, sha256, sha256, ERASED),
     ) is not None  # fmt: skip
 
 
@@ -369,10 +369,12 @@ def erased_hashes(tx: Session) -> list[str]:
     """Return the hashes of erased files whose bytes nobody uses any more."""
     return [sha for (sha,) in tx.rows(
         "select d.sha256 from (select sha256 from document where erased_at is not null"
-        " union select sha256 from archived_document where erased_at is not null) d"
+        " union select sha256 from archived_document where erased_at is not null"
+        " union select sha256 from register_file where name = ?) d"
         " where not exists (select 1 from document o where o.sha256 = d.sha256 and o.erased_at is null)"
         " and not exists (select 1 from archived_document a where a.sha256 = d.sha256 and a.erased_at is null)"
-        " and not exists (select 1 from register_file r where r.sha256 = d.sha256)"
+        " and not exists (select 1 from register_file r where r.sha256 = d.sha256 and r.name <> ?)",
+        (ERASED, ERASED),
     )]  # fmt: skip
 
 

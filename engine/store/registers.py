@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.model import ERASED
 from engine.store.chain import pack, unpack
 from engine.store.database import Row, Session
 from engine.store.instances import like
@@ -125,6 +126,12 @@ def versions(tx: Session, entry: int) -> list[Row]:
     return [_record(row) for row in tx.rows(f"{_RECORD} where entry_id = ? order by seq", (entry,))]
 
 
+def rewrite_payloads(tx: Session, register: int, seq: int, salt: bytes | None, payloads: bytes | None) -> None:
+    """Write the payloads that are left of a record, and the salts: nobody can guess any more what stood in the others."""
+    packed = None if payloads is None else pack(payloads)
+    tx.put("update register_record set salt = ?, payloads = ? where register_id = ? and seq = ?", (salt, packed, register, seq))
+
+
 # --------------------------------------------------------------------------------------------------------------- the entries
 _ENTRY = "select e.id, e.version, e.withdrawn, e.added_at, e.added_by, e.changed_at, e.changed_by, e.owner, e.body from register_entry e"
 
@@ -198,9 +205,20 @@ def write(tx: Session, register: int, e: EntryRow, *, words: str, keys: Mapping[
             (e.version, int(e.withdrawn), e.changed_at, e.changed_by, e.owner, words, pack(e.body), e.id, e.version - 1),
         )
         tx.put("delete from register_field where entry_id = ?", (e.id,))
+    _write_keys(tx, register, e.id, keys)
+
+
+def rewrite(tx: Session, e: EntryRow, *, words: str, keys: Mapping[str, str], register: int) -> None:
+    """Let the lists say of an entry's newest version what an erasure left of it."""
+    tx.must("update register_entry set owner = ?, words = ?, body = ? where id = ? and version = ?", (e.owner, words, pack(e.body), e.id, e.version))
+    tx.put("delete from register_field where entry_id = ?", (e.id,))
+    _write_keys(tx, register, e.id, keys)
+
+
+def _write_keys(tx: Session, register: int, entry: int, keys: Mapping[str, str]) -> None:
     tx.run_many(
         "insert into register_field (entry_id, field, register_id, sort_key) values (?, ?, ?, ?)",
-        [(e.id, field, register, key) for field, key in keys.items()],
+        [(entry, field, register, key) for field, key in keys.items()],
     )
 
 
@@ -233,5 +251,16 @@ def insert_files(tx: Session, files: Iterable[FileRow]) -> None:
 
 
 def files(tx: Session, entry: int) -> list[FileRow]:
-    """Return every file that a version of an entry has or had (`ix_register_file_entry`)."""
-    return [_file(row) for row in tx.rows(f"{_FILE} where entry_id = ? order by id", (entry,))]
+    """Return every file that a version of an entry has or had, without those that were erased (`ix_register_file_entry`)."""
+    return [_file(row) for row in tx.rows(f"{_FILE} where entry_id = ? and name <> ? order by id", (entry, ERASED))]
+
+
+def erase_file(tx: Session, file: int) -> None:
+    """Let a file have been erased; its row stays until nobody can ask for its bytes any more."""
+    tx.put("update register_file set name = ? where id = ?", (ERASED, file))
+
+
+def notice_texts(tx: Session, name: str) -> list[tuple[int, str, str]]:
+    """Return ``[(notice, subject, body)]`` of what people were told about a register."""
+    rows = tx.rows("select id, subject, body from notice where instance_id is null and link like ? escape '\\'", (f"/registers/{like(name)[1:-1]}?%",))
+    return [(id, subject, body) for id, subject, body in rows]

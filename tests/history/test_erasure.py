@@ -12,8 +12,7 @@ from click.testing import CliRunner
 
 from engine.cli import main
 from engine.errors import AccessDenied, DocumentErased, Held, WrongState
-from engine.model import SYSTEM, InstanceId
-from engine.service.erasure import ERASED
+from engine.model import ERASED, SYSTEM, InstanceId
 from engine.service.forms import ReasonMissing
 from engine.service.keep import NothingToErase
 from engine.store.chain import unpack

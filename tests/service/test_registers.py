@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import AccessDenied, FileRefused, InvalidDiagram, InvalidValues, NotFound, StalePage, WrongState
+from engine.cli import main
+from engine.errors import AccessDenied, FileRefused, Held, InvalidDiagram, InvalidValues, NotFound, StalePage, WrongState
 from engine.handler import Job
 from engine.model import SYSTEM, Actor
 from engine.registers import SOON, sort_key
+from engine.service.erasure import NothingToErase
 from engine.service.forms import ReasonMissing
 from engine.store.chain import unpack
 from tests.bpmn.build import diagram, element, end, process, start
@@ -25,6 +28,7 @@ LEAD = Actor(id="lead", name="商务", groups=frozenset({"bid_commercial_lead"})
 READER = Actor(id="reader", name="查", groups=frozenset({"bid_manager"}))
 SELLER = Actor(id="seller", name="销", groups=frozenset({"sales_rep"}))
 OTHER = Actor(id="other", name="销二", groups=frozenset({"sales_rep"}))
+OWNER_READER = Actor(id="owner2", name="流程", groups=frozenset({"process_owner", "bid_manager"}))
 EVE = Actor(id="eve", name="伊", groups=frozenset({"warehouse_keeper"}))
 
 PAPERS = {
@@ -401,6 +405,92 @@ def test_nobody_is_told_at_night_or_when_nothing_runs_out(house: House) -> None:
     assert house.engine.registers.run_due() == 1
 
 
+# ------------------------------------------------------------------------------------------------------------- lawful erasure
+def _stored(house: House) -> str:
+    """Return every text and every unpacked part of the rows of registers and notices."""
+    found = list[str]()
+    for table in ("register_record", "register_entry", "register_field", "register_file", "notice"):
+        for row in house.rows(f"select * from {table}"):
+            found += [unpack(part).decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in row]
+    return "\n".join(found)
+
+
+def _person(house: House) -> int:
+    entry = add(house, name="王小明建造师证", holder="甲公司", keeper="seller", expires="2026-03-20")
+    house.engine.registers.amend(
+        LEAD, "papers", entry, {"name": "王小明一级建造师证", "holder": "甲公司", "copies": 2}, "王小明一级建造师证升级", version=1,
+        files=[("scan", "王小明.pdf", "application/pdf", b"%PDF secret")],
+    )  # fmt: skip
+    house.engine.registers.amend(
+        LEAD, "papers", entry, {"name": "王小明一级建造师证", "holder": "甲公司", "expires": "2026-03-20"}, "补有效期", version=2,
+    )  # fmt: skip
+    add(house, name="营业执照", holder="甲公司")
+    house.engine.registers.run_due()
+    return entry
+
+
+def test_fields_and_files_of_an_entry_are_erased_from_every_version(house: House) -> None:
+    entry = _person(house)
+    (file,) = house.engine.registers.get(LEAD, "papers", entry)[0].values["scan"]
+    assert "王小明" in _stored(house)
+
+    done = house.engine.registers.erase(OWNER_READER, "papers", entry, "本人要求删除", fields=["name", "keeper"], files=[int(file["id"])])
+
+    assert (done.payload_count, done.file_count, done.shared_count) == (3, 1, 0)
+    assert "王小明" not in _stored(house)
+    assert not list((house.folder / "documents").glob("??/*"))
+    now, versions = house.engine.registers.get(LEAD, "papers", entry)
+    assert (now.version, "name" in now.values, now.values["holder"], now.owner) == (3, False, "甲公司", "")
+    assert [(v.change, v.version, v.erased, v.reason) for v in versions] == [
+        ("erased", 3, ("name", "keeper"), "本人要求删除"), ("amended", 3, (), "补有效期"), ("amended", 2, (), "•••升级"), ("added", 1, (), "")]
+    assert versions[2].values["copies"] == 2
+    assert names_found(house, "甲公司") == 2
+    assert names_found(house, "王小明") == 0
+    assert house.engine.audit.verify() == ()
+    assert not [a for a in house.engine.audit.examine() if a.code in ("history", "tables", "file_missing", "file_orphan")]
+    with pytest.raises(NotFound):
+        house.engine.registers.open_file(LEAD, "papers", entry, int(file["id"]))
+    house.engine.registers.amend(LEAD, "papers", entry, {"name": "建造师证"}, "另名", version=3)
+    again = house.engine.registers.erase(OWNER_READER, "papers", entry, "全部删除", everything=True)
+    assert again.payload_count == 2  # the version since, and what the first erasure had left of those before it
+    assert "甲公司" in _stored(house)  # of the other entry
+    now, versions = house.engine.registers.get(LEAD, "papers", entry)
+    assert (now.version, now.values, versions[0].erased, versions[1].values) == (4, {}, (), {})
+    assert "建造师" not in _stored(house)
+    assert house.engine.audit.verify() == ()
+
+
+def names_found(house: House, word: str) -> int:
+    return len(house.engine.registers.list(LEAD, "papers", search=word).items)
+
+
+def test_an_erasure_is_refused_to_others_without_a_reason_and_under_a_hold(house: House) -> None:
+    entry = _person(house)
+    registers = house.engine.registers
+    with pytest.raises(AccessDenied):
+        registers.erase(LEAD, "papers", entry, "x", fields=["name"])
+    with pytest.raises(ReasonMissing):
+        registers.erase(OWNER_READER, "papers", entry, " ", fields=["name"])
+    with pytest.raises(NothingToErase):
+        registers.erase(OWNER_READER, "papers", entry, "x", fields=["phone"])
+    with pytest.raises(NotFound):
+        registers.erase(OWNER_READER, "papers", entry + 1, "x", fields=["name"])
+    hold = house.engine.keep.hold(SYSTEM, "投诉", business_key="甲公司")
+    with pytest.raises(Held):
+        registers.erase(OWNER_READER, "papers", entry, "x", fields=["name"])
+    house.engine.keep.lift(SYSTEM, hold.id, "已结")
+    assert registers.erase(OWNER_READER, "papers", entry, "x", fields=["name"]).payload_count == 3
+
+
+def test_what_was_taken_out_of_an_entry_otherwise_is_a_break(house: House) -> None:
+    entry = _person(house)
+    house.engine.registers.erase(OWNER_READER, "papers", entry, "本人要求删除", fields=["name"])
+
+    house.change("update register_record set salt = null, payloads = null where seq = 4")
+
+    assert house.engine.audit.verify()
+
+
 # -------------------------------------------------------------------------------------------------------------- what is marked
 def marked(house: House) -> dict[str, bool]:
     found = house.engine.registers.list(READER, "marked").items
@@ -538,3 +628,21 @@ def test_a_handler_whose_values_the_register_refuses_becomes_an_incident(house: 
     (incident,) = house.engine.jobs.incidents(SYSTEM)
     assert "InvalidValues" in incident.message
     assert names(house) == []
+
+
+@pytest.mark.only_on("sqlite")
+def test_the_command_line_erases_from_a_register(house: House) -> None:
+    entry = _person(house)
+
+    def run(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["erase", *words, "--reason", "本人要求", "--data", str(house.folder)])
+        return result.exit_code, result.output
+
+    assert run("--register", "papers", "--field", "name")[0] == 2
+    assert run("--register", "papers", "--entry", str(entry), "--instance", "1", "--field", "name")[0] == 2
+    assert run("--register", "papers", "--entry", str(entry), "--titles")[0] == 2
+    assert run("--register", "papers", "--entry", "1", "--field", "name")[0] == 1
+    code, said = run("--register", "papers", "--entry", str(entry), "--field", "name", "--all-documents")
+
+    assert (code, "清除 3 条记录中的内容、1 个文件" in said) == (0, True)
+    assert "name" not in house.engine.registers.get(LEAD, "papers", entry)[0].values

@@ -85,6 +85,27 @@ def test_what_is_marked_is_red_and_says_why(house: House) -> None:
     assert [e["flagged"] for e in json.loads(wang.get("/api/v1/registers/papers").text)["items"]] == [False, True]
 
 
+def test_fields_are_erased_from_the_page_by_those_who_may(house: House) -> None:
+    properties = {**PAPERS["properties"], "readers": "bid_manager,process_owner"}
+    house.engine.deployments.deploy(SYSTEM, {"registers/papers.form": json.dumps({**PAPERS, "properties": properties}).encode()}, "papers")
+    page = add(house, name="王小明的证书", expires="2026-12-31")
+    owner, wang = house.browser("owner"), house.browser("wang")
+
+    assert "依法清除内容" not in wang.get(page).text
+    assert wang.post(f"{page}/erase", {"reason": "x", "everything": "1"}).status_code == 403
+    assert "依法清除内容" in owner.get(page).text
+    assert "请选择要清除" in owner.post(f"{page}/erase", {"reason": "x"}, follow_redirects=True).text
+    assert "请填写理由" in owner.post(f"{page}/erase", {"field": "name"}, follow_redirects=True).text
+    shown = owner.post(f"{page}/erase", {"reason": "本人要求", "field": "name"}, follow_redirects=True).text
+
+    assert "已清除 1 条记录" in shown
+    assert "王小明" not in shown
+    assert "本人要求" in shown
+    assert "王小明" not in wang.get("/registers/papers").text
+    versions = json.loads(wang.get(f"/api/v1{page}").text)["versions"]
+    assert [(v["change"], v["erased"]) for v in versions] == [("erased", ["name"]), ("added", [])]
+
+
 def test_a_double_click_adds_one_entry(house: House) -> None:
     wang, page = house.browser("wang"), "/registers/papers/add"
     data = {**wang.fields(page), "name": "ISO 9001"}
