@@ -39,14 +39,15 @@ def open_price_room(job: Job) -> Variables:
     """建立报价保密空间：核对访问名单（1 至 5 人），没有名单时取报价岗位的人
 
     Takes `access_list`, or none. Raises the error `access_list` when it is of more than five people, names somebody who is not
-    there or who must not see prices, or when the pricing roles together are more than five.
+    there or who must not see prices, or when the pricing roles together are more than five. Who prices and watches as well (SOD-15,
+    SOD-16) is on no list.
     """
     named = job.values.get("access_list")
     wanted = [str(user) for user in named] if isinstance(named, (list, tuple)) else []
-    people = job.outside.people(users=wanted) if wanted else job.outside.people(groups=_PRICING)
+    people = job.outside.people(users=wanted) if wanted else tuple(p for p in job.outside.people(groups=_PRICING) if not p.groups & _APART)
     if unknown := sorted(set(wanted) - {person.id for person in people}):
         raise BpmnError("access_list", f"访问名单上没有这些用户：{'、'.join(unknown)}")
-    if barred := [person.name for person in people if person.groups & _APART and (wanted or not person.groups & set(_PRICING))]:
+    if barred := [person.name for person in people if person.groups & _APART]:
         raise BpmnError("access_list", f"合规专员与系统管理员不得参与报价：{'、'.join(barred)}")
     if not 1 <= len(people) <= _LIST:
         raise BpmnError("access_list", f"访问名单须为 1 至 {_LIST} 人，现有 {len(people)} 人")

@@ -162,6 +162,18 @@ def test_a_price_room_is_for_those_named_or_for_those_who_price():
     assert run("price.open_room", House()) == {"access_list": ["zhao"], "price_room": {"count": 1, "opened_at": AT}}
 
 
+def test_who_watches_over_prices_is_on_no_list_though_they_price_as_well():
+    zhao, sun = (Person(id=id, name=id, mail="", groups=frozenset({"pricing_officer", *more})) for id, more in (("zhao", ()), ("sun", ("compliance_officer",))))
+
+    class House(Recorder):
+        def people(self, *, groups=(), users=()):
+            return tuple(p for p in (zhao, sun) if p.groups & set(groups) or p.id in users)
+
+    assert run("price.open_room", House())["access_list"] == ["zhao"]
+    with pytest.raises(BpmnError, match="不得参与报价"):
+        run("price.open_room", House(), values={"access_list": ["zhao", "sun"]})
+
+
 @pytest.mark.parametrize("named", [["wang", "nobody"], ["watcher"], []])
 def test_a_price_room_is_not_opened_for_strangers_watchers_or_nobody(named):
     class House(Recorder):
