@@ -478,13 +478,14 @@ class RowsRewritten(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceSealed(ElementEvent):
     """A new version of a sealed field. `fingerprint`: salted, of its value; `reason`: why there is one after the first, a word of
-    `model.RESEAL_REASONS`; `reader_count`: how many people were on the list."""
+    `model.RESEAL_REASONS`; `reader_count`: how many people were on the list; `opens_at`: when the bids were to be opened, as known then."""
 
     field: str
     number: int
     fingerprint: str
     reason: str
     reader_count: int
+    opens_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

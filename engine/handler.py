@@ -47,6 +47,7 @@ class Outside(Protocol):
         and the result is recorded. For the moment at which the bids are opened in public, and no earlier.
 
         Raises:
+            OpeningNotReached: the bids are not opened yet by the server's clock; nothing was opened.
             SealBroken: one is not what was sealed; none is opened.
             SealingKeyWrong
         """

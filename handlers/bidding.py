@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from engine.handler import BpmnError, Job, Variables, fingerprint, handler
@@ -34,11 +35,12 @@ _APART = frozenset({"compliance_officer", "system_admin"})
 _LIST = 5
 
 
-@handler("price.open_room", effect="database", gives={"access_list": "list<string>", "price_room": "context<count: number, opened_at: date and time>"})
+@handler("price.open_room", effect="database", gives={"access_list": "list<string>", "price_room": "context<count: number, opened_at: date and time, opens_at: Any>"})
 def open_price_room(job: Job) -> Variables:
     """建立报价保密空间：核对访问名单（1 至 5 人），没有名单时取报价岗位的人
 
-    Takes `access_list`, or none. Raises the error `access_list` when it is of more than five people, names somebody who is not
+    Takes `access_list`, or none; `opening_time` and `submission_deadline`, the later of which is `price_room.opens_at`, before which
+    nothing is unsealed unless the buyer moves them. Raises the error `access_list` when it is of more than five people, names somebody who is not
     there or who must not see prices, or when the pricing roles together are more than five. Who prices and watches as well (SOD-15,
     SOD-16) is on no list.
     """
@@ -52,7 +54,8 @@ def open_price_room(job: Job) -> Variables:
     if not 1 <= len(people) <= _LIST:
         raise BpmnError("access_list", f"访问名单须为 1 至 {_LIST} 人，现有 {len(people)} 人")
     users = [person.id for person in people]
-    return {"access_list": users, "price_room": {"count": len(users), "opened_at": job.at}}
+    instants = [at for at in map(job.values.get, ("opening_time", "submission_deadline")) if isinstance(at, datetime) and at.tzinfo is not None]
+    return {"access_list": users, "price_room": {"count": len(users), "opened_at": job.at, "opens_at": max(instants, default=None)}}
 
 
 @handler("price.unseal", retries=0, gives={"price_check": "context<count: number, matches: boolean, at: date and time>"})
@@ -60,7 +63,8 @@ def unseal_price(job: Job) -> Variables:
     """开封密封报价：与历史中的指纹核对，一致才还原为报价变量
 
     Gives every sealed field its value back and ``price_check = {count, matches, at}``; `count` is 0 where nothing was sealed. An
-    envelope that does not match its fingerprint opens nothing: an incident says so, and the result stands in the history.
+    envelope that does not match its fingerprint opens nothing: an incident says so, and the result stands in the history. Before the
+    opening of the bids by the server's clock nothing is opened either.
     """
     values = job.outside.unseal()
     return {**values, "price_check": {"count": len(values), "matches": True, "at": job.at}}

@@ -4,27 +4,31 @@ What is typed into such a field never reaches the process, the history or a row 
 process holds what anybody may know of it, ``{version, sealed_at, by, fingerprint, count}``. The fingerprint stands in the open,
 chained history: at the opening it tells whether the envelope still holds what was sealed.
 
+Nothing is unsealed before the bids are opened: `opening_of` says when that is, the server's clock whether it has come.
+
 Who may look before the opening: the people whom the variable `access_list` names, at most five, nobody else; the machine has no
 right of its own. One field name is one sealed price within a process instance, whichever task it is filled in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from engine import access, history
 from engine import events as e
-from engine.bpmn import visible_variables
+from engine.bpmn import values_named, visible_variables
 from engine.errors import AccessDenied, EngineError, InvalidValues
 from engine.forms import Form, is_envelope
 from engine.model import BARRED_REASON, RESEAL_REASONS, UserTask, Value, Values
 from engine.service.outside import Errands
 from engine.service.vault import SealBroken, Vault, close, make_key, open_envelope, unwrap
-from engine.store import chain, sealed
+from engine.store import chain, instances, sealed
 from engine.store.database import Session, micros
 from engine.store.sealed import Envelope
 
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 #: The variable with the user ids of those who may look, and how many they may be at most.
 LIST, MOST = "access_list", 5
+#: The variables that say when the bids are opened: at the opening, and never before the deadline.
+_OPENING = ("opening_time", "submission_deadline")
 #: The form's field that says why a sealed price gets a new version.
 REASON = "seal_reason"
 
@@ -54,6 +60,15 @@ class NewPriceRefused(EngineError):
     status = 409
     zh = "获知竞争对手报价不能作为重新报价的理由。本次提交没有生效，已记入历史并报告合规专员；原密封报价不变。"
     en = "To have learned a competitor's price is no reason for a new price. Nothing was changed; the attempt is in the history and was reported to compliance."
+
+
+class OpeningNotReached(EngineError):
+    """Nothing was unsealed: the bids are not opened yet."""
+
+    code = "opening_not_reached"
+    status = 409
+    zh = "开标时间 {opens_at} 未到（服务器时间 {at}），不能开封密封报价。到时在异常页重试；招标方改期的，先按补遗登记新的递交截止与开标时间再重试。此前只有访问名单上的人可以在实例页说明理由后查看。"
+    en = "The bids are opened at {opens_at} (the server's time is {at}); nothing is unsealed before. Retry on the page of incidents then; when the buyer moved the opening, register the new deadline and opening by the addendum first. Until then only people on the access list may look, with a reason, on the page of the instance."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +130,7 @@ class Sealing:
             turn.also(lambda tx: self.vault.key(sealed.key_id(tx)))  # of two machines that begin at once one has the key that counts
         for field in given:
             last = before.get(field)
-            kept[field] = self._close(turn, task, key, field, values[field], last, reason if _is_new_version(last) else "", readers)
+            kept[field] = self._close(turn, task, key, field, values[field], last, reason if _is_new_version(last) else "", readers, variables)
         return kept
 
     def _reason(self, turn: Turn, task: UserTask, values: Values, before: Iterable[Envelope]) -> str:
@@ -151,8 +166,9 @@ class Sealing:
             turn.also(write)
 
     def _close(
-        self, turn: Turn, task: UserTask, key: bytes, field: str, value: Value, last: Envelope | None, reason: str, readers: tuple[str, ...]
-    ) -> dict[str, Any]:
+        self, turn: Turn, task: UserTask, key: bytes, field: str, value: Value, last: Envelope | None, reason: str, readers: tuple[str, ...],
+        variables: Values,
+    ) -> dict[str, Any]:  # fmt: skip
         instance_id, number = turn.row.id, 1 if last is None else last.number + 1
         wrapped = sealed.wrapped_key(turn.session, instance_id, field)
         if wrapped is None:
@@ -168,7 +184,7 @@ class Sealing:
         turn.also(lambda tx: sealed.insert(tx, instance_id, row))
         turn.record(e.PriceSealed(
             process=task.process, element=task.element, token=task.token, field=field, number=number, fingerprint=fingerprint,
-            reason=reason, reader_count=len(readers),
+            reason=reason, reader_count=len(readers), opens_at=opening_of({name: [variables.get(name)] for name in _OPENING}),
         ))  # fmt: skip
         return {"version": number, "sealed_at": turn.at, "by": turn.actor.id, "fingerprint": fingerprint, "count": len(readers)}
 
@@ -183,12 +199,13 @@ class Sealing:
         own = unwrap(key, sealed.wrapped_key(session, instance_id, row.field), instance_id, row.field, row.number)
         return open_envelope(own, row.envelope, instance_id, row.field, row.number, row.fingerprint)
 
-    def unseal(self, session: Session, instance_id: int) -> list[Unsealed]:
+    def unseal(self, session: Session, instance_id: int, at: datetime) -> list[Unsealed]:
         """Open the last version of every field that is sealed still, and compare it with the fingerprint in the history.
 
         The history says which version is the last one: an envelope that was taken away is a mismatch like one that was changed.
 
         Raises:
+            OpeningNotReached: something is sealed, and `at` is before the opening.
             SealingKeyWrong: nothing can be said without the key.
         """
         last: dict[str, e.PriceSealed] = {}
@@ -200,6 +217,9 @@ class Sealing:
                         last[event.field] = event
                     case e.PriceUnsealed(field=field, number=number, matches=True):
                         done.add((field, number))
+        closed = [event for field, event in last.items() if (field, event.number) not in done]
+        if closed and (opens_at := self._opening(session, instance_id, closed)) is not None and at < opens_at:
+            raise OpeningNotReached(opens_at=self._shown(opens_at), at=self._shown(at))
         rows = {(r.field, r.number): r for r in sealed.envelopes(session, instance_id)}
         found = []
         for field, event in sorted(last.items()):
@@ -212,6 +232,28 @@ class Sealing:
                     told = replace(told, matches=True, value=value)
             found.append(told)
         return found
+
+
+    def _opening(self, session: Session, instance_id: int, closed: Iterable[e.PriceSealed]) -> datetime | None:
+        """Return when the bids are opened: as the instance says now, or, when it says nothing, as was known when they were sealed."""
+        row = instances.load(session, instance_id)
+        known: dict[str, list[Value]] = {}
+        if row is not None and row.state is not None:
+            definition = self._runtime.definitions.compiled(session, row.bundle_id).definition
+            known = {name: values_named(definition, row.state, name) for name in _OPENING}
+        return opening_of(known) or max((event.opens_at for event in closed if event.opens_at is not None), default=None)
+
+    def _shown(self, at: datetime) -> str:
+        return f"{at.astimezone(ZoneInfo(self._runtime.settings.time_zone)):%Y-%m-%d %H:%M:%S}"
+
+
+def opening_of(known: Mapping[str, Iterable[Value]]) -> datetime | None:
+    """Return the latest instant that the variables of an opening say, of all scopes that have one; None: nobody said.
+
+    Addenda move these variables, each with its history, so an opening that was put off counts and one that was advanced too.
+    """
+    instants = [value for values in known.values() for value in values if isinstance(value, datetime) and value.tzinfo is not None]
+    return max(instants, default=None)
 
 
 def latest(rows: Iterable[Envelope]) -> dict[str, Envelope]:

@@ -18,7 +18,7 @@ from engine import events as e
 from engine.bpmn.timers import due_at
 from engine.bpmn.timers import turn as turn_of
 from engine.clock import token
-from engine.errors import AmbiguousReceiver, BpmnError, NotFound, WrongState
+from engine.errors import AmbiguousReceiver, BpmnError, EngineError, NotFound, WrongState
 from engine.feel import codec
 from engine.model import (
     SYSTEM,
@@ -698,7 +698,9 @@ def _try(problems: list[Exception], call: Callable[[], Answer]) -> Answer | None
         problems.append(error)
         return None
 def _said(error: BaseException) -> str:
-    """Return what an exception says, a group's parts one by one: “3 sub-exceptions” helps nobody."""
+    """Return what an exception says, ours in both languages, a group's parts one by one: “3 sub-exceptions” helps nobody."""
+    if isinstance(error, EngineError):
+        return f"{type(error).__name__}: {error.text('zh')} {error.text('en')}"
     if isinstance(error, BaseExceptionGroup):
         return "\n".join([f"{error.message}:", *(_said(part) for part in error.exceptions)])
     return "".join(traceback.format_exception_only(error)).strip()

@@ -90,11 +90,11 @@ class Errands:
         """Open what is sealed in the instance, if it is all as its fingerprints say; what was found is recorded in any case.
 
         Raises:
-            SealBroken, SealingKeyWrong
+            OpeningNotReached, SealBroken, SealingKeyWrong
         """
         instance_id = self._instance
         assert instance_id is not None
-        found = self._read(lambda tx: self._runtime.sealing.unseal(tx, instance_id))
+        found = self._read(lambda tx: self._runtime.sealing.unseal(tx, instance_id, self._at))
         self._checked += found
         at = micros(self._at)
         for each in found:

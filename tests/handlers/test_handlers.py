@@ -159,7 +159,9 @@ def test_a_price_room_is_for_those_named_or_for_those_who_price():
         def people(self, *, groups=(), users=()):
             return (pricer,) if "pricing_officer" in groups else super().people(users=users)
 
-    assert run("price.open_room", House()) == {"access_list": ["zhao"], "price_room": {"count": 1, "opened_at": AT}}
+    assert run("price.open_room", House()) == {"access_list": ["zhao"], "price_room": {"count": 1, "opened_at": AT, "opens_at": None}}
+    known = {"submission_deadline": AT + timedelta(days=1), "opening_time": AT + timedelta(days=2)}
+    assert run("price.open_room", House(), values=known)["price_room"]["opens_at"] == AT + timedelta(days=2)
 
 
 def test_who_watches_over_prices_is_on_no_list_though_they_price_as_well():

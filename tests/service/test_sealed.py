@@ -6,6 +6,7 @@ import base64
 import gzip
 import logging
 import os
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from engine.service.envelopes import AccessListWrong, NewPriceRefused
 from engine.service.forms import ReasonMissing
 from engine.service.vault import SealBroken, SealingKeyWrong, Vault, close, make_key, open_envelope, unwrap
 from tests.bpmn.build import diagram, end, process, service, start, user
-from tests.service.house import OWNER, House
+from tests.service.house import MONDAY, OWNER, House
 
 PRICE, PART = "7654321.5", "8123456"
 PRICER = Actor(id="pricer", name="报价员", groups=frozenset({"pricing_officer"}))
@@ -117,6 +118,75 @@ def test_versions_are_told_to_everybody_and_whether_they_may_look(house: House) 
         assert (first.field, first.label, first.label_en, first.number, first.sealed_by, first.reader_count, first.is_last, first.may_look) == (
             "final_price", "投标总价", "Bid price", 1, "pricer", 2, True, may)
         assert (first.unsealed_at, first.matches) == (None, None)
+
+
+# ------------------------------------------------------------------------------------------------------ not before the opening
+def arrived(house: House, **variables: Any) -> Any:
+    """Return an instance with a sealed price whose next step is the opening."""
+    id = begun(house, **variables)
+    house.complete(id, "price", by=PRICER, **priced())
+    return id
+
+
+def open_incidents(house: House, id: Any) -> list[Any]:
+    return [i for i in house.engine.jobs.of_instance(SYSTEM, id) if i.resolved_at is None]
+
+
+def is_refused(house: House, id: Any) -> bool:
+    """Let the opening come, or try it again; True if the engine refused it."""
+    if "again" in house.open_tasks(id):
+        house.complete(id, "again", by=PRICER, note="不改价")
+    for incident in open_incidents(house, id):
+        house.engine.jobs.retry(SYSTEM, incident.id)
+    house.engine.jobs.run_due()
+    incidents = open_incidents(house, id)
+    assert bool(incidents) == bool(house.engine.sealed.of_instance(SYSTEM, id)[0].matches is None)
+    assert all("OpeningNotReached" in i.message and "开标时间" in i.message for i in incidents)
+    return bool(incidents)
+
+
+def test_nothing_is_unsealed_before_the_opening_and_at_its_instant_it_is(house: House) -> None:
+    id = arrived(house, opening_time=MONDAY + timedelta(hours=2), submission_deadline=MONDAY + timedelta(hours=1))
+
+    house.moved.move_to(MONDAY + timedelta(hours=2, microseconds=-1))
+    assert is_refused(house, id)
+    assert not house.events(id, "PriceUnsealed")
+    assert PRICE not in repr(house.history(id))
+    house.moved.move_to(MONDAY + timedelta(hours=2))
+    assert not is_refused(house, id)
+    assert house.engine.instances.variables(SYSTEM, id)["final_price"] == Decimal(PRICE)
+
+
+def test_never_before_the_deadline_whatever_the_opening_says(house: House) -> None:
+    id = arrived(house, opening_time=MONDAY, submission_deadline=MONDAY + timedelta(hours=1))
+
+    assert is_refused(house, id)
+    house.moved.advance(hours=1)
+    assert not is_refused(house, id)
+
+
+def test_an_opening_that_was_put_off_counts_and_one_that_was_advanced(house: House) -> None:
+    put_off, advanced = (arrived(house, opening_time=MONDAY + timedelta(hours=2)) for _ in range(2))
+    house.engine.instances.set_variables(SYSTEM, put_off, {"opening_time": MONDAY + timedelta(days=3)}, "补遗 2 号：延期")
+    house.engine.instances.set_variables(SYSTEM, advanced, {"opening_time": MONDAY + timedelta(hours=1)}, "补遗 2 号：提前")
+
+    house.moved.advance(hours=1)
+    assert is_refused(house, put_off)
+    assert not is_refused(house, advanced)
+    house.moved.advance(hours=1)
+    assert is_refused(house, put_off)
+    house.moved.move_to(MONDAY + timedelta(days=3))
+    assert not is_refused(house, put_off)
+
+
+def test_what_was_known_when_it_was_sealed_counts_once_the_process_holds_no_opening(house: House) -> None:
+    id = arrived(house, opening_time=MONDAY + timedelta(hours=2))
+    assert house.events(id, "PriceSealed")[0].opens_at == MONDAY + timedelta(hours=2)
+    house.engine.instances.set_variables(SYSTEM, id, {"opening_time": None}, "误删")
+
+    assert is_refused(house, id)
+    house.moved.advance(hours=2)
+    assert not is_refused(house, id)
 
 
 # ------------------------------------------------------------------------------------------------------------------ looking
