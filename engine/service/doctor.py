@@ -21,14 +21,15 @@ from engine import events as e
 from engine.bpmn import open_elements
 from engine.clock import EPOCH
 from engine.errors import EngineError, StorageFailed
-from engine.history import fold
+from engine.history import fold, unseal
 from engine.model import ANY_CALL, SYSTEM, Break, InstanceId, InstanceStatus, ProcessInfo
 from engine.service.agreement import disagreements, recorded, unlike_state
 from engine.service.backup import is_whole, stored_at
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
 from engine.service.upkeep import SILENT
-from engine.store import chain, checkup, definitions, jobs, messages, tasks, upkeep
+from engine.service.vault import SealingKeyWrong
+from engine.store import chain, checkup, definitions, jobs, keep, messages, sealed, tasks, upkeep
 from engine.store.database import Session, instant, instant_or_none, micros
 
 _LATE = timedelta(minutes=5)
@@ -49,6 +50,10 @@ class Code(StrEnum):
     HISTORY = "history"
     TABLES = "tables"
     UNREADABLE = "unreadable"
+    SEALED_MISSING = "sealed_missing"
+    SEALED_EXTRA = "sealed_extra"
+    SEALED_ALTERED = "sealed_altered"
+    SEALING_KEY = "sealing_key"
     FILE_MISSING = "file_missing"
     FILE_DAMAGED = "file_damaged"
     FILE_ORPHAN = "file_orphan"
@@ -82,6 +87,10 @@ _ADVICE: dict[Code, tuple[bool, str, str]] = {
     Code.HISTORY: (True, "历史被改动：保全现场，与备份和已导出的链头比对。", "The history was changed: keep everything as it is, compare it with backups and exported heads."),
     Code.TABLES: (True, "运行 psmflow doctor --fix，由执行状态重写这些行。", "Run psmflow doctor --fix: it writes these rows anew from the state."),
     Code.UNREADABLE: (True, "升级程序后再查；仍不行时从备份恢复该实例的数据。", "Look again after an upgrade; failing that, take the instance from a backup."),
+    Code.SEALED_MISSING: (True, "不要开封：保全现场，通知合规专员与审计员；从备份取回该实例的 sealed_price 与 sealed_key 行。", "Let nothing be unsealed: keep everything as it is, call compliance and the auditor; take the rows of the instance in sealed_price and sealed_key from a backup."),
+    Code.SEALED_EXTRA: (True, "历史中没有这次封存：保全现场，通知合规专员与审计员，查清后由其决定是否删除该行。", "The history knows of no such sealing: keep everything as it is, call compliance and the auditor; they decide whether the row goes."),
+    Code.SEALED_ALTERED: (True, "不要开封：保全现场，通知合规专员与审计员；与备份比对，从备份取回原来的行。", "Let nothing be unsealed: keep everything as it is, call compliance and the auditor; compare with backups and take the row of before from one."),
+    Code.SEALING_KEY: (True, "放回封存报价时所用的密钥文件，权限 600；没有它，任何密封报价都不能开封。", "Put the key file that the prices were sealed with back, mode 600; without it no price can be unsealed."),
     Code.FILE_MISSING: (True, "从备份中取出同名（SHA-256）文件放回 documents/。", "Take the file of that SHA-256 from a backup and put it back into documents/."),
     Code.FILE_DAMAGED: (True, "从备份中取出同名（SHA-256）文件替换，并检查磁盘。", "Replace it by the file of that SHA-256 from a backup, and check the disk."),
     Code.FILE_ORPHAN: (False, "确认无用后可手工移走；没有任何历史提到它们。", "Move them away once you know them to be useless; no history names them."),
@@ -132,6 +141,12 @@ class Ailment:
         return _ADVICE[self.code][2]
 
 
+#: What of a sealed price differs from the history.
+_PARTS_ZH = {
+    "fingerprint": "指纹", "reason": "理由", "readers": "访问名单", "by": "封存人", "at": "封存时间", "unsealed": "开封记录", "envelope": "密文",
+}  # fmt: skip
+
+
 class Doctor:
     """Examines one installation."""
 
@@ -156,7 +171,7 @@ class Doctor:
         if not current:
             return (_found(Code.SCHEMA, "数据库的结构不是本版本的", "the database has another schema than this release"),)
         found = [*self._room(), *self._settings_of_house(at), *self._clock(at), *self._work(at, fix=fix), *self._diagrams()]
-        found += [*self._histories(fix=fix), *self._files(at, fix=fix)]
+        found += [*self._histories(fix=fix), *self._sealed(), *self._files(at, fix=fix)]
         return tuple(sorted(found, key=lambda a: (a.fixed, not a.is_error)))
 
     # -- the machine
@@ -307,6 +322,37 @@ class Doctor:
             except Exception as error:  # noqa: BLE001  whatever is wrong with one instance, the others are looked at
                 code = f"{error.code}: {error.text('en')}" if isinstance(error, EngineError) else type(error).__name__
                 yield _found(Code.UNREADABLE, f"无法检查（{code}）", f"it cannot be examined ({code})", id)
+
+    # -- sealed prices
+    def _sealed(self) -> Iterator[Ailment]:
+        """Compare the rows of sealed prices with the histories, those in archive files too."""
+        with self._database.reading() as session:
+            known = {id for id, _seq, _head in chain.heads(session, None)}
+            ids = sorted(known.union(sealed.instances(session)))
+        for id in ids:
+            try:
+                with self._database.snapshot() as session:
+                    stub = None if id in known else keep.stub(session, id)
+                    if stub is None:
+                        events = recorded(session, id)
+                    else:
+                        events = (r for entry in self._runtime.archives.record(stub).entries for r in unseal(id, entry))
+                    faults = self._runtime.sealing.faults(session, id, events)
+            except SealingKeyWrong as error:
+                yield _found(Code.SEALING_KEY, error.text("zh"), error.text("en"))
+                return
+            except Exception as error:  # noqa: BLE001  a history that cannot be read is told with the others
+                said = error.text("en") if isinstance(error, EngineError) else type(error).__name__
+                yield _found(Code.UNREADABLE, f"无法核对密封报价（{said}）", f"its sealed prices cannot be compared ({said})", id)
+                continue
+            for fault in faults:
+                name = f"“{fault.field}”"
+                parts, parts_en = "、".join(_PARTS_ZH[part] for part in fault.parts), ", ".join(fault.parts)
+                yield _found(*{
+                    "missing": (Code.SEALED_MISSING, f"密封报价{name}第 {fault.number} 版不见了，历史中有其指纹", f"version {fault.number} of the sealed price {name} is gone; the history has its fingerprint"),
+                    "extra": (Code.SEALED_EXTRA, f"密封报价{name}第 {fault.number} 版在历史中没有", f"the history knows no version {fault.number} of the sealed price {name}"),
+                    "altered": (Code.SEALED_ALTERED, f"密封报价{name}第 {fault.number} 版被改动（{parts}）", f"version {fault.number} of the sealed price {name} was changed ({parts_en})"),
+                }[fault.kind], id)  # fmt: skip
 
     def _differences(self, id: InstanceId) -> tuple[Break, ...]:
         with self._database.snapshot() as session:

@@ -24,6 +24,7 @@ from engine import access, history
 from engine import events as e
 from engine.bpmn import values_named, visible_variables
 from engine.errors import AccessDenied, EngineError, InvalidValues
+from engine.events import Recorded
 from engine.forms import Form, is_envelope
 from engine.model import BARRED_REASON, RESEAL_REASONS, UserTask, Value, Values
 from engine.service.outside import Errands
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 LIST, MOST = "access_list", 5
 #: The variables that say when the bids are opened: at the opening, and never before the deadline.
 _OPENING = ("opening_time", "submission_deadline")
+#: What a row says of a version beside its envelope.
+_PARTS = ("fingerprint", "reason", "readers", "by", "at")
 #: The form's field that says why a sealed price gets a new version.
 REASON = "seal_reason"
 
@@ -80,6 +83,17 @@ class Unsealed:
     fingerprint: str
     matches: bool
     value: Value = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A version of a sealed field whose row is not what the history says. `kind`: ``missing``, ``extra``, ``altered``; `parts`: what
+    differs."""
+
+    kind: str
+    field: str
+    number: int
+    parts: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------------------- within a command
@@ -233,6 +247,45 @@ class Sealing:
             found.append(told)
         return found
 
+
+    def faults(self, session: Session, instance_id: int, recorded: Iterable[Recorded]) -> list[Fault]:
+        """Return where the rows of an instance's sealed fields are not what its history says: each version that was sealed lies there
+        with its fingerprint and opens with its key, unless it was erased lawfully, and no other does.
+
+        To try an envelope it is opened in memory; its value goes nowhere.
+
+        Raises:
+            SealingKeyWrong: no envelope can be tried.
+        """
+        said: dict[tuple[str, int], tuple[Any, ...]] = {}
+        checks: dict[tuple[str, int], tuple[int, int]] = {}
+        for each in recorded:
+            match each.event:
+                case e.PriceSealed() as event:
+                    about = event.fingerprint, event.reason, event.reader_count, each.actor, micros(each.at)
+                    said[event.field, event.number] = about
+                case e.PriceUnsealed() as event:
+                    checks[event.field, event.number] = micros(each.at), int(event.matches)
+                case e.PayloadsErased() as event:
+                    # of an erasure of everything nothing is kept; one of chosen files keeps the rest of each payload
+                    everything = not event.fields and len(event.kept) < len(event.seqs)
+                    said = {key: about for key, about in said.items() if not everything and key[0] not in event.fields}
+        found, rows = list[Fault](), {(r.field, r.number): r for r in sealed.envelopes(session, instance_id)}
+        for (field, number), row in rows.items():
+            if (field, number) not in said:
+                found.append(Fault(kind="extra", field=field, number=number))
+                continue
+            about = row.fingerprint, row.reason, len(row.readers.split(",")), row.by, row.at
+            parts = [part for part, a, b in zip(_PARTS, said[field, number], about, strict=True) if a != b]
+            if checks.get((field, number), (None, None)) != (row.unsealed_at, row.matches):
+                parts.append("unsealed")
+            try:
+                self.opened(session, instance_id, row._replace(fingerprint=said[field, number][0]))
+            except SealBroken:
+                parts.append("envelope")
+            if parts:
+                found.append(Fault(kind="altered", field=field, number=number, parts=tuple(parts)))
+        return found + [Fault(kind="missing", field=field, number=number) for field, number in said if (field, number) not in rows]
 
     def _opening(self, session: Session, instance_id: int, closed: Iterable[e.PriceSealed]) -> datetime | None:
         """Return when the bids are opened: as the instance says now, or, when it says nothing, as was known when they were sealed."""

@@ -35,6 +35,11 @@ def envelopes(tx: Session, instance_id: int) -> list[Envelope]:
     return [Envelope(*row)._replace(envelope=bytes(row[3])) for row in tx.rows(_ENVELOPE + " order by field, number", (instance_id,))]
 
 
+def instances(tx: Session) -> list[int]:
+    """Return the instances that have sealed prices, oldest first."""
+    return [id for (id,) in tx.rows("select distinct instance_id from sealed_price order by instance_id")]
+
+
 def wrapped_key(tx: Session, instance_id: int, field: str) -> bytes | None:
     found = tx.value("select wrapped from sealed_key where instance_id = ? and field = ?", (instance_id, field))
     return None if found is None else bytes(found)

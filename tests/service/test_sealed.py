@@ -120,6 +120,66 @@ def test_versions_are_told_to_everybody_and_whether_they_may_look(house: House) 
         assert (first.unsealed_at, first.matches) == (None, None)
 
 
+# ------------------------------------------------------------------------------------------------------------------ the doctor
+TAMPERED = {
+    "missing": ("delete from sealed_price where field = 'final_price'", "sealed_missing"),
+    "extra": (
+        'insert into sealed_price (instance_id, field, number, fingerprint, envelope, readers, reason, at, "by")'
+        " select instance_id, field, 2, fingerprint, envelope, readers, reason, at, \"by\" from sealed_price where field = 'final_price'", "sealed_extra"),
+    "fingerprint": ("update sealed_price set fingerprint = 'f' where field = 'final_price'", "sealed_altered"),
+    "list": ("update sealed_price set readers = 'pricer,leader,eve' where field = 'final_price'", "sealed_altered"),
+    "who": ("update sealed_price set \"by\" = 'eve' where field = 'final_price'", "sealed_altered"),
+    "opened": ("update sealed_price set matches = 1 where field = 'final_price'", "sealed_altered"),
+    "swapped": (
+        "update sealed_price set envelope = (select o.envelope from sealed_price o where o.field = 'subtotals'"
+        " and o.instance_id = sealed_price.instance_id) where field = 'final_price'",
+        "sealed_altered"),
+    "key": ("delete from sealed_key where field = 'final_price'", "sealed_altered"),
+}  # fmt: skip
+
+
+def ailments(house: House) -> list[tuple[str, str]]:
+    return [(a.code.value, a.zh) for a in house.engine.audit.examine() if a.code.startswith("seal")]
+
+
+@pytest.mark.parametrize("how", list(TAMPERED))
+def test_the_doctor_finds_what_of_a_sealed_price_is_not_as_the_history_says(house: House, how: str) -> None:
+    id, other = sealed(house), sealed(house)
+    opened(house, other)
+    assert ailments(house) == []
+    change, code = TAMPERED[how]
+
+    house.change(change)
+
+    found = [a for a in house.engine.audit.examine() if a.code.startswith("seal")]
+    assert {a.code.value for a in found} == {code}
+    assert {a.instance_id for a in found} == ({other, id} if how != "opened" else {id})
+    assert all("final_price" in a.zh and "合规" in a.mend_zh and "compliance" in a.mend_en and a.is_error for a in found)
+    assert PRICE not in repr(found)
+
+
+def test_the_doctor_knows_what_was_erased_and_what_lies_in_the_archive(house: House) -> None:
+    erased, everything, kept = (sealed(house) for _ in range(3))
+    for id in (erased, everything, kept):
+        house.engine.instances.cancel(SYSTEM, id, "不投了")
+    house.engine.keep.erase(SYSTEM, erased, "要求", fields=["final_price", "note"])
+    house.engine.keep.erase(SYSTEM, everything, "要求", everything=True)
+    assert ailments(house) == []
+
+    house.moved.advance(days=400)
+    assert house.engine.keep.archive("P1Y").instance_count == 3
+    assert ailments(house) == []
+    house.change("update sealed_price set reason = 'x' where field = 'final_price'")
+    assert ailments(house) == [("sealed_altered", "密封报价“final_price”第 1 版被改动（理由）")]
+
+
+def test_the_doctor_misses_the_key(house: House) -> None:
+    sealed(house)
+    (house.folder / "sealing.key").rename(house.folder / "elsewhere")
+
+    assert [code for code, _ in ailments(house)] == ["sealing_key"]
+
+
 # ------------------------------------------------------------------------------------------------------ not before the opening
 def arrived(house: House, **variables: Any) -> Any:
     """Return an instance with a sealed price whose next step is the opening."""
