@@ -15,6 +15,7 @@ from engine.handler import REGISTRY, HandlerRegistry
 from engine.model import Break
 from engine.service import backup
 from engine.service.audit import Audit
+from engine.service.calendars import fold_older
 from engine.service.deployments import Deployments
 from engine.service.heads import Heads
 from engine.service.instances import Instances
@@ -74,6 +75,7 @@ class Engine:
             from engine.dispatch import procrastinate  # its library is loaded only where it is asked for
 
             procrastinate.install(self._database, settings.database_url)
+        fold_older(self._runtime)
         self.people.make_demo_users()
 
     def dispatch(self) -> None:

@@ -772,8 +772,11 @@ class CalendarDate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BidCalendar:
-    """The dates of a tender as last computed. `moved`: ``{id: instant before}`` of what the last computation moved."""
+    """The dates of a tender as last computed. `moved`: ``{id: instant before}`` of what the last computation moved; `title`: of the
+    instance."""
 
+    instance_id: InstanceId
+    title: str
     computed_at: datetime
     dates: tuple[CalendarDate, ...]
     warnings: tuple[str, ...]

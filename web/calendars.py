@@ -16,16 +16,13 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from engine import Actor
-from engine.model import InstanceStatus
 from web.context import actor, engine, now, settings
 from web.guard import open_to_all
 from web.language import gettext, local
 
 bp = Blueprint("calendars", __name__)
-#: Instances and tasks that a calendar looks at, the newest and the most urgent.
+#: Tasks that a calendar looks at, the most urgent.
 _MOST = 200
-#: Processes whose instances may have a bid calendar.
-_TENDERS = ("psm050_bidding", "psm_presale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +77,13 @@ def _dates(who: Actor) -> Iterator[Date]:
                 key=f"task-{task.id}", at=at, whole_day=False, name=gettext("待办：%(name)s", name=task.name), about=task.title,
                 note="", kind="task", url=url_for("inbox.task", id=task.id),
             )
-    for process in _TENDERS:
-        for instance in engine().instances.list(who, key=process, status=InstanceStatus.ACTIVE, limit=_MOST).items:
-            found = engine().instances.bid_calendar(who, instance.id)
-            for date in () if found is None else found.dates:
-                if date.at is not None and date.kind != "notice":
-                    yield Date(
-                        key=f"{instance.id}-{date.id}", at=date.at, whole_day=date.whole_day, name=date.name, about=instance.title,
-                        note=date.article, kind=date.kind, url=url_for("instances.instance", id=instance.id),
-                    )
+    for tender in engine().instances.bid_calendars(who):
+        for date in tender.dates:
+            if date.at is not None and date.kind != "notice":
+                yield Date(
+                    key=f"{tender.instance_id}-{date.id}", at=date.at, whole_day=date.whole_day, name=date.name, about=tender.title,
+                    note=date.article, kind=date.kind, url=url_for("instances.instance", id=tender.instance_id),
+                )
 
 
 def _ics(who: Actor) -> bytes:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from typing import Any
 
 from engine.bpmn import Run, open_elements, visible_variables
 from engine.events import Recorded
 from engine.history import Entry, InstanceView, fold, restored, unseal
 from engine.model import Break, InstanceId, InstanceStatus
+from engine.service.calendars import latest
 from engine.service.runtime import Runtime
 from engine.service.turn import mark_of
-from engine.store import chain, instances, messages
+from engine.store import calendars, chain, instances, messages
 from engine.store.database import END_OF_TIME, Session, micros, micros_or_none
 
 
@@ -20,7 +22,8 @@ def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple
     row = instances.load(session, instance_id)
     if row is None:
         return ()
-    view = fold(restored(recorded(session, instance_id)))
+    events = restored(recorded(session, instance_id))
+    view = fold(events)
     definition = runtime.definitions.compiled(session, row.bundle_id).definition
     live = {} if row.state is None else {int(e.token): e for e in open_elements(definition, row.state)}
     ended = row.status in (InstanceStatus.COMPLETED, InstanceStatus.CANCELLED)
@@ -36,6 +39,11 @@ def disagreements(runtime: Runtime, session: Session, instance_id: int) -> tuple
     ]
     subscriptions = mark_of(messages.of_instance(session, instance_id))
     found.append(("订阅 subscriptions", subscriptions, row.subscriptions_mark))
+    dates, folded = calendars.get(session, instance_id), latest(events)
+    found.append((
+        "投标日历 bid_calendar", None if dates is None else (dates.computed_at, sha256(bytes(dates.body)).hexdigest()),
+        None if folded is None else (micros(folded[0]), sha256(folded[1]).hexdigest()),
+    ))  # fmt: skip
     if row.state is not None and None in view.variables:
         found.append(("变量 variables", visible_variables(definition, row.state), view.variables[None]))
     # amounts must not stand in a report: of variables only the names are told

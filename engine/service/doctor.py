@@ -25,6 +25,7 @@ from engine.history import fold, unseal
 from engine.model import ANY_CALL, SYSTEM, Break, InstanceId, InstanceStatus, ProcessInfo
 from engine.service.agreement import disagreements, recorded, unlike_state
 from engine.service.backup import is_whole, stored_at
+from engine.service.calendars import refold
 from engine.service.runtime import Runtime
 from engine.service.turn import Turn
 from engine.service.upkeep import SILENT
@@ -363,6 +364,7 @@ class Doctor:
 
         def do(turn: Turn) -> None:
             turn.record(e.RowsRewritten(differences=tuple(sorted({b.en.partition(":")[0] for b in found}))))
+            turn.also(lambda tx: refold(tx, id))
             if turn.state is None:
                 turn.also(lambda tx: _end_rows(tx, id, micros(turn.at)))
                 return

@@ -12,14 +12,13 @@ from typing import Any
 from engine import access, history
 from engine.bpmn import explain, open_elements, visible_variables
 from engine.errors import AccessDenied, NotFound, WrongState
-from engine.events import DataMended, DecisionEvaluated, Event, ExpressionWasNull, FlowTaken, Recorded, VariablesChanged
+from engine.events import DataMended, DecisionEvaluated, Event, ExpressionWasNull, FlowTaken, Recorded
 from engine.feel import Explained, FeelLimit
 from engine.forms import Form
 from engine.model import (
     ARCHIVED,
     Actor,
     BidCalendar,
-    CalendarDate,
     CancelInstance,
     Command,
     DefinitionId,
@@ -42,12 +41,13 @@ from engine.model import (
     make_process_instance,
 )
 from engine.service.archives import Record
+from engine.service.calendars import latest, of_row, read
 from engine.service.forms import given_reason, line, shown_to, storable, unsealed
 from engine.service.observed import observed
 from engine.service.runtime import Compiled, Runtime
 from engine.service.sight import DATA
 from engine.service.turn import Turn
-from engine.store import chain, definitions, instances, jobs, keep, tasks
+from engine.store import calendars, chain, definitions, instances, jobs, keep, tasks
 from engine.store.database import Session, instant, instant_or_none, micros
 from engine.store.instances import InstanceRow
 
@@ -401,13 +401,19 @@ class Instances:
         Raises:
             AccessDenied, NotFound
         """
-        self.get(actor, id)
+        instance = self.get(actor, id)
         with self._database.reading() as session:
-            latest = None
-            for recorded in self._recorded(session, id):
-                if isinstance(recorded.event, VariablesChanged) and isinstance(recorded.event.values.get(_CALENDAR), dict):
-                    latest = recorded.at, recorded.event.values[_CALENDAR]
-        return None if latest is None else _calendar(*latest)
+            row, record = calendars.get(session, id), None if instance.archived_in is None else self._archived(session, id)
+        if record is None:
+            return None if row is None else of_row(row)
+        found = latest(history.restored(r for entry in record.entries for r in history.unseal(id, entry)))
+        return None if found is None else read(id, instance.title, *found)
+
+    def bid_calendars(self, actor: Actor) -> tuple[BidCalendar, ...]:
+        """Return the dates of every active tender that the actor may see, the newest tender first."""
+        only = None if access.may(actor, "see every instance") else (actor.id, tasks.principals(actor))
+        with self._database.reading() as session:
+            return tuple(of_row(row) for row in calendars.active(session, only))
 
     def explain(self, actor: Actor, id: InstanceId, seq: int) -> Explained:
         """Return why an event went as it did: the parts of its condition, expression or decision with their values of then.
@@ -580,23 +586,3 @@ def _without_data(event: Event) -> Event:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None
-
-
-#: What `handlers.bid_calendar` gives.
-_CALENDAR = "bid_calendar"
-
-
-def _calendar(at: datetime, given: dict[str, Any]) -> BidCalendar:
-    return BidCalendar(
-        computed_at=at,
-        dates=tuple(
-            CalendarDate(
-                id=each["id"], name=each["name"], article=each["article"], kind=each["kind"], at=each["at"], whole_day=each["whole_day"],
-                state=each["state"], counting=each["counting"],
-            )
-            for each in given["entries"]
-        ),
-        warnings=tuple(given["warnings"]),
-        unknown_years=tuple(int(year) for year in given["unknown_years"]),
-        moved={each["id"]: each["was"] for each in given["changes"]},
-    )

@@ -21,6 +21,7 @@ from engine.events import DocumentAttached, LegalHoldLifted, LegalHoldPlaced, Pa
 from engine.model import ERASED, Actor, Break, InstanceId, InstanceStatus, LegalHold
 from engine.service import erasure
 from engine.service.archives import Archive, Record, Unreadable, Written, against_stubs, look_through, record_of
+from engine.service.calendars import refold
 from engine.service.erasure import Erasure, Left, NothingToErase, Wish
 from engine.service.forms import given_reason
 from engine.service.heads import Heads
@@ -471,6 +472,7 @@ class Keep:
             copies = _Copies(found=found, everything=everything, titles=titles)
             turn.also(lambda tx: row_count.append(copies.rows(tx, instance_id)))
             turn.also(lambda tx: sealed.erase(tx, instance_id, None if everything else names))
+            turn.also(lambda tx: refold(tx, instance_id))
 
         self._runtime.command(actor, instance_id, do)
         return self._finished(instance_id, erased[0], row_count[-1], titles)

@@ -39,9 +39,10 @@ from engine.model import (
     TokenId,
 )
 from engine.service import reminders
+from engine.service.calendars import CALENDAR, in_values
 from engine.service.outside import Errands
 from engine.service.retries import Retries, retries_of
-from engine.store import chain, instances, jobs, messages, tasks
+from engine.store import calendars, chain, instances, jobs, messages, tasks
 from engine.store.database import Missed, Row, Session, instant_or_none, micros, micros_or_none
 from engine.store.instances import InstanceRow
 from engine.store.jobs import JobRow, NewIncident
@@ -589,6 +590,12 @@ class Turn:
     def _incident_resolved(self, tx: Session, event: e.IncidentResolved, actor: Actor) -> None:
         jobs.resolve_incidents(tx, self.row.id, event.token, at=self._micros, by=actor.id)
 
+    def _variables_changed(self, tx: Session, event: e.VariablesChanged, actor: Actor) -> None:
+        if CALENDAR in event.values:
+            body = in_values(event.values)
+            if body is not None:
+                calendars.put(tx, self.row.id, self._micros, body)
+
 
 #: Which events write rows; the others are history alone.
 _APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
@@ -602,6 +609,7 @@ _APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
     e.JobCancelled: Turn._job_cancelled,
     e.IncidentOpened: Turn._incident_opened,
     e.IncidentResolved: Turn._incident_resolved,
+    e.VariablesChanged: Turn._variables_changed,
 }
 
 

@@ -171,23 +171,34 @@ def find(
         where.append("(lower(i.title) like ? escape '\\' or lower(i.business_key) like ? escape '\\')")
         values += [like(search)] * 2
     if only is not None:
-        user, principals = only[0], list(only[1])
-        marks = ", ".join("?" * len(principals)) or "''"
-        where.append(
-            "(i.started_by = ? or i.id in (select instance_id from user_task where ended_by = ?)"
-            " or i.id in (select instance_id from user_task where assignee = ? and state = 'open')"
-            f" or i.id in (select t.instance_id from user_task_candidate c join user_task t on t.id = c.task_id where c.principal in ({marks}))"
-        )
-        values += [user, user, user, *principals]
-        groups = [p.removeprefix("g:") for p in principals if p.startswith("g:")]
-        if groups:
-            # what waits for a message is a small table; only these people's list reads it
-            offered = " or ".join(["',' || s.candidate_groups || ',' like ? escape '\\'"] * len(groups))
-            where[-1] += f" or i.id in (select s.instance_id from subscription s where {offered})"
-            values += [like(f",{group},") for group in groups]
-        where[-1] += ")"
+        seen, seers = seen_by(only)
+        where.append(seen)
+        values += seers
     sql = f"{_LIST} where {' and '.join(where)} order by i.id desc limit ?"
     return [listed(row) for row in tx.rows(sql, (*values, limit))]
+
+
+def seen_by(only: tuple[str, Iterable[str]]) -> tuple[str, list[Any]]:
+    """Return the condition on `i`, with its values, that somebody started an instance, worked in it, or is a candidate in it.
+
+    Args:
+        only: ``(user id, principals)``
+    """
+    user, principals = only[0], list(only[1])
+    marks = ", ".join("?" * len(principals)) or "''"
+    where = (
+        "(i.started_by = ? or i.id in (select instance_id from user_task where ended_by = ?)"
+        " or i.id in (select instance_id from user_task where assignee = ? and state = 'open')"
+        f" or i.id in (select t.instance_id from user_task_candidate c join user_task t on t.id = c.task_id where c.principal in ({marks}))"
+    )
+    values = [user, user, user, *principals]
+    groups = [p.removeprefix("g:") for p in principals if p.startswith("g:")]
+    if groups:
+        # what waits for a message is a small table; only these people's list reads it
+        offered = " or ".join(["',' || s.candidate_groups || ',' like ? escape '\\'"] * len(groups))
+        where += f" or i.id in (select s.instance_id from subscription s where {offered})"
+        values += [like(f",{group},") for group in groups]
+    return where + ")", values
 
 
 def like(search: str) -> str:

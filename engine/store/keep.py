@@ -310,7 +310,7 @@ def move_out(tx: Session, s: Stub, documents: Iterable[tuple[int, str]]) -> bool
     own = " where instance_id = ?"
     tx.run("delete from user_task_candidate where task_id in (select id from user_task where instance_id = ?)", (s.id,))
     tx.run("delete from draft where task_id in (select id from user_task where instance_id = ?)", (s.id,))
-    for table in ("document", "user_task", "incident", "subscription", "instance_state", "event_payload", "event"):
+    for table in ("document", "user_task", "incident", "subscription", "instance_state", "bid_calendar", "event_payload", "event"):
         tx.run(f"delete from {table}{own}", (s.id,))
     tx.run("delete from instance where id = ?", (s.id,))
     tx.run(

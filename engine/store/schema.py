@@ -483,6 +483,16 @@ sealed_price = Table(
     Column("matches", SmallInteger),
 )
 
+# ------------------------------------------------------------------------------------------------------------------ dates
+#: The latest bid calendar of each instance: a fold of its history.
+bid_calendar = Table(
+    "bid_calendar",
+    METADATA,
+    _ref("instance_id", "instance.id", primary_key=True),
+    _when("computed_at"),
+    Column("body", LargeBinary, nullable=False),
+)
+
 # ------------------------------------------------------------------------------------------------------------------ people
 person = Table(
     "person",

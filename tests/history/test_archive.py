@@ -32,7 +32,7 @@ from tests.history.house import cancelled, ended, export, house_at, running
 from tests.service.house import ANN, BOB, EVE, MANAGER, OWNER, House
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify_export.py"
-TABLES = ("instance", "event", "event_payload", "user_task", "document", "incident", "instance_state")
+TABLES = ("instance", "event", "event_payload", "user_task", "document", "incident", "instance_state", "bid_calendar")
 
 
 @pytest.fixture

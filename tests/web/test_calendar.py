@@ -6,6 +6,7 @@ from icalendar import Calendar
 
 from engine import SYSTEM
 from tests.web.house import _NAMESPACES, House
+from tests.web.test_queries import counted, queries
 
 CALENDAR = """{entries: [
  {id: "submit", name: "递交截止", article: "招标投标法第 28 条", kind: "law", at: date and time("2026-12-10T09:30:00+08:00"), whole_day: false, state: "ok", counting: "递交截止"},
@@ -81,3 +82,29 @@ def test_a_wrong_address_and_one_of_an_old_password_give_nothing(house: House) -
     assert house.browser().get("/calendar/" + old[:-6] + "xx.ics").status_code == 404
     house.engine.people.set_password(house.actor("wang"), "wang", "another long password")
     assert house.browser().get("/calendar/" + old).status_code == 404
+
+
+def test_calendar_feed_and_the_page_of_a_tender_cost_no_more_queries_when_there_are_many(house: House) -> None:
+    for _ in range(2):
+        id = tender(house)
+    paths = ["/calendar", f"/instance/{id}", "/calendar/" + feed(house, "wang")]
+    few = [queries(house, "wang", path) for path in paths]
+
+    for n in range(20):
+        house.engine.instances.start(house.actor("wang"), "psm050_bidding", {}, title=f"更多{n}")
+
+    assert [queries(house, "wang", path) for path in paths] == few
+    assert house.browser().get(paths[2]).text.count("BEGIN:VEVENT") == 22 * 3
+
+
+def test_only_commands_that_compute_a_calendar_write_one(house: House) -> None:
+    house.engine.deployments.deploy(SYSTEM, {"psm050_bidding.bpmn": TENDER}, "t")
+    with counted(house) as statements:
+        id = house.engine.instances.start(house.actor("wang"), "psm050_bidding", {}).id
+    assert len([s for s in statements if "bid_calendar (" in s]) == 1
+
+    task = house.engine.tasks.of_instance(SYSTEM, id)[0]
+    with counted(house) as statements:
+        house.engine.tasks.complete(SYSTEM, task.id, {"note": "x"})
+    assert any("update instance" in s for s in statements)
+    assert [s for s in statements if "bid_calendar" in s] == []
