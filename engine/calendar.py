@@ -57,12 +57,18 @@ def add_working_days(at: datetime, days: int, zone: str = "Asia/Shanghai", *, as
         CalendarTooShort: a year without data is met and not `assume`.
     """
     local = at.astimezone(ZoneInfo(zone))
-    day = _day_after(local.date(), days, assume)
+    day = day_after(local.date(), days, assume=assume)
     return datetime.combine(day, local.timetz()).astimezone(UTC)
 
 
 @lru_cache(4096)
-def _day_after(day: date, days: int, assume: bool) -> date:
+def day_after(day: date, days: int, *, assume: bool = False) -> date:
+    """Return the day `days` working days after `day` (before, if negative), which does not count itself; with 0 days, `day` itself
+    when it is worked, else the next one that is.
+
+    Raises:
+        CalendarTooShort: a year without data is met and not `assume`.
+    """
     step = timedelta(days=1 if days >= 0 else -1)
     left = abs(days)
     while left or not is_working_day(day, assume=assume):

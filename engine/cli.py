@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from engine import rehearsal
+from engine import calendar, rehearsal
 from engine.access import GROUPS
 from engine.assembly import Engine, open_engine
 from engine.assembly import restore as restore_installation
@@ -691,8 +691,8 @@ def evaluate_expression(expression: str, context: Path | None, now_text: str | N
             sys.exit(1)
     compiled = compile_expression(expression, frozenset(variables))
     try:
-        result = compiled.evaluate(variables, now)
-        _tell_value(result.value, result.reasons, compiled.explain(variables, now) if explain else None, as_json)
+        result = compiled.evaluate(variables, now, calendar=calendar)
+        _tell_value(result.value, result.reasons, compiled.explain(variables, now, calendar=calendar) if explain else None, as_json)
     except FeelLimit as limit:
         click.echo(f"psmflow: {limit.zh} ({limit})", err=True)
         sys.exit(1)
@@ -714,8 +714,8 @@ def decide(
     try:
         model = load_decisions(file.read_bytes(), beside)
         wanted = decision or _root_decision(model)
-        answer = model.decide(wanted, variables, now)
-        tree = model.explain(wanted, variables, now) if explain else None
+        answer = model.decide(wanted, variables, now, calendar=calendar)
+        tree = model.explain(wanted, variables, now, calendar=calendar) if explain else None
     except DecisionError as error:
         place = f"第 {error.line} 行：" if error.line else ""
         click.echo(f"psmflow: {file}: {place}{error.zh} ({error})", err=True)

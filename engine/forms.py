@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 import regex
 
+from engine import calendar
 from engine.errors import EngineError, InvalidValues
 from engine.feel import Expression, FeelLimit, FeelSyntaxError, compile_expression
 from engine.feel.infer import BOOLEAN, DATE, DATE_TIME, NUMBER, STRING, TIME, Type
@@ -322,7 +323,7 @@ class _Reading:
 
     def holds(self, rule: Expression, seen: dict[str, Any]) -> bool:
         try:
-            return rule.evaluate(seen, self.now).value is True
+            return rule.evaluate(seen, self.now, calendar=calendar).value is True
         except FeelLimit:
             return False
 

@@ -42,6 +42,7 @@ from zoneinfo import ZoneInfo
 
 from lxml import etree
 
+from engine import calendar
 from engine.access import GROUPS
 from engine.assembly import Engine, open_engine
 from engine.clock import MovableClock
@@ -499,7 +500,7 @@ class _Rehearsal:
     def value(self, raw: Any, seen_from: TokenId | None = None) -> Any:
         if isinstance(raw, str) and raw.startswith("="):
             variables: Values = self.engine.instances.variables(SYSTEM, self.id, seen_from) if self.id is not None else {}
-            result = compile_expression(raw).evaluate(variables, self.clock.now())
+            result = compile_expression(raw).evaluate(variables, self.clock.now(), calendar=calendar)
             if result.value is None:
                 raise _Failed(f"{raw} gives null: {'; '.join(result.reasons)}")
             return result.value

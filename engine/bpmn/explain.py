@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from engine import calendar
 from engine import events as e
 from engine.bpmn.definition import Definition
 from engine.bpmn.specs.node import Node
@@ -32,25 +33,25 @@ def explain(definition: Definition, event: Event, variables: Values, at: datetim
             flow = next((f for n in _nodes(definition, event) for f in n.flows if f.id == event.flow), None)
             if flow is None or flow.condition is None:
                 return None
-            found = flow.condition.compiled.explain(variables, at, zone=zone)
+            found = flow.condition.compiled.explain(variables, at, zone=zone, calendar=calendar)
             return found if found.value is True else None
         case e.FlowTaken(is_default=True):
             return _no_other(definition, event, variables, at, zone)
         case e.ExpressionWasNull():
             for rule in _decisions(definition, event):
                 if rule.decision == event.text:
-                    found = rule.model.explain(rule.decision, variables, at, zone=zone)
+                    found = rule.model.explain(rule.decision, variables, at, zone=zone, calendar=calendar)
                     return found if rule.shaped(found.value) is None else None
             drawn = (f.condition.compiled for n in _nodes(definition, event) for f in n.flows if f.condition and f.condition.text == event.text)
             expression = next(drawn, None) or compile_expression(event.text, frozenset(variables))
-            found = expression.explain(variables, at, zone=zone)
+            found = expression.explain(variables, at, zone=zone, calendar=calendar)
             return found if found.value is None else None
         case e.DecisionEvaluated():
             for rule in _decisions(definition, event):
                 if (rule.decision, rule.sha256) == (event.decision, event.sha256):
-                    if tuple(rule.model.decide(rule.decision, event.inputs, at, zone=zone).rules) != event.rules:
+                    if tuple(rule.model.decide(rule.decision, event.inputs, at, zone=zone, calendar=calendar).rules) != event.rules:
                         return None
-                    return rule.model.explain(rule.decision, event.inputs, at, zone=zone)
+                    return rule.model.explain(rule.decision, event.inputs, at, zone=zone, calendar=calendar)
     return None
 
 
@@ -60,7 +61,7 @@ def _no_other(definition: Definition, event: e.FlowTaken, variables: Values, at:
         f.condition for n in _nodes(definition, event) if any(f.id == event.flow for f in n.flows) for f in n.flows
         if f.condition is not None and f.id != event.flow
     ]  # fmt: skip
-    parts = tuple(formula.compiled.explain(variables, at, zone=zone) for formula in formulas)
+    parts = tuple(formula.compiled.explain(variables, at, zone=zone, calendar=calendar) for formula in formulas)
     if not parts or any(part.value is True or part.value is None for part in parts):
         return None
     return Explained(f"not({' or '.join(f'({part.text})' for part in parts)})", True, parts)

@@ -189,7 +189,7 @@ def start_timers(xml: bytes, key: str, at: datetime, zone: str = HOUSE_ZONE) -> 
                 continue
             timer = file.timer(entry, node)
             text = timer.value if isinstance(timer.value, str) else timer.value.text
-            value = text if isinstance(timer.value, str) else timer.value.compiled.evaluate({}, at, zone=zone).value
+            value = text if isinstance(timer.value, str) else timer.value.compiled.evaluate({}, at, zone=zone, calendar=calendar).value
             try:
                 plan: timers.Plan | None = timers.plan(timer.kind, value, at, reader.zone)
             except timers.BadTime as exc:

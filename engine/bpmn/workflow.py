@@ -35,7 +35,7 @@ from engine.bpmn.spiff import (
     Task,
     state_name,
 )
-from engine.feel import codec, in_both
+from engine.feel import FeelLimit, codec, in_both
 from engine.model import InstanceStatus, NewJob, SubscriptionKind, ThrownEvent, TokenId, Value, Values
 
 if TYPE_CHECKING:
@@ -1249,6 +1249,8 @@ def failed(token: Token, phase: str, exc: Exception) -> ElementFailed:
     """What an exception inside an element comes to: an incident at that element."""
     if isinstance(exc, UncaughtError):
         return ElementFailed(token, phase, "bpmn_error", str(exc))
+    if isinstance(exc, FeelLimit):
+        return ElementFailed(token, phase, "element", f"{exc.zh} ({exc})")
     kind = "expression" if isinstance(exc, timers.BadTime) else "element"
     return ElementFailed(token, phase, kind, str(exc) if kind == "expression" else f"{type(exc).__name__}: {exc}")
 

@@ -7,6 +7,7 @@ another type gives null before the function is called; a lone value stands for a
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable
 from decimal import (
@@ -20,11 +21,13 @@ from decimal import (
     Decimal,
 )
 from functools import cmp_to_key
-from typing import Any
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
+from engine.errors import EngineError
 from engine.feel import patterns
-from engine.feel.errors import FeelSyntaxError
-from engine.feel.run import Run, Value
+from engine.feel.errors import FeelLimit, FeelSyntaxError
+from engine.feel.run import Run, Value, WorkingDays
 from engine.feel.syntax import Call, Interval, Literal, Name, Negation, Node, UnaryTest
 from engine.feel.temporal import (
     NS,
@@ -39,6 +42,7 @@ from engine.feel.temporal import (
     parse_duration,
     parse_time,
     parse_zone,
+    to_python,
 )
 from engine.feel.values import NUMBER, WIDE, Function, Range, contains, equal, feel_text, order, short_text, type_words
 
@@ -798,6 +802,61 @@ def _now(run: Run) -> Value:
 @_builtin("today", "", run=True)
 def _today(run: Run) -> Value:
     return from_datetime(run.house_time()).date
+
+
+# ----------------------------------------------------------------------------------------------------------- working days
+_Day = TypeVar("_Day")
+
+
+def _python_day(day: Date) -> datetime.date:
+    """Raises: ValueError: years that no calendar has."""
+    return datetime.date(day.year, day.month, day.day)
+
+
+def _of_calendar(run: Run, ask: Callable[[WorkingDays], _Day]) -> _Day:
+    """Return what the calendar says.
+
+    Raises:
+        FeelLimit: there is none, or it does not go so far: null would be taken for a date that is not known yet, and nobody told.
+    """
+    if run.calendar is None:
+        raise FeelLimit("no calendar of working days is at hand here", "此处没有工作日历")
+    try:
+        return ask(run.calendar)
+    except EngineError as error:
+        raise FeelLimit(error.text("en"), error.text("zh")) from error
+
+
+def _house_day(run: Run, value: Date | DateTime) -> Date:
+    """Return the day that the house's clock shows at a moment; of one without a zone, its own."""
+    if isinstance(value, Date) or value.zone is None:
+        return _day(value)
+    at = to_python(value)
+    assert isinstance(at, datetime.datetime)
+    return from_datetime(at.astimezone(ZoneInfo(run.zone))).date
+
+
+@_builtin("is working day", "date: day", run=True)
+def _is_working_day(run: Run, value: Date | DateTime) -> Value:
+    day = _python_day(_house_day(run, value))
+    return _of_calendar(run, lambda calendar: calendar.is_working_day(day))
+
+
+@_builtin("add working days", "from: day, days: number", run=True)
+def _add_working_days(run: Run, value: Date | DateTime, days: Decimal) -> Value:
+    """The same time of day so many working days later, or earlier; the day itself does not count."""
+    count = _whole(days)
+    if count is None:
+        return None
+    run.step(abs(count))
+    start = _house_day(run, value)
+    day = _python_day(start)
+    found = _of_calendar(run, lambda calendar: calendar.day_after(day, count))
+    moved = Date(found.year, found.month, found.day)
+    if isinstance(value, Date):
+        return moved
+    # moved by whole days, it keeps the zone in which it was given
+    return DateTime(Date.of_ordinal(value.date.ordinal + moved.ordinal - start.ordinal), value.time)
 
 
 # ---------------------------------------------------------------------------------------------------------------- context

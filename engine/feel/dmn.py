@@ -19,7 +19,7 @@ from engine.feel.errors import DecisionError, FeelLimit, Reason
 from engine.feel.expression import Explained, explained, finish
 from engine.feel.infer import declared
 from engine.feel.parser import normal_name
-from engine.feel.run import HOUSE_ZONE, ExternalFunctions, Run, Scope, Trace, Value
+from engine.feel.run import HOUSE_ZONE, ExternalFunctions, Run, Scope, Trace, Value, WorkingDays
 from engine.feel.tables import Table, TableHit, checked, gathers
 from engine.feel.types import ItemType, is_function
 from engine.feel.values import Function, to_feel, to_native
@@ -125,6 +125,7 @@ class DecisionModel:
         *,
         steps: int = _STEPS,
         zone: str = HOUSE_ZONE,
+        calendar: WorkingDays | None = None,
     ) -> DecisionResult:
         """Return the decision's (or decision service's) value over `variables` ``{name: Python value}`` at `now` (aware).
 
@@ -135,6 +136,7 @@ class DecisionModel:
         """
         element = self._find(id_or_name, is_service=None)
         run = self._run(now, steps, zone)
+        run.calendar = calendar
         inputs = _Inputs(variables, self._main)
         value = self._evaluate(element, inputs, run)
         result = finish(value, run)
@@ -150,8 +152,9 @@ class DecisionModel:
         )
 
     def explain(
-        self, id_or_name: str, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
-    ) -> Explained:
+        self, id_or_name: str, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE,
+        calendar: WorkingDays | None = None,
+    ) -> Explained:  # fmt: skip
         """Return the decision with its value and everything that led to it, as `decide` computes it.
 
         A decision's children are the decisions it required and the parts of its logic; a table's are its rules
@@ -162,6 +165,7 @@ class DecisionModel:
         """
         model = self._tracing
         run = model._run(now, steps, zone)
+        run.calendar = calendar
         run.trace = trace = Trace()
         model._evaluate(model._find(id_or_name, is_service=None), _Inputs(variables, model._main), run)
         try:

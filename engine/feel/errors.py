@@ -26,7 +26,7 @@ class FeelSyntaxError(ValueError):
 
 
 class FeelLimit(RuntimeError):
-    """An evaluation asked for more than it may use: steps, depth, size or time of a regular expression.
+    """An evaluation asked for more than it may use (steps, depth, size, time of a regular expression), or than the calendar has.
 
     Attributes:
         zh: the message in Chinese.

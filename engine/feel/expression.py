@@ -14,7 +14,7 @@ from engine.feel.compiler import Compiled, CompiledTests, Traced, compile_tests,
 from engine.feel.errors import FeelLimit, Reason
 from engine.feel.infer import Mistake, Type, infer
 from engine.feel.parser import composed, is_plain
-from engine.feel.run import HOUSE_ZONE, Run, Scope, Trace, Value, weigh
+from engine.feel.run import HOUSE_ZONE, Run, Scope, Trace, Value, WorkingDays, weigh
 from engine.feel.syntax import FreeNames, UnaryTests, entry_names, free_names
 from engine.feel.values import feel_text, to_feel, to_native
 
@@ -85,19 +85,22 @@ class Expression:
         self._lookups = tuple(self.names | self.called_names)
 
     def evaluate(
-        self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
-    ) -> Result:
+        self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE,
+        calendar: WorkingDays | None = None,
+    ) -> Result:  # fmt: skip
         """Return the value over `variables` ``{name: Python value}`` at the instant `now` (aware).
 
         Args:
             steps: budget; a loop pass, an item of a filter and a call cost 1, long lists and texts more.
             zone: whose day today() is, and whose clock now() shows.
+            calendar: which days are worked.
 
         Raises:
             FeelLimit: the budget, the depth, the size or the time for regular expressions was passed.
             TypeError, ValueError: a variable that is read is no FEEL value.
         """
         run = Run(now, steps, zone)
+        run.calendar = calendar
         scope: Scope = {None: run}
         if not self._is_composed:
             variables = _composed(variables)
@@ -114,10 +117,12 @@ class Expression:
             raise FeelLimit("the value or the calls are nested too deep", "取值或函数调用嵌套过深") from None
 
     def explain(
-        self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
-    ) -> Explained:
+        self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE,
+        calendar: WorkingDays | None = None,
+    ) -> Explained:  # fmt: skip
         """Return the parts of the expression with their values, as `evaluate` computes them; literals are left out."""
         run = Run(now, steps, zone)
+        run.calendar = calendar
         run.trace = trace = Trace()
         if not self._is_composed:
             variables = _composed(variables)
@@ -153,14 +158,16 @@ class CellTests:
         self._lookups = tuple(self.names | frozenset(free.called))
 
     def evaluate(
-        self, value: Any, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE
-    ) -> Result:
+        self, value: Any, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE,
+        calendar: WorkingDays | None = None,
+    ) -> Result:  # fmt: skip
         """Return whether `value` passes: True, False, or None when that cannot be known.
 
         Raises:
             FeelLimit, TypeError, ValueError: as `Expression.evaluate`.
         """
         run = Run(now, steps, zone)
+        run.calendar = calendar
         try:
             scope: Scope = {None: run, "?": to_feel(value)}
             if not self._is_composed:

@@ -412,7 +412,7 @@ _RESULTS: Final[dict[str, Type]] = {
     **dict.fromkeys((
         "not", "contains", "starts with", "ends with", "matches", "list contains", "all", "any", "odd", "even", "is", "before", "after",
         "meets", "met by", "overlaps", "overlaps before", "overlaps after", "finishes", "finished by", "includes", "during", "starts",
-        "started by", "coincides"), BOOLEAN),
+        "started by", "coincides", "is working day"), BOOLEAN),
     "date": DATE, "time": TIME, "date and time": DATE_TIME, "now": DATE_TIME, "today": DATE,
     "years and months duration": MONTHS,
     "split": ("list", STRING), "index of": ("list", NUMBER), "mode": ("list", NUMBER), "range": ("range", None),
@@ -432,6 +432,8 @@ def _result(name: str, types: list[Type]) -> Type:
         return "list", None
     if name == "abs":
         return types[0] if types and isinstance(types[0], str) else None
+    if name == "add working days":
+        return types[0] if types and types[0] in (DATE, DATE_TIME) else None
     if name == "duration":
         return None  # of days or of months, as the text says
     return _RESULTS.get(name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from engine.feel.errors import FeelLimit, Reason
@@ -24,6 +24,15 @@ MAX_SIZE: Final = 1_000_000
 MAX_DEPTH: Final = 64  # calls within each other; each takes some eight of Python's thousand frames
 _MAX_REASONS = 20
 HOUSE_ZONE: Final = "Asia/Shanghai"
+
+
+class WorkingDays(Protocol):
+    """Which days are worked, where expressions may ask for it. Both raise an `EngineError` for what nobody can know yet."""
+
+    def is_working_day(self, day: date, /) -> bool: ...
+
+    def day_after(self, day: date, days: int, /) -> date:
+        """Return the day `days` working days after `day` (before, if negative); with 0, `day` if it is worked, else the next."""
 
 
 class Trace(list[Any]):
@@ -46,6 +55,7 @@ class Run:
         reasons: why parts were null, in order; at most 20.
         trace: collects what `explain` shows, else None.
         tables: every decision table that was evaluated, in order.
+        calendar: which days are worked; without one, functions that ask for it give null.
     """
 
     # What an evaluation rarely changes stands in the class: a run is made for each condition.
@@ -55,6 +65,7 @@ class Run:
     resolve: Callable[[str], ItemType | None] | None = None
     external: ExternalFunctions | None = None
     trace: Trace | None = None
+    calendar: WorkingDays | None = None
     reasons: dict[Reason, None] = {}  # noqa: RUF012 - never written: `note` gives the run its own
     tables: list[Any] = []  # noqa: RUF012 - likewise, by `tell_table`
 

@@ -132,7 +132,10 @@ class Table:
                 continue
             cells = []
             for column, passes in rule.cells:
-                answer = passes({**scopes[column], None: Run(scopes[column][None].now)})
+                was = scopes[column][None]
+                run = Run(was.now, zone=was.zone)
+                run.calendar = was.calendar
+                answer = passes({**scopes[column], None: run})
                 test = rule.tests[column]
                 cells.append(Traced(f"{self.inputs[column].label}: {test.text if test is not None else '-'}", answer, ()))
                 if answer is not True:

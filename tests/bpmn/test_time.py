@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine import calendar
 from engine import events as log
 from engine.bpmn import timers
 from engine.errors import TaskNotOpen, TaskSuspended, TaskTooLate, WrongState
@@ -412,3 +413,34 @@ def test_the_timer_of_several_instances_is_the_deadline_of_each() -> None:
     p = play(process(start(), user("a", several), boundary("b", "a", timer("timeDuration", "PT4H")), user("late"), end(), "s>a", "a>e", "b>late"))
 
     assert [e.deadline_at for e in p.seen(log.UserTaskCreated)] == [MONDAY + timedelta(hours=4)] * 3
+
+
+def after_working_days(days: int) -> str:
+    return process(
+        start(), user("a"),
+        boundary("b", "a", timer("timeDuration", f"= add working days(now(), {days}) - now()"), cancelActivity="false"), user("late"), end(),
+        "s>a", "a>e", "b>late",
+    )  # fmt: skip
+
+
+def test_a_timer_counts_working_days_by_the_calendar_of_the_house() -> None:
+    """From Monday, 5 January 2026: New Year's Saturday is over, Spring Festival is 15 to 23 February, with two Saturdays made up."""
+    assert due(play(after_working_days(5))) == [MONDAY + timedelta(days=7)]
+    assert due(play(after_working_days(30))) == [datetime(2026, 2, 14, 1, tzinfo=UTC)]
+    assert due(play(after_working_days(31))) == [datetime(2026, 2, 24, 1, tzinfo=UTC)]
+    assert due(play(after_working_days(35))) == [datetime(2026, 2, 28, 1, tzinfo=UTC)]
+
+
+def test_a_timer_into_a_year_that_is_not_announced_is_an_incident_beside_its_task_and_runs_after_a_retry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    p = play(after_working_days(300))
+
+    [incident] = p.seen(log.IncidentOpened)
+    assert incident.element == "b"
+    assert "2027 年的节假日安排尚未公布" in incident.message
+    assert p.open == "a"
+
+    monkeypatch.setattr(calendar, "day_after", lambda day, days: date(2027, 3, 1))  # as the data of 2027 come
+    p.retry("b").check("a")
+    assert due(p) == [datetime(2027, 3, 1, 1, tzinfo=UTC)]

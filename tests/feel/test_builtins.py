@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.feel import YearsMonths, compile_expression
+from engine import calendar
+from engine.feel import FeelLimit, YearsMonths, compile_expression
 from engine.feel.builtins import BUILTINS
 
 NOW = datetime(2026, 12, 1, 1, 30, tzinfo=UTC)
@@ -163,13 +165,26 @@ CASES: list[tuple[str, Any]] = [
     ("coincides([1..5], [1..5])", True),
     ("coincides(point1: 5, point2: 5)", True),
     ('range("[1..3]").end', 3),
+    # working days: the National Day holidays of 2026 are 1 to 7 October, 20 September and 10 October are made up
+    ('is working day(@"2026-10-01")', False),
+    ('is working day(@"2026-10-10")', True),
+    ('is working day(@"2026-09-30T17:00:00Z")', False),
+    ('is working day(@"9999999-01-01")', None),
+    ('add working days(@"2026-09-29", 2)', date(2026, 10, 8)),
+    ('add working days(@"2026-10-08", -2)', date(2026, 9, 29)),
+    ('add working days(@"2026-10-03", 0)', date(2026, 10, 8)),
+    ('add working days(from: @"2026-10-09", days: 1)', date(2026, 10, 10)),
+    ('add working days(@"2026-09-29T17:00:00Z", 1)', datetime(2026, 10, 7, 17, tzinfo=UTC)),
+    ('add working days(@"2026-09-30T09:00:00", 1)', datetime(2026, 10, 8, 9)),
+    ('add working days(now(), 1)', datetime(2026, 12, 2, 9, 30, tzinfo=ZoneInfo("Asia/Shanghai"))),
+    ('add working days(@"2026-12-30", 1.5)', None),
     ('range("[3..1]")', None),
 ]
 
 
 @pytest.mark.parametrize(("text", "value"), CASES, ids=[text for text, _ in CASES])
 def test_the_function_gives(text: str, value: Any) -> None:
-    result = compile_expression(text).evaluate({}, NOW)
+    result = compile_expression(text).evaluate({}, NOW, calendar=calendar)
 
     assert result.value == value
     assert type(result.value) is type(value)
@@ -201,3 +216,13 @@ def test_distinct_values_tells_kinds_apart_and_is_quick() -> None:
     assert value('distinct values([1, "1", true, 1.0, null, null, @"2026-01-01", date("2026-01-01"), [1], [1.0]])') == [
         1, "1", True, None, date(2026, 1, 1), [1]]
     assert len(value("distinct values(for i in 1..50000 return i)")) == 50_000
+
+
+@pytest.mark.parametrize("text", ['add working days(@"2026-12-30", 5)', 'is working day(@"2027-01-04")'])
+def test_a_year_that_is_not_announced_is_neither_guessed_nor_null(text: str) -> None:
+    with pytest.raises(FeelLimit, match="holidays of 2027") as stopped:
+        compile_expression(text).evaluate({}, NOW, calendar=calendar)
+    assert "2027 年的节假日安排尚未公布" in stopped.value.zh
+
+    with pytest.raises(FeelLimit, match="no calendar"):
+        compile_expression(text).evaluate({}, NOW)

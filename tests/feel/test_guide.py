@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine import calendar
 from engine.feel import FeelSyntaxError, compile_expression
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "feel.md").read_text("utf-8")
@@ -32,7 +33,7 @@ SAMPLES, ERRORS = samples("feel", "// =>"), samples("feel-errors", "//")
 
 @pytest.mark.parametrize(("text", "said"), SAMPLES, ids=[text for text, _ in SAMPLES])
 def test_a_sample_gives_what_the_guide_says(text: str, said: str) -> None:
-    result = compile_expression(text, frozenset(VARIABLES)).evaluate(VARIABLES, NOW)
+    result = compile_expression(text, frozenset(VARIABLES)).evaluate(VARIABLES, NOW, calendar=calendar)
 
     if said.startswith("null: "):
         assert result.value is None

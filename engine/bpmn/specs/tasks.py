@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from engine import calendar
 from engine import events as log
 from engine.bpmn import timers
 from engine.bpmn.data import own_copy
@@ -258,7 +259,7 @@ class BusinessRuleTask(Activity):
 
     def _run_hook(self, my_task: Token) -> bool | None:
         top = my_task.workflow.top_workflow
-        answer = self.model.decide(self.decision, my_task.data.visible(), top.at, zone=top.zone)
+        answer = self.model.decide(self.decision, my_task.data.visible(), top.at, zone=top.zone, calendar=calendar)
         value = self.shaped(answer)
         top.emit(log.DecisionEvaluated(
             process=self.process, element=self.bpmn_id, token=TokenId(my_task.id), decision=self.decision, sha256=self.sha256,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from engine import calendar
 from engine.bpmn import timers
 from engine.bpmn.data import Scope
 from engine.bpmn.workflow import (
@@ -24,7 +25,7 @@ class Formula:
     compiled: Expression
 
     def evaluate(self, variables: Values, top: Workflow) -> Result:
-        return self.compiled.evaluate(variables, top.at, zone=top.zone)
+        return self.compiled.evaluate(variables, top.at, zone=top.zone, calendar=calendar)
 
 
 Text = str | Formula  #: plain text, or the expression that gives it
