@@ -19,7 +19,7 @@ With ``"message": "lead_confirmed"`` in `start` a message start event starts it,
 Its start and what it expects at its end are left out. Other pools take part as well: a step with ``"in": "bidder"`` is about the newest instance of that process, whoever started it,
 ``"in": ["bidder", 2]`` about the second one; all other steps are about the instance of `start`. At the end, ``"pools"`` in `expect`
 says the same of others: ``{"status": "completed", "pools": {"bidder": {"status": "completed", "ends": […]}}}``.
-In `open` and `not_open` a process without an element stands for any of its tasks. `by` is the user of a role (every role has one, named by its id); ``"by": "qualification_checker/2"`` is a
+In `open` and `not_open` a process without an element stands for any of its tasks; `ends` are elements that were reached by then, `not_ends` such that were not. `by` is the user of a role (every role has one, named by its id); ``"by": "qualification_checker/2"`` is a
 second person of that role, for what two must do (``/3`` a third; any step that has a `by`). A string that begins with ``=`` in `values` is FEEL over
 the variables that the completed task sees, elsewhere over the instance's. Time moves in steps that stop at every due job, so thirty days pass in a second and nothing is skipped.
 """
@@ -513,7 +513,7 @@ class _Rehearsal:
     # -- expectations
     def expect(self, wanted: Mapping[str, Any]) -> None:
         instance, opened = self.engine.instances.get(SYSTEM, self.instance), self.open()
-        if unknown := set(wanted) - {"pools", "open", "not_open", "only_open", "variables", "status", "outcome", "ends", "incidents", "note"}:
+        if unknown := set(wanted) - {"pools", "open", "not_open", "only_open", "variables", "status", "outcome", "ends", "not_ends", "incidents", "note"}:
             raise _Failed(f"unknown expectation {', '.join(sorted(unknown))}")
         processes = {name.partition(".")[0] for name in opened}  # a name without an element is any task of a process
         for name in wanted.get("open", ()):
@@ -543,6 +543,9 @@ class _Rehearsal:
         for name in wanted.get("ends", ()):
             if name not in reached:
                 raise _Failed(f"{name} was not reached")
+        for name in wanted.get("not_ends", ()):
+            if name in reached:
+                raise _Failed(f"{name} was reached")
         for pool, of_it in wanted.get("pools", {}).items():
             self.watch(pool)
             self.expect(of_it)
