@@ -108,9 +108,10 @@ def _short(text: str) -> str:
 
 
 class _Compiler:
-    """Compiles the nodes of one text. `is_tracing`: every closure tells `Run.trace` its value."""
+    """Compiles the nodes of one text. `is_tracing`: every closure tells `Run.trace` its value; `variables`: names that hide functions."""
 
-    def __init__(self, source: str, *, is_tracing: bool = False) -> None:
+    def __init__(self, source: str, *, is_tracing: bool = False, variables: frozenset[str] = frozenset()) -> None:
+        self.variables = variables
         self.source = source
         self.is_tracing = is_tracing
 
@@ -132,7 +133,7 @@ class _Compiler:
     def name(self, node: Name) -> Closure:
         name = node.name
         builtin = BUILTINS.get(name)
-        if builtin is not None:
+        if builtin is not None and name not in self.variables:
             return lambda scope: scope.get(name, builtin)
 
         def read(scope: Scope) -> Value:
@@ -767,13 +768,16 @@ def compile_text(
 ) -> Compiled:
     """Parse and compile an expression, once; its text is composed first (Unicode's NFC), names and literals with it.
 
+    Args:
+        names: of variables; they hide functions of their name also while they are not there.
+
     Raises:
         FeelSyntaxError: with line and column.
     """
     text = composed(text)
     try:
         tree = parse_expression(text, names, members)
-        return Compiled(text, _Compiler(text, is_tracing=is_tracing).compile(tree), tree, free_names(tree))
+        return Compiled(text, _Compiler(text, is_tracing=is_tracing, variables=names).compile(tree), tree, free_names(tree))
     except RecursionError:
         raise _too_deep() from None
 

@@ -15,7 +15,7 @@ from engine.feel.errors import FeelLimit, Reason
 from engine.feel.infer import Mistake, Type, infer
 from engine.feel.parser import composed, is_plain
 from engine.feel.run import HOUSE_ZONE, Run, Scope, Trace, Value, WorkingDays, weigh
-from engine.feel.syntax import FreeNames, UnaryTests, entry_names, free_names
+from engine.feel.syntax import Call, FreeNames, Name, Node, UnaryTests, entry_names, free_names, walk
 from engine.feel.values import feel_text, to_feel, to_native
 
 _STEPS = 200_000
@@ -78,11 +78,12 @@ class Expression:
         self._closure = compiled.closure
         self._is_composed = composed(text) == text
         self._special = special
-        self.certain_names = frozenset(free.certain) | frozenset(n for n in free.called if n not in BUILTINS)
+        functions = BUILTINS.keys() - special
+        self.certain_names = (frozenset(free.certain) - functions) | frozenset(n for n in free.called if n not in BUILTINS)
         self.names = self.certain_names | frozenset(free.members)
         self.called_names = frozenset(free.called)
         self.entries = entry_names(compiled.tree)
-        self._lookups = tuple(self.names | self.called_names)
+        self._lookups = tuple(self.names | self.called_names | frozenset(free.certain))
 
     def evaluate(
         self, variables: Mapping[str, Any], now: datetime, *, steps: int = _STEPS, zone: str = HOUSE_ZONE,
@@ -217,9 +218,31 @@ def _composed(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     return {composed(name): value for name, value in variables.items()}
 
 
+#: Built-in functions that take a function.
+_OF_FUNCTIONS = frozenset(
+    name for name, builtin in BUILTINS.items() if any(p.kind == "function" for overload in builtin.overloads for p in overload.parameters)
+)
+
+
+def _functions_given(tree: Node) -> frozenset[str]:
+    """Return the names that stand where a call may want a function: ``sort(list, before)``, arguments of functions that are no built-in."""
+    return frozenset(
+        argument.name
+        for call in walk(tree)
+        if isinstance(call, Call) and not (isinstance(call.function, Name) and call.function.name in BUILTINS.keys() - _OF_FUNCTIONS)
+        for argument in call.arguments
+        if isinstance(argument, Name)
+    )
+
+
 @lru_cache(8192)
 def _expression(text: str, special: frozenset[str]) -> Expression:
-    return Expression(text, compile_text(text, special), special)
+    compiled = compile_text(text, special)
+    if read := compiled.free.certain.keys() & BUILTINS.keys() - _functions_given(compiled.tree):
+        # A variable may be named like a function (`count`, `duration`): where it is not there, nobody means the function.
+        special |= read
+        compiled = compile_text(text, special)
+    return Expression(text, compiled, special)
 
 
 @lru_cache(8192)

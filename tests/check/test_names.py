@@ -454,3 +454,14 @@ def test_a_misspelling_in_any_decision_is_told(house, library):
         diagram_file = next(each for each in library if each.startswith(file.split("/")[0] + "/") and each.endswith(".bpmn"))
         found = house.engine.deployments.check({file: planted.encode(), diagram_file: library[diagram_file]})
         assert any(each.rule == "NAME-UNKNOWN" and f'"{name}x"' in each.en for each in found), (file, match[1])
+
+
+def test_a_variable_named_like_a_function_is_told_as_any_other():
+    """So is one that a call passes in; where a call wants a function, it is the function."""
+    assert unknown(*reading("count + 1")) == {"count"}
+    assert unknown(*reading("count", script("w", "1", camunda_resultVariable="count"))) == set()
+    assert unknown(*reading("count(sort([2, 1], before))")) == set()
+
+    passing = call("c", "q", EXT.format('<camunda:in source="duration" target="given"/>'))
+    callee = diagram(process(start(), user("u"), end(), "s>u", "u>e", id="q"))
+    assert names_of(told(diagram(process(start(), passing, end(), "s>c", "c>e")), callee)) == {"duration"}

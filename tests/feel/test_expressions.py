@@ -65,6 +65,13 @@ def test_names_may_be_chinese_and_hold_blanks_and_signs(text: str, variables: di
     assert evaluate(text, variables) == value
 
 
+@pytest.mark.parametrize(("text", "value"), [
+    ("count", None), ("count = null", True), ("string(count)", None), ("duration > 3 or count([1]) = 1", True), ("sort([3, 1], before)", [1, 3]),
+])  # fmt: skip
+def test_a_variable_named_like_a_function_that_is_not_there_is_null_and_not_the_function(text: str, value: Any) -> None:
+    assert compile_expression(text).evaluate({}, NOW).value == value
+
+
 def test_a_variable_named_like_a_function_is_read_and_the_function_is_still_called() -> None:
     assert evaluate("count(date) + count", {"date": [1, 2], "count": 10}) == 12
     assert evaluate("duration > 5", {"duration": 6}) is True

@@ -22,7 +22,6 @@ from engine.bpmn.reader import is_expression, translated
 from engine.bpmn.xml import CAMUNDA, read_diagram
 from engine.errors import EngineError
 from engine.feel import Expression, FeelSyntaxError, compile_expression
-from engine.feel.builtins import BUILTINS
 from engine.feel.infer import Type
 
 #: Stand among the names where some of them cannot be told: those may be any that is written anywhere; or any whatever.
@@ -316,7 +315,7 @@ class World:
         """Return those of `names` that nothing can have written where `visible` is seen."""
         if ANY in visible:
             return []
-        missing = sorted(name for name in names if name not in visible and name not in BUILTINS)
+        missing = sorted(name for name in names if name not in visible)
         return [name for name in missing if name not in self.everything] if SOME in visible else missing
 
 
