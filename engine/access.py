@@ -77,8 +77,10 @@ GROUPS: Mapping[str, Group] = {
     )
 }
 
-#: May see amounts, costs and margins. Source: 数据分级与可见性.
-PRICE_READERS = frozenset({"pricing_officer", "pricing_approver", "finance_officer", "company_leader", "account_manager"})
+#: May see amounts, costs and margins of every project. Source: 数据分级与可见性.
+PRICE_READERS = frozenset({"pricing_officer", "pricing_approver", "finance_officer", "company_leader"})
+#: May see those of their own projects.
+OWN_PRICE_READERS = frozenset({"account_manager"})
 #: Oversee every process instance.
 OVERSEERS = frozenset({"process_owner", "auditor", "presale_manager", "presale_coordinator", "sales_manager", "company_leader"})
 #: May end a top-level process before its time. Source: 任务权限.
@@ -219,9 +221,13 @@ def may_send(actor: Actor, subscription: Subscription) -> bool:
     return bool(subscription.candidate_groups and (actor.groups & subscription.candidate_groups or "process_owner" in actor.groups))
 
 
-def may_read_price(actor: Actor) -> bool:
-    """True if the actor may see amounts."""
-    return is_system(actor) or bool(actor.groups & PRICE_READERS)
+def may_read_price(actor: Actor, *, own: bool) -> bool:
+    """True if the actor may see amounts.
+
+    Args:
+        own: of a process instance that the actor started, or has or had a user task of.
+    """
+    return is_system(actor) or bool(actor.groups & PRICE_READERS) or (own and bool(actor.groups & OWN_PRICE_READERS))
 
 
 #: Stands where an amount is not shown.

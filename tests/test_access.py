@@ -67,7 +67,7 @@ def test_a_deputy_is_barred_like_the_person_stood_in_for():
 def test_a_system_administrator_neither_reads_prices_nor_sees_instances():
     admin = person("root", "system_admin")
 
-    assert not access.may_read_price(admin)
+    assert not access.may_read_price(admin, own=True)
     assert not access.may_see_instance(admin, started_by="wang", participants=["wang"], groups=["bid_manager"])
     with pytest.raises(AccessDenied, match="流程负责人"):
         access.require(admin, "deploy")

@@ -13,9 +13,13 @@ from engine.forms import UNREADABLE, Form, is_readable
 from engine.model import Actor, Values
 
 
-def shown_to(actor: Actor, form: Form | None) -> Form | None:
-    """Return the form without the fields that the person may not see; what they send for those counts for nothing."""
-    return form if form is None or access.may_read_price(actor) else form.without_prices()
+def shown_to(actor: Actor, form: Form | None, *, own: bool = True) -> Form | None:
+    """Return the form without the fields that the person may not see; what they send for those counts for nothing.
+
+    Args:
+        own: the person fills it in, or its process instance is theirs.
+    """
+    return form if form is None or access.may_read_price(actor, own=own) else form.without_prices()
 
 
 def unsealed(form: Form | None) -> Form | None:

@@ -1,4 +1,4 @@
-"""What of an instance's data a person sees: amounts by their role, results of blind tasks once all who are blind are done.
+"""What of an instance's data a person sees: amounts by their role and part in it, results of blind tasks once all who are blind are done.
 
 A field that any deployed form marks as `priceField` is an amount wherever its name comes up: in other forms, in tables, in
 variables, in events, in exports. What a user task with the property `blindUntil` wrote is seen by who wrote it alone until every
@@ -22,7 +22,7 @@ from engine.events import Event, Recorded
 from engine.feel import Explained, codec
 from engine.forms import Component, read_form
 from engine.model import Actor, Document, Incident, TaskState, TokenId, Values, WaitingJob
-from engine.store import chain, definitions, tasks
+from engine.store import chain, definitions, instances, tasks
 from engine.store.database import Session
 from engine.store.tasks import Part
 
@@ -69,16 +69,24 @@ class Sights:
                 self._known = generation, frozenset(found)
             return self._known[1]
 
-    def of(self, session: Session, actor: Actor, instance_id: int) -> Sight:
-        """Return what the actor sees of an instance, as of this session."""
-        amounts = None if access.may_read_price(actor) else self.names(session)
+    def of(self, session: Session, actor: Actor, instance_id: int, *, works_on: bool = False) -> Sight:
+        """Return what the actor sees of an instance, as of this session.
+
+        Args:
+            works_on: the actor may do the task that this is about, so the instance is theirs.
+        """
+        own = works_on or (_asks_whose(actor) and instance_id in instances.own(session, actor.id, [instance_id]))
+        amounts = None if access.may_read_price(actor, own=own) else self.names(session)
         return Sight(actor, amounts, _NOTHING if access.is_system(actor) else _blind(session, actor, instance_id))
 
     def of_all(self, session: Session, actor: Actor, instance_ids: Collection[int]) -> dict[int, Sight]:
         """Return ``{instance: what the actor sees of it}``, without a query for each of those that hide nothing."""
-        amounts = None if access.may_read_price(actor) else self.names(session)
+        own = instances.own(session, actor.id, instance_ids) if _asks_whose(actor) else set()
+        names = None if access.may_read_price(actor, own=False) else self.names(session)
         placed = set[int]() if access.is_system(actor) else tasks.with_places(session, instance_ids)
-        return {id: Sight(actor, amounts, _blind(session, actor, id) if id in placed else _NOTHING) for id in instance_ids}
+        return {
+            id: Sight(actor, None if id in own else names, _blind(session, actor, id) if id in placed else _NOTHING) for id in instance_ids
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +189,11 @@ class Sight:
         if (job.process, job.element) in self.blind.troubles:
             return replace(job, error=access.HIDDEN)
         return job if self.amounts is None else replace(job, error=_LONG_FIGURE.sub(access.HIDDEN, job.error))
+
+
+def _asks_whose(actor: Actor) -> bool:
+    """True if what the actor may read depends on whose the instance is."""
+    return access.may_read_price(actor, own=True) and not access.may_read_price(actor, own=False)
 
 
 #: In `Blind.places`: every variable of the scope. A multi-instance activity collects the results of its instances there.

@@ -136,9 +136,9 @@ class Tasks:
         """
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
-            form = shown_to(actor, self._form(session, task))
+            sight = self._runtime.sights.of(session, actor, task.instance_id, works_on=access.may_work_on(actor, task))
+            form = shown_to(actor, self._form(session, task), own=sight.amounts is None)
             draft = tasks.draft(session, id, actor.id)
-            sight = self._runtime.sights.of(session, actor, task.instance_id)
             given = self._variables(session, task, sight)
             values: dict[str, Any] = {}
             if form is not None:
@@ -159,8 +159,8 @@ class Tasks:
         """
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
-            form = shown_to(actor, self._form(session, task))
-            sight = self._runtime.sights.of(session, actor, task.instance_id)
+            sight = self._runtime.sights.of(session, actor, task.instance_id, works_on=access.may_work_on(actor, task))
+            form = shown_to(actor, self._form(session, task), own=sight.amounts is None)
             variables = sight.hide(self._variables(session, task, sight))
         if form is None:
             return {}
@@ -453,7 +453,8 @@ class Tasks:
         with self._database.reading() as session:
             task = self._seen(session, actor, id)
             found = tasks.documents(session, instance_id=task.instance_id, task_id=id)
-            return tuple(self._runtime.sights.of(session, actor, task.instance_id).readable(found))
+            sight = self._runtime.sights.of(session, actor, task.instance_id, works_on=access.may_work_on(actor, task))
+            return tuple(sight.readable(found))
 
     def open_document(self, actor: Actor, document_id: DocumentId) -> tuple[Document, BinaryIO]:
         """Return a file and its bytes, open for reading.

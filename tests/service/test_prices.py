@@ -107,6 +107,43 @@ def test_amounts_are_told_to_price_roles_alone(house: House, priced: Any, role: 
             assert at < 0, told[max(0, at-300):at+60]
 
 
+SALES = diagram(
+    process(
+        start(), user("cost", camunda_candidateGroups="account_manager", camunda_formKey="p.quote"),
+        user("hand_over", camunda_candidateGroups="presale_engineer,account_manager"), end(), "s>cost", "cost>hand_over", "hand_over>e", id="sales",
+    )
+)  # fmt: skip
+
+
+def test_account_managers_see_the_amounts_of_their_own_projects_alone(house: House) -> None:
+    mine, other = (Actor(id=id, groups=frozenset({"account_manager", "process_owner"})) for id in ("mine", "other"))
+    house.deploy(SALES, files={"quote.form": QUOTE})
+    id = house.start("sales").id
+    task = house.task(id)
+    form, _ = house.engine.tasks.form(mine, task.id)
+    assert form is not None
+    assert "bid_price" in {c.key for c in form.inputs()}  # whom a task is offered to can do it
+    house.engine.tasks.attach(mine, task.id, "sheet", "报价.xlsx", "", b"x")
+    house.engine.tasks.complete(mine, task.id, {"bid_price": AMOUNT, "note": "好"})
+
+    assert AMOUNT in repr(everything(house, mine, id))
+    assert "报价.xlsx" in repr(house.engine.instances.documents(mine, id))
+    assert house.engine.instances.documents(other, id) == ()
+    told = everything(house, other, id)
+    assert AMOUNT not in repr({name: answer for name, answer in told.items() if name not in ("form", "context")})
+
+    house.complete(id)
+    house.moved.advance(days=400)
+    house.engine.keep.archive("P1Y")
+    assert AMOUNT in repr(house.engine.instances.history(mine, id))
+    assert AMOUNT not in repr(house.engine.instances.history(other, id))
+
+    theirs = house.engine.instances.start(other, "sales").id
+    house.engine.instances.set_variables(OWNER, theirs, {"cost_price": Decimal(AMOUNT)}, "known")
+    assert AMOUNT in repr(house.engine.instances.variables(other, theirs))
+    assert AMOUNT not in repr(house.engine.instances.variables(mine, theirs))
+
+
 def test_an_export_without_amounts_verifies_like_one_with_erased_payloads(house: House, priced: Any, tmp_path: Path) -> None:
     auditor = Actor(id="aud", groups=frozenset({"auditor"}))
     path = tmp_path / "export.jsonl"
