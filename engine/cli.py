@@ -159,7 +159,7 @@ def main() -> None:
 
 
 @main.command(epilog="psmflow serve --demo --port 8000")
-@click.option("--demo", is_flag=True, help="With demo users, one per role (password “demo”); on loopback alone.")
+@click.option("--demo", is_flag=True, help="With demo users: five for a whole tender, one per role (password “demo”); on loopback alone.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the database and files [default: $PSMFLOW_DATA or ./var].")

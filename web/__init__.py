@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -56,7 +57,7 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
         unread=_unread, person=context.person, group_name=group_name, access=access, status_name=status_name,
     )
     app.jinja_env.filters.update(
-        group_name=group_name, person=context.person, outcome=diagrams.outcome, stage_name=diagrams.stage_name, incident_words=incident_words,
+        group_name=group_name, by_role=by_role, person=context.person, outcome=diagrams.outcome, stage_name=diagrams.stage_name, incident_words=incident_words,
     )
     add_trace(app)
     protect(app)
@@ -96,6 +97,12 @@ def group_name(group: str) -> str:
     """Return a role in the reader's language; a role the house does not know stays as written."""
     found = GROUPS.get(group)
     return group if found is None else found.zh if language() == "zh" else found.en
+
+
+def by_role(groups: Iterable[str]) -> list[str]:
+    """Return roles in the order in which the house knows them."""
+    wanted = set(groups)
+    return [g for g in GROUPS if g in wanted]
 
 
 def status_name(status: Any) -> str:

@@ -24,10 +24,11 @@ _DEMO_PASSWORD = "demo"  # noqa: S105
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoGroup:
-    """Demo users under one heading. `folded`: shown on demand, for no deployed process needs them."""
+    """Demo users under one heading. `named`: people with names of their own, several roles each. `folded`: shown on demand."""
 
     title: str
     users: list[User]
+    named: bool = False
     folded: bool = False
 
 
@@ -47,13 +48,19 @@ def _login_page(user_id: str, error: str = "", status: int = 200) -> ResponseRet
 
 
 def _demo_groups() -> list[DemoGroup]:
-    """Return the demo users in the order of their roles: those whom the deployed processes need, the platform's, the others."""
-    users = sorted((u for u in engine().people.users(SYSTEM) if u.active), key=_by_role)
+    """Return the five who carry a whole tender, then users of one role, in the order of the roles.
+
+    Those whom the deployed processes need stand before those of the platform; where there are the five, folded after them.
+    """
+    team = list(engine().people.demo_team())
+    users = sorted((u for u in engine().people.users(SYSTEM) if u.active and u not in team), key=_by_role)
     needed = {group for d in engine().deployments.definitions(SYSTEM) for group in d.info.groups | d.info.starter_groups}
     platform = [u for u in users if any(g in GROUPS and GROUPS[g].platform for g in u.groups)]
     busy = [u for u in users if u not in platform and u.groups & needed]
+    work = DemoGroup(title=gettext("只有一个角色的用户") if team else gettext("业务"), users=busy, folded=bool(team))
+    run = DemoGroup(title=gettext("平台"), users=platform)
     groups = [
-        DemoGroup(title=gettext("业务"), users=busy), DemoGroup(title=gettext("平台"), users=platform),
+        DemoGroup(title=gettext("一次完整投标的五个人"), users=team, named=True), *([run, work] if team else [work, run]),
         DemoGroup(title=gettext("暂时没有任务的角色"), users=[u for u in users if u not in platform and u not in busy], folded=True),
     ]
     return [g for g in groups if g.users]

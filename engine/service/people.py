@@ -26,6 +26,21 @@ _PROVEN = 1000  #: logins remembered by a process
 #: Roles of which two people work on one thing: the demo has a second one of each, ``<role>_2``.
 IN_PAIRS = ("qualification_checker",)
 DEMO_PASSWORD = "demo"  # noqa: S105  the point of a demo is that everybody knows it
+#: Five people who carry a whole tender between them, ``(id, name, roles)``: no rule of separation of duties leaves a task without
+#: somebody who may do it (`tests/processes/test_team.py`). The compliance officer holds no role that prices or signs declarations.
+DEMO_TEAM = (
+    ("lin.yue", "林悦", ("account_manager", "pricing_officer", "qualification_checker")),
+    ("zhou.nan", "周楠", ("bid_manager", "presale_engineer", "presale_coordinator")),
+    ("chen.li", "陈立", ("bid_technical_lead", "bid_commercial_lead", "sales_manager", "pricing_approver", "review_committee")),
+    (
+        "zhao.hai", "赵海",
+        ("company_leader", "authorized_representative", "qualification_checker", "review_committee", "presale_manager", "delivery_manager"),
+    ),
+    (
+        "sun.min", "孙敏",
+        ("legal_counsel", "compliance_officer", "finance_officer", "seal_custodian", "plan_supervisor", "review_committee", "knowledge_curator", "hr_admin"),
+    ),
+)
 
 
 class InvalidPerson(EngineError):
@@ -196,22 +211,30 @@ class People:
         return self._hasher.hash(password)
 
     def make_demo_users(self) -> int:
-        """Add one user for each role, named like it, and a second where two must work; password “demo”; only in demo mode.
+        """Add the five of `DEMO_TEAM` and one user for each role, named like it, and a second where two must work; only in demo mode.
 
-        Returns how many were new.
+        Their password is “demo”. Who is there already stays as he is. Returns how many were new.
         """
         if not self._runtime.settings.demo:
             return 0
         with self._database.reading() as session:
             known = {u.id for u in people.everybody(session)}
-        missing = [user for user in _cast() if user.id not in known]
+        missing = [user for user in (*_team(), *_cast()) if user.id not in known]
         if not missing:
             return 0
         return self._make_users(missing, self._hash(DEMO_PASSWORD))
 
     def make_cast(self) -> int:
-        """Add the same people for a rehearsal: nobody can log in as one."""
+        """Add a user for each role for a rehearsal: nobody can log in as one."""
         return self._make_users(_cast(), "")
+
+    def demo_team(self) -> tuple[User, ...]:
+        """Return those of the five who may log in, in their order, with the roles that they have now; nobody outside demo mode."""
+        if not self._runtime.settings.demo:
+            return ()
+        with self._database.reading() as session:
+            known = {u.id: u for u in people.everybody(session)}
+        return tuple(known[user.id] for user in _team() if user.id in known and known[user.id].active)
 
     def _make_users(self, users: Iterable[User], password: str) -> int:
         at = micros(self._runtime.clock.now())
@@ -244,6 +267,10 @@ def _cast() -> list[User]:
     """Return a user for each role, named like it, and a second one of the roles of which two work on one thing."""
     roles = [(g.id, g.id, g.zh) for g in access.GROUPS.values()] + [(f"{g}_2", g, f"{access.GROUPS[g].zh}2") for g in IN_PAIRS]
     return [User(id=id, name=name, mail="", groups=frozenset({group}), active=True) for id, group, name in roles]
+
+
+def _team() -> list[User]:
+    return [User(id=id, name=name, mail="", groups=frozenset(roles), active=True) for id, name, roles in DEMO_TEAM]
 
 
 def _require_another(actor: Actor, user_id: str) -> None:

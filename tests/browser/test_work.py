@@ -92,13 +92,13 @@ def test_a_task_is_claimed_given_back_kept_as_a_draft_and_corrected(desk: Desk) 
     id = begun(desk.house, "草稿项目")
     task, page = the_task(desk.house, id), desk.page
     desk.open("/login")
-    page.get_by_role("button", name="客户经理").click()
+    page.get_by_role("button", name="林悦").click()
     page.wait_for_url(desk.house.url + "/")
 
     # Claim in the inbox, give back on the page: others may claim it again.
     page.get_by_role("button", name=re.compile(f"领取.*{task.name}.*草稿项目")).click()
     page.get_by_text("已领取，请办理。").wait_for()
-    assert the_task(desk.house, id).assignee == "account_manager"
+    assert the_task(desk.house, id).assignee == "lin.yue"
     page.get_by_role("button", name="退回").click()
     page.get_by_text("已退回，其他人可以领取。").wait_for()
     assert the_task(desk.house, id).assignee is None

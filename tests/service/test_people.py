@@ -20,7 +20,7 @@ from engine.assembly import open_engine, restore
 from engine.errors import AccessDenied, NotFound
 from engine.handler import Job
 from engine.model import SYSTEM, Actor
-from engine.service.people import IN_PAIRS, InvalidPerson
+from engine.service.people import DEMO_TEAM, IN_PAIRS, InvalidPerson
 from engine.settings import read_settings
 from tests.bpmn.build import catch as catching
 from tests.bpmn.build import diagram, end, process, service, start, timer, user
@@ -90,7 +90,23 @@ def test_demo_users_exist_in_demo_mode_alone(house: House, tmp_path: Path) -> No
     assert (actor.groups, actor.name) == (frozenset({"bid_manager"}), "投标负责人")
     second = demo.engine.people.authenticate("qualification_checker_2", "demo")
     assert (second.groups, second.name) == (frozenset({"qualification_checker"}), "资质核查人2")
-    assert len(demo.engine.people.users(ADMIN)) == len(GROUPS) + len(IN_PAIRS)
+    assert len(demo.engine.people.users(ADMIN)) == len(GROUPS) + len(IN_PAIRS) + len(DEMO_TEAM)
+    assert (demo.engine.people.demo_team(), house.engine.people.demo_team()) == (tuple(u for id, _, _ in DEMO_TEAM for u in demo.engine.people.users(ADMIN) if u.id == id), ())
+    demo.close()
+
+
+def test_an_older_demo_gets_the_five_and_keeps_what_was_changed(tmp_path: Path) -> None:
+    demo = House(tmp_path / "demo", demo=True)
+    with demo.engine.people._database.writing() as tx:
+        tx.run("delete from membership where user_id = ?", ("zhou.nan",))
+        tx.run("delete from person where id = ?", ("zhou.nan",))
+    demo.engine.people.set_groups(ADMIN, "lin.yue", {"account_manager"})
+
+    made = demo.engine.people.make_demo_users()
+
+    assert made == 1
+    assert {u.id: u.groups for u in demo.engine.people.demo_team()}["lin.yue"] == frozenset({"account_manager"})
+    assert demo.engine.people.authenticate("zhou.nan", "demo").name == "周楠"
     demo.close()
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 
-from engine import SYSTEM
-from tests.web.house import PASSWORD, Browser, House
+from engine import SYSTEM, open_engine, read_settings
+from tests.web.house import FILES, PASSWORD, Browser, House, handlers
 from web import create_app
 
 
@@ -296,3 +297,15 @@ def test_demo_users_are_grouped_in_the_order_of_their_roles_and_shown_in_demo_mo
     order = re.findall(r'name="user" value="(demo_\w+)"', page)
     assert order == ["demo_presale_engineer", "demo_bid_manager", "demo_auditor", "demo_warehouse_keeper"]
     assert "demo_auditor" not in house.browser().get("/login").text
+
+
+def test_the_five_stand_first_with_their_roles_and_single_roles_are_folded(tmp_path: Path) -> None:
+    settings = read_settings({}, data=tmp_path, demo=True, synchronous="NORMAL")
+    with open_engine(settings, handlers=handlers(), dispatching=False) as engine:
+        engine.deployments.deploy(SYSTEM, FILES, "bid")
+
+        page = Browser(create_app(engine, settings).test_client()).get("/login").text
+
+    assert re.findall(r"<(?:h3|summary)>([^<]+?) *<", page) == ["一次完整投标的五个人", "平台", "只有一个角色的用户", "暂时没有任务的角色"]
+    assert re.findall(r'class="pick" name="user" value="(.+?)"', page)[:5] == ["lin.yue", "zhou.nan", "chen.li", "zhao.hai", "sun.min"]
+    assert "客户经理、报价员、资质核查人" in page[page.index("lin.yue") : page.index("zhou.nan")]
