@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import waitress.server
 from playwright.sync_api import Browser, Page
 
 import handlers  # noqa: F401  registers
-from engine import SYSTEM, Engine, open_engine, read_settings
+from engine import SYSTEM, Engine, MovableClock, SystemClock, open_engine, read_settings
 from engine.rehearsal import read_library
 from web import create_app
 
@@ -30,8 +31,15 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """The product as `make run` starts it, on a free port."""
-    settings = read_settings({}, data=tmp_path_factory.mktemp("house"), demo=True, synchronous="NORMAL")
-    engine = open_engine(settings, dispatching=True)
+    with serving(tmp_path_factory.mktemp("house")) as found:
+        yield found
+
+
+@contextmanager
+def serving(data: Path, clock: MovableClock | None = None) -> Iterator[House]:
+    """Serve the product with demo users and the processes of the house; with a clock that is moved, its jobs run when a test says so."""
+    settings = read_settings({}, data=data, demo=True, synchronous="NORMAL")
+    engine = open_engine(settings, clock=clock or SystemClock(), dispatching=clock is None)
     engine.deployments.deploy(SYSTEM, read_library(PROCESSES), "processes")
     server = waitress.server.create_server(create_app(engine, settings), host="127.0.0.1", port=0, threads=8)
     thread = threading.Thread(target=server.run, daemon=True)

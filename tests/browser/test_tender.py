@@ -1,0 +1,148 @@
+"""Five people carry a whole tender through the pages, to a signed contract and again to a missed deadline, as `docs/tender.zh-CN.md` says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from engine import SYSTEM, MovableClock
+from engine.forms import Form
+from engine.model import InstanceId, TaskId
+from engine.service.people import DEMO_TEAM
+from tests.browser.conftest import Desk, House, serving
+from tests.tender import Answers, Step, answer, instant, read_page
+
+pytestmark = pytest.mark.browser
+
+MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Office:
+    """Five people, each at a desk, and the project that they work on."""
+
+    house: House
+    clock: MovableClock
+    desks: dict[str, Desk]
+    project: InstanceId | None = None
+    done: list[tuple[str, str]] = field(default_factory=list)  #: ``[(who, task)]``
+
+    def follow(self, step: Step) -> None:
+        for _ in range(step.times):
+            match step.kind:
+                case "start":
+                    self.start(step)
+                case "task":
+                    self.task(step)
+                case "event":
+                    self.event(step)
+                case "wait":
+                    self.clock.move_to(instant(step.fill[0].value, self.clock.now()))
+            while self.house.engine.jobs.run_due():
+                pass
+        self.look(step)
+
+    def look(self, step: Step) -> None:
+        """See on the project's page what the last column says one sees."""
+        desk = self.desks[step.who or "zhou.nan"]
+        if step.sees:
+            desk.open(f"/instance/{self.project}")
+            text = desk.page.locator("main").inner_text()
+            assert [said for said in step.sees if said not in text] == [], f"{step.number} {step.name}"
+
+    def answer(self, step: Step, desk: Desk, form: Form | None, given: Mapping[str, Any]) -> None:
+        answers: Answers = answer(form, given, step.fill, self.clock.now(), step.who)
+        files = {path: [f"演示{n + 1}.pdf" for n in range(count)] for path, count in answers.files.items()}
+        desk.fill(_new(answers.values, given), files)
+        before = desk.page.url
+        desk.submit()
+        assert desk.page.url != before, f"{step.number} {step.name}: {desk.page.locator('.error-summary, .alert').all_inner_texts()}"
+
+    def start(self, step: Step) -> None:
+        desk = self.desks[step.who]
+        desk.open("/start")
+        desk.page.get_by_role("link", name=re.compile(step.name)).first.click()
+        desk.page.locator(".form-actions").wait_for()
+        key = desk.page.url.rpartition("/")[2]
+        who = self.house.engine.people.actor(step.who)
+        assert who is not None
+        form, given = self.house.engine.instances.start_form(who, key)
+        self.answer(step, desk, form, given)
+        found = re.search(r"/instance/(\d+)", desk.page.url)
+        assert found
+        self.project = InstanceId(int(found[1]))
+
+    def task(self, step: Step) -> None:
+        desk, engine = self.desks[step.who], self.house.engine
+        desk.open("/")
+        link = desk.page.get_by_role("link", name=step.name, exact=True)
+        assert link.count(), f"{step.number} {step.who} {step.name}: {desk.page.locator('main').inner_text()[:600]}"
+        link.first.click()
+        desk.page.wait_for_url(re.compile(r"/task/\d+"))
+        id, who = TaskId(int(desk.page.url.rpartition("/")[2])), engine.people.actor(step.who)
+        assert who is not None
+        form, given = engine.tasks.form(who, id)
+        self.answer(step, desk, form, {**engine.tasks.context(who, id), **given})
+        assert engine.tasks.get(SYSTEM, id).ended_by == step.who
+        self.done.append((step.who, step.name))
+
+    def event(self, step: Step) -> None:
+        desk, engine = self.desks[step.who], self.house.engine
+        assert self.project is not None
+        desk.open(f"/instance/{self.project}")
+        desk.page.get_by_role("link", name=step.name, exact=True).click()
+        desk.page.wait_for_url(re.compile(r"/event/\d+"))
+        who = engine.people.actor(step.who)
+        assert who is not None
+        token = int(desk.page.url.rpartition("/")[2])
+        self.answer(step, desk, engine.messages.form(who, self.project, token), {})  # type: ignore[arg-type]
+
+
+def _new(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what does not stand in the form yet, rows by their places."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        before = given.get(key)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            old = before if isinstance(before, list) else []
+            found[key] = [_new(row, old[n] if n < len(old) else {}) for n, row in enumerate(value)]
+        elif value not in (None, [], before):
+            found[key] = value
+    return found
+
+
+@pytest.fixture
+def office(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Office]:
+    clock = MovableClock(MONDAY)
+    with serving(tmp_path_factory.mktemp("tender"), clock) as house:
+        contexts = [chromium.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN", timezone_id="Asia/Shanghai") for _ in DEMO_TEAM]
+        desks = {id: Desk(house, context.new_page()) for (id, _, _), context in zip(DEMO_TEAM, contexts, strict=True)}
+        for (id, name, _), desk in zip(DEMO_TEAM, desks.values(), strict=True):
+            desk.open("/login")
+            desk.page.get_by_role("button", name=f"{name} {id}").click()
+            desk.page.wait_for_url(house.url + "/")
+        yield Office(house, clock, desks)
+        for context in contexts:
+            context.close()
+
+
+def test_five_people_carry_a_tender_to_a_signed_contract_and_another_to_a_missed_deadline(office: Office) -> None:
+    outcomes = []
+    for run in read_page():
+        for step in run:
+            office.follow(step)
+        assert office.project is not None
+        ended = office.house.engine.instances.get(SYSTEM, office.project)
+        outcomes.append((str(ended.status), ended.outcome, len(office.done)))
+        assert office.house.engine.jobs.of_instance(SYSTEM, office.project) == ()
+
+    assert [o[:2] for o in outcomes] == [("completed", "won"), ("completed", "lost")]
+    assert len(office.done) > 150
+    assert {who for who, _ in office.done} == {id for id, _, _ in DEMO_TEAM}
+    assert [c for desk in office.desks.values() for c in desk.complaints] == []
