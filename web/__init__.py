@@ -18,7 +18,7 @@ from engine.errors import SettingsError
 from engine.settings import kept_secret
 from web import api, calendars, context, diagrams, entry, inbox, instances, operations, registers
 from web.guard import may_ask, protect
-from web.language import add_language, gettext, language
+from web.language import add_language, gettext, group_name
 from web.trace import add_trace
 
 __all__ = ["create_app"]
@@ -91,12 +91,6 @@ def _here() -> str:
 def _unread() -> int:
     who = may_ask()
     return context.engine().people.unread_count(who) if who else 0
-
-
-def group_name(group: str) -> str:
-    """Return a role in the reader's language; a role the house does not know stays as written."""
-    found = GROUPS.get(group)
-    return group if found is None else found.zh if language() == "zh" else found.en
 
 
 def by_role(groups: Iterable[str]) -> list[str]:

@@ -20,7 +20,7 @@ from web import diagrams
 from web.context import actor, engine, known_names, person
 from web.fields import Choice, Drawing, Problems, Widget, draw, label_of, shown
 from web.guard import takes_files
-from web.language import gettext, language
+from web.language import gettext, group_name, language
 from web.sentences import tell
 
 bp = Blueprint("inbox", __name__)
@@ -30,6 +30,8 @@ VIEWS: tuple[View, ...] = ("all", "mine", "claimable", "overdue")
 #: A page of the inbox.
 _PAGE = 30
 _LATEST = 5
+#: Tasks that are named as coming next.
+_NEXT = 3
 #: The field by which a process with several beginnings asks which one.
 _START_EVENT = "_start_event"
 
@@ -134,7 +136,19 @@ def work_on(id: TaskId) -> ResponseReturnValue:
     except EngineError as error:
         return _closed_page(id, form, error)
     flash(gettext("“%(name)s”已提交。", name=shown_task.name))
+    if coming := _coming(shown_task):
+        flash(coming)
     return redirect(url_for(".inbox"), 303)
+
+
+def _coming(done: UserTask) -> str:
+    """Say whose turn it is in the process now; nothing when nobody's, or when machine work comes first."""
+    turns = dict[str, str]()
+    for each in engine().tasks.of_instance(actor(), done.instance_id):
+        if each.state == "open":
+            turns.setdefault(each.name, person(each.assignee) or gettext("、").join(sorted(map(group_name, each.candidate_groups))))
+    told = [gettext("“%(name)s”（%(who)s）", name=name, who=who) for name, who in list(turns.items())[-_NEXT:] if who]
+    return gettext("“%(title)s”接下来：%(tasks)s", title=done.title or done.process_name, tasks=gettext("、").join(told)) if told else ""
 
 
 def _closed_page(id: TaskId, form: Form | None, error: EngineError) -> ResponseReturnValue:

@@ -21,6 +21,7 @@ from flask_babel import Babel, Domain, get_locale
 from flask_babel import gettext as _gettext
 from flask_babel import ngettext as _ngettext
 
+from engine.access import GROUPS
 from engine.clock import with_local_times
 from web.context import now, settings
 
@@ -157,3 +158,9 @@ def add_language(app: Flask) -> None:
 
 
 _TAGS = {"zh": "zh-CN", "en": "en"}
+
+
+def group_name(group: str) -> str:
+    """Return a role in the reader's language; a role the house does not know stays as written."""
+    found = GROUPS.get(group)
+    return group if found is None else found.zh if language() == "zh" else found.en

@@ -134,6 +134,18 @@ class People:
             return tuple(found)
         return tuple(User(id=u.id, name=u.name, mail="", groups=u.groups, active=u.active) for u in found if u.active)
 
+    def holders(self, actor: Actor, groups: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return ``{role: ids of the active people who hold it}`` for the roles asked for.
+
+        Raises:
+            AccessDenied: the actor has no role.
+        """
+        access.require(actor, "see definitions")
+        wanted = frozenset(groups)
+        with self._database.reading() as session:
+            found = people.find(session, groups=sorted(wanted)) if wanted else []
+        return {group: tuple(u.id for u in found if group in u.groups) for group in wanted}
+
     def groups(self, actor: Actor) -> tuple[Choice, ...]:
         """Return every role with its names."""
         return tuple(Choice(id=g.id, zh=g.zh, en=g.en) for g in access.GROUPS.values())

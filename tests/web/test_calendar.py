@@ -39,6 +39,16 @@ def test_the_page_of_a_tender_shows_its_dates_with_articles_warnings_and_what_mo
     assert "待中标通知书发出后算出" in page
 
 
+def test_the_submission_deadline_counts_down_on_the_page_before_any_task_says_so(house: House) -> None:
+    id, heading = tender(house), "<h2>递交截止</h2>"
+
+    page = house.browser("wang").get(f"/instance/{id}").text
+    assert 'data-deadline="2026-12-10T09:30:00+08:00"' in page.partition(heading)[2][:300]
+    house.clock.advance(days=30)
+
+    assert heading not in house.browser("wang").get(f"/instance/{id}").text
+
+
 def test_an_instance_without_a_calendar_shows_none(house: House) -> None:
     assert "投标日历" not in house.browser("wang").get(f"/instance/{house.task().instance_id}").text
 

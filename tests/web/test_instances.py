@@ -6,7 +6,13 @@ import json
 import re
 
 from engine import SYSTEM
-from tests.web.house import GOOD, PASSWORD, House, config, diagram
+from tests.web.house import _NAMESPACES, GOOD, PASSWORD, House, config, diagram
+
+TWO = f"""<?xml version="1.0" encoding="UTF-8"?>
+<definitions {_NAMESPACES} id="d"><process id="two" name="两步" isExecutable="true" camunda:candidateStarterGroups="bid_manager">
+ <startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="first"/><userTask id="first" name="填写" camunda:candidateGroups="bid_manager"/>
+ <sequenceFlow id="f2" sourceRef="first" targetRef="second"/><userTask id="second" name="复核" camunda:candidateGroups="presale_engineer"/>
+ <sequenceFlow id="f3" sourceRef="second" targetRef="e"/><endEvent id="e"/></process></definitions>""".encode()
 
 
 def finish(house: House, **values: object) -> int:
@@ -306,6 +312,28 @@ def test_the_page_of_an_instance_says_whose_turn_it_is_and_leads_there(house: Ho
     assert "现在该谁办" in mine
     assert 'aria-label="办理 编制标书"' in mine
     assert 'aria-label="办理' not in theirs
+
+
+def test_a_task_that_nobody_claimed_names_the_few_who_may_do_it(house: House) -> None:
+    task = house.task()
+    assert "<strong>王磊、李娜、钱进</strong>" in house.browser("wang").get(f"/instance/{task.instance_id}").text
+    house.engine.people.add_user(SYSTEM, "plain", "售前工程师", PASSWORD, {"presale_engineer"})
+    assert "<strong>王磊、李娜、钱进</strong>" in house.browser("wang").get(f"/instance/{task.instance_id}").text
+
+    for n in range(4):
+        house.engine.people.add_user(SYSTEM, f"more{n}", f"第{n}人", PASSWORD, {"presale_engineer"})
+
+    assert "李娜、" not in house.browser("wang").get(f"/instance/{task.instance_id}").text
+
+
+def test_after_a_task_the_page_says_whose_turn_it_is(house: House) -> None:
+    house.engine.deployments.deploy(SYSTEM, {"two.bpmn": TWO}, "two")
+    task = house.engine.tasks.of_instance(SYSTEM, house.engine.instances.start(house.actor("wang"), "two", {}, title="接力").id)[0]
+    browser = house.browser("wang")
+
+    browser.post(f"/task/{task.id}", {**browser.fields(f"/task/{task.id}"), "_submit": "1"})
+
+    assert "“接力”接下来：“复核”（售前工程师）" in browser.get("/").text
 
 
 def test_an_incident_is_told_in_words_to_those_who_may_only_look(house: House) -> None:
