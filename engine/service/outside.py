@@ -121,7 +121,7 @@ class Errands:
         self._facts.append(("notice", (person.id,), subject, None))
 
     def mail(self, people: Iterable[Person], subject: str, body: str) -> None:
-        """Send one mail to everybody who has an address; without a mail server it is recorded as not sent.
+        """Send one mail to everybody who has an address; without a mail server it is recorded as not sent, except in a demo.
 
         Raises:
             NotSent: the mail server refused or did not answer.
@@ -132,7 +132,7 @@ class Errands:
         unreachable = tuple(p.id for p in told if not p.mail)
         if not self._runtime.settings.smtp:
             missing = "没有配置邮件服务器 (no mail server is configured): PSMFLOW_SMTP"
-            self._facts.append(("mail", tuple(p.id for p in told), subject, missing))
+            self._not_sent("mail", tuple(p.id for p in told), subject, missing)
             return
         if unreachable or not told:
             self._facts.append(("mail", unreachable, subject, "没有邮箱地址 (no mail address)"))
@@ -140,14 +140,14 @@ class Errands:
             self._send("mail", tuple(addresses), subject, {"to": addresses, "subject": subject, "body": body})
 
     def robot(self, subject: str, body: str) -> None:
-        """Tell the configured chat robots; without one it is recorded as not sent.
+        """Tell the configured chat robots; without one it is recorded as not sent, except in a demo.
 
         Raises:
             NotSent: a robot refused.
         """
         subject, body = self._in_house_time(subject), self._in_house_time(body)
         if not self._runtime.settings.robots:
-            self._facts.append(("robot", (), subject, "没有配置群机器人 (no chat robot is configured): PSMFLOW_ROBOTS"))
+            self._not_sent("robot", (), subject, "没有配置群机器人 (no chat robot is configured): PSMFLOW_ROBOTS")
             return
         failures: list[NotSent] = []
         for number, _address in enumerate(self._runtime.settings.robots):  # one that fails is tried again without the others
@@ -157,6 +157,11 @@ class Errands:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    def _not_sent(self, channel: str, people: tuple[str, ...], subject: str, missing: str) -> None:
+        """Record that nothing could be sent for want of a server. A demo has none: it would warn of every single mail."""
+        if not self._runtime.settings.demo:
+            self._facts.append((channel, people, subject, missing))
 
     def _in_house_time(self, text: str) -> str:
         """An expression writes an instant as ``2026-11-24T09:00:00Z``; people read what the house's clocks show."""

@@ -187,6 +187,24 @@ def test_without_a_mail_server_a_mail_is_recorded_as_not_sent_and_the_job_goes_o
     assert "PSMFLOW_SMTP" in failed[0].message
 
 
+def test_a_demo_without_a_mail_server_warns_of_no_mail(tmp_path: Path) -> None:
+    demo = House(tmp_path / "demo", demo=True)
+
+    @demo.handler("tell")
+    def tell(job: Job) -> None:
+        """Tell."""
+        job.outside.mail(job.outside.people(users=["lin.yue"]), "subject", "body")
+        job.outside.robot("subject", "body")
+
+    demo.deploy(SENDS)
+    started = demo.start()
+    demo.engine.jobs.run_due()
+
+    assert set(demo.open_tasks(started.id)) == {"after"}
+    assert demo.events(started.id, "NotificationFailed") == []
+    demo.close()
+
+
 def test_a_mail_is_sent_once_although_its_job_is_tried_again(tmp_path: Path) -> None:
     with MailServer() as server:
         house = House(tmp_path / "data", smtp=server.address, mail_from="psm@example.com")
