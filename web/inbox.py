@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal, cast
 
@@ -32,6 +32,8 @@ _PAGE = 30
 _LATEST = 5
 #: Tasks that are named as coming next.
 _NEXT = 3
+#: People that are named as those who may do a task.
+_NAMED = 5
 #: The field by which a process with several beginnings asks which one.
 _START_EVENT = "_start_event"
 
@@ -143,12 +145,28 @@ def work_on(id: TaskId) -> ResponseReturnValue:
 
 def _coming(done: UserTask) -> str:
     """Say whose turn it is in the process now; nothing when nobody's, or when machine work comes first."""
-    turns = dict[str, str]()
-    for each in engine().tasks.of_instance(actor(), done.instance_id):
-        if each.state == "open":
-            turns.setdefault(each.name, person(each.assignee) or gettext("、").join(sorted(map(group_name, each.candidate_groups))))
-    told = [gettext("“%(name)s”（%(who)s）", name=name, who=who) for name, who in list(turns.items())[-_NEXT:] if who]
-    return gettext("“%(title)s”接下来：%(tasks)s", title=done.title or done.process_name, tasks=gettext("、").join(told)) if told else ""
+    tasks = [t for t in engine().tasks.of_instance(actor(), done.instance_id) if t.state == "open"][-_NEXT:]
+    names = may_do(tasks)
+    turns = dict[str, None]()
+    for each in tasks:
+        who = person(each.assignee) or names.get(each.id) or gettext("、").join(sorted(map(group_name, each.candidate_groups)))
+        turns[gettext("“%(name)s”（%(who)s）", name=each.name, who=who)] = None
+    return gettext("“%(title)s”接下来：%(tasks)s", title=done.title or done.process_name, tasks=gettext("、").join(turns)) if turns else ""
+
+
+def may_do(tasks: Sequence[UserTask]) -> dict[TaskId, str]:
+    """Say by name who may do each task that nobody has claimed; of more than a handful nothing is said, the role says it."""
+    free = [t for t in tasks if t.assignee is None]
+    held = engine().people.holders(actor(), {g for t in free for g in t.candidate_groups}) if free else {}
+    known_names([*(id for ids in held.values() for id in ids), *(id for t in free for id in t.candidate_users)])
+    roles = tuple(group.zh for group in access.GROUPS.values())  # a user named like its role says no more than the role
+    found = {}
+    for task in free:
+        ids = dict.fromkeys((*sorted(task.candidate_users), *(id for g in sorted(task.candidate_groups) for id in held[g])))
+        names = [name for name in map(person, ids) if not name.startswith(roles)]
+        if 0 < len(names) <= _NAMED:
+            found[task.id] = gettext("、").join(names)
+    return found
 
 
 def _closed_page(id: TaskId, form: Form | None, error: EngineError) -> ResponseReturnValue:

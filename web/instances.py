@@ -16,11 +16,11 @@ from engine import access, events
 from engine.errors import BadHeads, InvalidValues, NotFound
 from engine.events import Event, Recorded
 from engine.forms import Form
-from engine.model import ARCHIVED, BidCalendar, InstanceId, InstanceStatus, ProcessInstance, TaskId, TokenId, UserTask
+from engine.model import ARCHIVED, BidCalendar, InstanceId, InstanceStatus, ProcessInstance, TokenId, UserTask
 from web import diagrams
 from web.context import actor, engine, known_names, now, person
 from web.fields import draw, shown
-from web.inbox import change_rows
+from web.inbox import change_rows, may_do
 from web.language import gettext, language
 from web.sentences import reseal_reason, sentence, tell
 
@@ -29,8 +29,6 @@ bp = Blueprint("instances", __name__)
 _PAGE = 30
 #: Lines of the timeline that the page of an instance opens with.
 _LINES = 60
-#: People that are named as those who may do a task.
-_NAMED = 5
 
 
 @bp.get("/instances")
@@ -66,7 +64,7 @@ def instance(id: InstanceId) -> ResponseReturnValue:
         hidden_lines=0 if everything else max(0, len(lines) - _LINES), viewer=diagrams.viewer_config(definitions, history, incidents),
         deadline=nearest_deadline(open_tasks), variables=_variables(id), may_change=bool(who.groups & access.CANCELLERS),
         may_mend=access.may(who, "mend incidents"), holds=engine().keep.holds(who, id) if access.may(who, "see holds") else (),
-        may_hold=access.may(who, "hold"), may_erase=access.may(who, "erase"), calendar=calendar, submission=_submission(calendar), holders=_holders(open_tasks),
+        may_hold=access.may(who, "hold"), may_erase=access.may(who, "erase"), calendar=calendar, submission=_submission(calendar), holders=may_do(open_tasks),
         sealed=engine().sealed.of_instance(who, id), reseal_reason=reseal_reason,
     )
 
@@ -82,21 +80,6 @@ def _submission(calendar: BidCalendar | None) -> datetime | None:
     """Return the instant until which the bid may be submitted, when it lies ahead: it counts before any task says so."""
     found = next((d.at for d in calendar.dates if d.id == "submit"), None) if calendar else None
     return found if found is not None and found > now() else None
-
-
-def _holders(tasks: Sequence[UserTask]) -> dict[TaskId, str]:
-    """Say by name who may do each task that nobody has claimed; of more than a handful nothing is said, the role says it."""
-    free = [t for t in tasks if t.assignee is None]
-    held = engine().people.holders(actor(), {g for t in free for g in t.candidate_groups}) if free else {}
-    known_names([*(id for ids in held.values() for id in ids), *(id for t in free for id in t.candidate_users)])
-    roles = tuple(group.zh for group in access.GROUPS.values())  # a user named like its role says no more than the role
-    found = {}
-    for task in free:
-        ids = dict.fromkeys((*sorted(task.candidate_users), *(id for g in sorted(task.candidate_groups) for id in held[g])))
-        names = [name for name in map(person, ids) if not name.startswith(roles)]
-        if 0 < len(names) <= _NAMED:
-            found[task.id] = gettext("、").join(names)
-    return found
 
 
 def _variables(id: InstanceId) -> list[tuple[str, str]] | None:

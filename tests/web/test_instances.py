@@ -333,7 +333,7 @@ def test_after_a_task_the_page_says_whose_turn_it_is(house: House) -> None:
 
     browser.post(f"/task/{task.id}", {**browser.fields(f"/task/{task.id}"), "_submit": "1"})
 
-    assert "“接力”接下来：“复核”（售前工程师）" in browser.get("/").text
+    assert "“接力”接下来：“复核”（李娜、钱进）" in browser.get("/").text
 
 
 def test_an_incident_is_told_in_words_to_those_who_may_only_look(house: House) -> None:
