@@ -141,6 +141,8 @@ def office(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Itera
     clock = MovableClock(MONDAY)
     with serving(tmp_path_factory.mktemp("tender"), clock) as house:
         contexts = [chromium.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN", timezone_id="Asia/Shanghai") for _ in DEMO_TEAM]
+        for context in contexts:  # nothing here looks at the drawn diagram, and drawing it takes most of a page's time
+            context.route("**/static/dist/viewer-*.js", lambda route: route.fulfill(content_type="text/javascript", body=""))
         desks = {id: Desk(house, context.new_page()) for (id, _, _), context in zip(DEMO_TEAM, contexts, strict=True)}
         for (id, name, _), desk in zip(DEMO_TEAM, desks.values(), strict=True):
             desk.open("/login")
