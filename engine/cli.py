@@ -839,8 +839,8 @@ def restore(archive: Path, force: bool, data: Path | None) -> None:
                f"({m.instance_count} instances, {m.event_count} events, {m.document_count} files)")
     if done.schema != m.schema:
         click.echo(f"  结构由 {m.schema} 升级到 {done.schema} (schema migrated from {m.schema} to {done.schema})")
-    if done.aside is not None:
-        click.echo(f"  原有数据已移到 {done.aside} (what was there lies there now)")
+    for place in done.aside:
+        click.echo(f"  原有数据已移到 {place} (what was there lies there now)")
     _tell_lacking(m.lacking, "备份中缺少", "is not in the backup")
     for found in done.breaks:
         click.echo(f"实例 {found.instance_id}：{found.zh}\n    {found.en}", err=True)

@@ -244,6 +244,23 @@ class OutcomeUnknown(StorageFailed):
     en = "The connection to the database broke during the commit: what you did may be kept or not. Look at the page again before you repeat it."
 
 
+class BadArchive(EngineError):
+    """The file is no archive of ours, is cut or was changed, or belongs to a newer release. Nothing was touched."""
+
+    code = "bad_archive"
+    zh = "无法恢复 {archive}：{reason}。现有数据没有改动。"
+    en = "{archive} cannot be restored: {reason_en}. Nothing was changed."
+
+
+class NotRestored(EngineError):
+    """There is an installation that the restore would take the place of, or that is in use. Nothing was touched."""
+
+    code = "not_restored"
+    status = 409
+    zh = "没有恢复到 {data}：{reason}。现有数据没有改动。"
+    en = "Nothing was restored to {data}: {reason_en}. Nothing was changed."
+
+
 class Unstorable(EngineError):
     """A text or number is not one that the database can hold."""
 

@@ -44,8 +44,12 @@ def on_each(request: pytest.FixtureRequest) -> Iterator[str]:
             pytest.fail("CI must have a PostgreSQL: requirements-test.txt brings one")
         pytest.skip("no PostgreSQL here; requirements-test.txt brings one")
     _kind = request.param
+    path = os.environ["PATH"]
+    if _kind == "postgresql":
+        os.environ["PATH"] = f"{postgres.programs()}{os.pathsep}{path}"  # pg_dump and pg_restore of the server's version
     yield _kind
     _kind = "sqlite"
+    os.environ["PATH"] = path
     while _addresses:
         _, url = _addresses.popitem()
         with suppress(Exception):

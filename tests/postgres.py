@@ -207,7 +207,22 @@ def give(folder: Path) -> None:
         shutil.chown(folder, _NOBODY)
 
 
-def drop_database(url: str) -> None:
-    name = url.split("@/")[1].split("?")[0]
+def name_of(url: str) -> str:
+    """Return the name of the database at an address of `make_database`."""
+    return url.split("@/")[1].split("?")[0]
+
+
+def databases_like(url: str) -> dict[str, int]:
+    """Return ``{name: its number on the server}`` of a database and those that a restore made beside it."""
+    name = name_of(url)
     with psycopg.connect(server().url("postgres"), autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+        found = connection.execute("select datname, oid from pg_database where datname = %s or starts_with(datname, %s)", (name, f"{name}_"))
+        return dict(found.fetchall())
+
+
+def drop_database(url: str) -> None:
+    """Drop a database and those that a restore made beside it."""
+    names = databases_like(url)
+    with psycopg.connect(server().url("postgres"), autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"drop database {name} with (force)")

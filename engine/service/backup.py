@@ -1,8 +1,9 @@
 """One archive that holds a whole installation, and the way back from it.
 
-The archive is a ZIP file: ``psmflow.db`` (a consistent copy, made while others go on working), ``documents/ab/<sha256>`` (the bytes
-of every file that a row of that copy refers to), ``secret.key`` and ``sealing.key`` when asked for, and ``manifest.json``, which names every part with
-its size and SHA-256. What is written is read again before it gets its name, so a file with the name of an archive is one.
+The archive is a ZIP file: ``psmflow.db`` or, of PostgreSQL, ``psmflow.dump`` (a consistent copy, made while others go on working),
+``documents/ab/<sha256>`` (the bytes of every file that a row of that copy refers to), ``archive/`` and ``heads/``, ``secret.key`` and
+``sealing.key`` when asked for, and ``manifest.json``, which names every part with its size and SHA-256. What is written is read again
+before it gets its name, so a file with the name of an archive is one.
 
 A restore builds the installation beside the old one, brings it to the newest schema and verifies it there. Only then does it move
 the old one aside, and it moves it back when anything fails. Nothing is ever deleted.
@@ -13,9 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
-import sqlite3
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -26,68 +25,23 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from engine.clock import Clock, token
-from engine.errors import EngineError, StorageFailed, telling
+from engine.errors import BadArchive, NotRestored, StorageFailed, telling
 from engine.model import Break
 from engine.settings import Settings, kept_secret
 from engine.store import copies
 from engine.store.database import Database
 
 _FORMAT, _VERSION = "psmflow-backup", 1
-_DATABASE, _SECRET, _SEALING, _MANIFEST = "psmflow.db", "secret.key", "sealing.key", "manifest.json"
+_SECRET, _SEALING, _MANIFEST = "secret.key", "sealing.key", "manifest.json"
+_NAMED = {copies.SQLITE: "SQLite", copies.POSTGRESQL: "PostgreSQL"}
 #: Archive files of instances, and signed heads.
 _KEPT = re.compile(r"archive/\d{4}-\d\d(-\d+)?\.jsonl\.gz|heads/\d{4}-\d\d-\d\dT[\d.-]+Z\.json", re.ASCII)
 _FOLDERS = ("documents", "archive", "heads")
 _CHUNK = 1 << 20
 _MANIFEST_LIMIT = 256 << 20
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
-
-
-class BadArchive(EngineError):
-    """The file is no archive of ours, is cut or was changed, or belongs to a newer release. Nothing was touched."""
-
-    code = "bad_archive"
-    zh = "无法恢复 {archive}：{reason}。现有数据没有改动。"
-    en = "{archive} cannot be restored: {reason_en}. Nothing was changed."
-
-
-class NotRestored(EngineError):
-    """There is an installation that the restore would take the place of, or that is in use. Nothing was touched."""
-
-    code = "not_restored"
-    status = 409
-    zh = "没有恢复到 {data}：{reason}。现有数据没有改动。"
-    en = "Nothing was restored to {data}: {reason_en}. Nothing was changed."
-
-
-class UsePostgres(EngineError):
-    """The installation lies in PostgreSQL, whose own tools copy it. Nothing was written."""
-
-    code = "use_postgres"
-    zh = "数据在 PostgreSQL 中，请用它自己的工具{action}（密码见 PSMFLOW_DATABASE_URL）：\n{commands}"
-    en = "The data lie in PostgreSQL; {action_en} with its own tools (the password stands in PSMFLOW_DATABASE_URL):\n{commands}"
-
-
-def _refuse_postgres(settings: Settings, *, restoring: bool, archive: str = "") -> None:
-    if not settings.database_url:
-        return
-    parts = urlsplit(settings.database_url)
-    host, name = shlex.quote(parts.hostname or "localhost"), shlex.quote(unquote(parts.path[1:]))
-    where = f"--host={host} --port={parts.port or 5432} --username={shlex.quote(unquote(parts.username or 'psmflow'))}"
-    documents = shlex.quote(str(settings.data / "documents"))
-    copy, tar = shlex.quote(archive or "psmflow.dump"), "psmflow-documents.tar"
-    commands = [
-        f"createdb {where} --encoding=UTF8 --template=template0 psmflow_restored", f"pg_restore {where} --dbname=psmflow_restored --no-owner --exit-on-error {copy}",
-        f"tar -xf {tar} -C {shlex.quote(str(settings.data))}", "PSMFLOW_DATABASE_URL=…/psmflow_restored psmflow doctor",
-    ] if restoring else [
-        # the database first: files that came later are too many, never too few
-        f"pg_dump {where} --format=custom --file={copy} {name}", f"tar -cf {tar} -C {documents}/.. documents",
-    ]  # fmt: skip
-    raise UsePostgres(
-        action="恢复" if restoring else "备份", action_en="restore it" if restoring else "back it up", commands="\n".join(f"  {line}" for line in commands)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +65,12 @@ class Lacking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an archive holds. `parts`: ``{name in the archive: (bytes, SHA-256 in hex)}``; `schema`: revision of the database."""
+    """What an archive holds. `parts`: ``{name in the archive: (bytes, SHA-256 in hex)}``; `schema`: revision of the database;
+    `database`: ``sqlite`` or ``postgresql``."""
 
     psmflow: str
     made_at: datetime
+    database: str
     schema: str
     instance_count: int
     event_count: int
@@ -146,11 +102,12 @@ class Backup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What a restore did. `aside`: where the installation of before lies now; `breaks`: what the history's check found."""
+    """What a restore did. `aside`: where the installation of before lies now, a database on a server by its name, folders by their
+    paths; `breaks`: what the history's check found."""
 
     manifest: Manifest
     schema: str
-    aside: Path | None
+    aside: tuple[str, ...]
     breaks: tuple[Break, ...]
 
 
@@ -160,10 +117,8 @@ def back_up(database: Database, settings: Settings, at: datetime, target: Path, 
 
     Raises:
         FileExistsError: there is such a file already.
-        UsePostgres: the database is not a file; says how it is done.
-        StorageFailed: the disk or the database does not let us; nothing is left behind.
+        StorageFailed: the disk or the database does not let us, or pg_dump is lacking; nothing is left behind.
     """
-    _refuse_postgres(settings, restoring=False)
     path = target / f"psmflow-{at:%Y%m%dT%H%M%SZ}.zip" if target.is_dir() else target
     if path.exists():
         raise FileExistsError(str(path))
@@ -173,16 +128,11 @@ def back_up(database: Database, settings: Settings, at: datetime, target: Path, 
         copy = scratch.with_name(scratch.name + ".db")
         for temporary in (scratch, copy):
             clean.callback(temporary.unlink, missing_ok=True)
-        database.backup(copy)
-        found = copies.facts(copy)
-        if damage := copies.problems(copy):
-            raise StorageFailed(
-                action_zh="备份", action="backed up", reason=f"数据库已损坏 {damage[0]}", reason_en=f"the database is damaged: {damage[0]}"
-            )
+        found = database.backup(copy)
         made = _write(scratch, copy, found, settings, at, with_secret=with_secret)
         digest = _verified(scratch, made)
         os.replace(scratch, path)
-        _sync(path.parent)
+        copies.sync(path.parent)
         return Backup(path=path, size=path.stat().st_size, sha256=digest, manifest=made)
 
 
@@ -193,7 +143,9 @@ def _write(scratch: Path, copy: Path, found: copies.CopyFacts, settings: Setting
     with os.fdopen(handle, "w+b") as file:
         with zipfile.ZipFile(file, "w", compresslevel=1) as archive:
             with copy.open("rb") as source:
-                parts[_DATABASE] = _add(archive, _DATABASE, source, at, zipfile.ZIP_DEFLATED)
+                name = copies.PARTS[found.database]
+                is_packed = found.database == copies.POSTGRESQL  # pg_dump has done so
+                parts[name] = _add(archive, name, source, at, zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED)
             for kept in found.documents:
                 stored, problem = stored_at(settings.data, kept.sha256), ""
                 try:
@@ -230,7 +182,7 @@ def _write(scratch: Path, copy: Path, found: copies.CopyFacts, settings: Setting
                     with (settings.data / _SEALING).open("rb") as source:
                         parts[_SEALING] = _add(archive, _SEALING, source, at, zipfile.ZIP_STORED)
             made = Manifest(
-                psmflow=release(), made_at=at, schema=found.revision or "", instance_count=found.instance_count,
+                psmflow=release(), made_at=at, database=found.database, schema=found.revision, instance_count=found.instance_count,
                 event_count=found.event_count, parts=parts, lacking=tuple(lacking),
             )  # fmt: skip
             archive.writestr(_entry(_MANIFEST, at, zipfile.ZIP_DEFLATED), _manifest_bytes(made))
@@ -265,7 +217,7 @@ def _entry(name: str, at: datetime, method: int) -> zipfile.ZipInfo:
 
 def _manifest_bytes(made: Manifest) -> bytes:
     return json.dumps({
-        "format": _FORMAT, "version": _VERSION, "psmflow": made.psmflow, "made_at": made.made_at.isoformat(), "database": "sqlite",
+        "format": _FORMAT, "version": _VERSION, "psmflow": made.psmflow, "made_at": made.made_at.isoformat(), "database": made.database,
         "schema": made.schema, "instances": made.instance_count, "events": made.event_count,
         "parts": {name: {"size": size, "sha256": digest} for name, (size, digest) in made.parts.items()},
         "lacking": [
@@ -316,46 +268,78 @@ def restore(
 
     Raises:
         BadArchive: cut, changed, not ours, or of a newer release.
-        UsePostgres: the database is not a file; says how it is done.
-        NotRestored: something is there and not `force`, or a server or worker has it open.
-        StorageFailed: the disk does not let us; the installation of before is where it was.
+        NotRestored: something is there and not `force`, or a server or worker has it open, or the archive is of the other database.
+        StorageFailed: the disk or the database does not let us, or pg_restore is lacking; the installation of before is where it was.
     """
-    _refuse_postgres(settings, restoring=True)
+    mark = token()[:8]
     with telling("恢复", "restored"), ExitStack() as clean:
-        standing = _standing(settings)
+        site = clean.enter_context(copies.site(settings, mark))
+        folders = _standing(settings)
+        standing = [*site.standing(), *(path.name for path in folders)]
         if standing and not force:
-            names = "、".join(path.name for path in standing)
+            names = "、".join(standing)
             raise NotRestored(
                 data=settings.data, reason=f"那里已有数据 {names}；加 --force 会先把它移到一边，不会删除",
                 reason_en=f"there is an installation already ({names}); with --force it is moved aside first, never deleted",
             )  # fmt: skip
         opened = clean.enter_context(_opened(archive))
         manifest = _manifest(archive, opened)
-        stage = settings.data / f".restore-{token()[:8]}"
-        database_stage = settings.database.parent / stage.name
-        made = [path for path in (settings.database.parent, settings.data) if not path.exists()]
-        for folder in (stage, database_stage):
+        _require_same(manifest, site, settings)
+        stage = settings.data / f".restore-{mark}"
+        made = [path for path in (site.landing.parent.parent, settings.data) if not path.exists()]
+        for folder in (stage, site.landing.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             clean.callback(shutil.rmtree, folder, ignore_errors=True)
         for path in made:
             path.chmod(0o700)
         _require_room(manifest, stage)
-        staged = replace(settings, data=stage, database=database_stage / settings.database.name, demo=False)
-        _extract(archive, opened, manifest, staged)
-        if damage := copies.problems(staged.database):
-            raise BadArchive(
-                archive=archive.name, reason=f"其中的数据库已损坏 {damage[0]}", reason_en=f"the database in it is damaged: {damage[0]}"
-            )
+        staged = site.staged(replace(settings, data=stage, demo=False))
+        _extract(opened, manifest, stage, site.landing)
+        _build(archive, manifest, site)
         breaks = check(staged)
-        if not copies.free(staged.database):
-            raise AssertionError("the check left the staged database open")
-        if settings.database.exists() and not copies.free(settings.database):
-            raise NotRestored(
-                data=settings.data, reason="有服务器或 worker 正在使用它；请先停止", reason_en="a server or worker has it open; stop that first"
-            )
-        keys = tuple(name for name in (_SECRET, _SEALING) if name in manifest.parts)
-        aside = _swap(settings, staged, clock.now(), keys)
+        at, keys = clock.now(), tuple(name for name in (_SECRET, _SEALING) if name in manifest.parts)
+        old = [(path, copies.aside(path, at)) for path in (*folders, *(settings.data / name for name in keys)) if path.exists()]
+        new = [(stage / name, settings.data / name) for name in (*_FOLDERS, *keys) if (stage / name).exists()]
+        with site.replacing(at) as settle, copies.moved([*old, *new]):
+            was = settle()
+        places = [*([] if was is None else [was]), *(str(path.parent) for _, path in old)]
+        aside = tuple(dict.fromkeys(places))
         return Restored(manifest=manifest, schema=copies.REVISION, aside=aside, breaks=breaks)
+
+
+def _require_same(manifest: Manifest, site: copies.Site, settings: Settings) -> None:
+    """
+    Raises:
+        NotRestored: the archive is of the other database.
+    """
+    if manifest.database == site.kind:
+        return
+    theirs, ours = _NAMED[manifest.database], _NAMED[site.kind]
+    to_do, to_do_en = (
+        ("请把 PSMFLOW_DATABASE_URL 设为一个 PostgreSQL 数据库", "set PSMFLOW_DATABASE_URL to a database on PostgreSQL")
+        if manifest.database == copies.POSTGRESQL
+        else ("请去掉 PSMFLOW_DATABASE_URL（和 DATABASE_URL）", "unset PSMFLOW_DATABASE_URL (and DATABASE_URL)")
+    )
+    raise NotRestored(
+        data=settings.data, reason=f"这是 {theirs} 的备份，而这里设置的数据库是 {ours}；{to_do}后再恢复",
+        reason_en=f"this is a backup of {theirs}, and the settings name {ours}; {to_do_en} to restore it",
+    )  # fmt: skip
+
+
+def _build(archive: Path, manifest: Manifest, site: copies.Site) -> None:
+    """
+    Raises:
+        BadArchive: there is no whole database in it, or not the one that the manifest tells of.
+    """
+    try:
+        revision = site.build()
+    except copies.Unreadable as error:
+        raise BadArchive(archive=archive.name, reason=error.reason, reason_en=error.reason_en) from error
+    if revision != manifest.schema:
+        raise BadArchive(
+            archive=archive.name, reason=f"数据库结构 {revision} 与清单 {manifest.schema} 不符",
+            reason_en=f"its database has the schema {revision}, its manifest says {manifest.schema}",
+        )  # fmt: skip
 
 
 @contextmanager
@@ -384,7 +368,7 @@ def _manifest(archive: Path, opened: zipfile.ZipFile) -> Manifest:
             newer = f"由 psmflow {given['psmflow']} 制作（结构 {given['schema']}），比本程序新；请先升级程序"
             raise bad(newer, f"psmflow {given['psmflow']} made it (schema {given['schema']}), a newer release than this; upgrade first")
         found = Manifest(
-            psmflow=str(given["psmflow"]), made_at=datetime.fromisoformat(given["made_at"]), schema=str(given["schema"]),
+            psmflow=str(given["psmflow"]), made_at=datetime.fromisoformat(given["made_at"]), database=str(given["database"]), schema=str(given["schema"]),
             instance_count=int(given["instances"]), event_count=int(given["events"]),
             parts={str(name): (int(part["size"]), str(part["sha256"])) for name, part in given["parts"].items()},
             lacking=tuple(
@@ -394,7 +378,8 @@ def _manifest(archive: Path, opened: zipfile.ZipFile) -> Manifest:
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise bad("没有可读的清单 manifest.json", "it has no readable manifest.json") from error
-    if _DATABASE not in found.parts or not all(_is_ours(name, digest) for name, (_, digest) in found.parts.items()):
+    copy = copies.PARTS.get(found.database)
+    if copy not in found.parts or not all(name == copy or _is_ours(name, digest) for name, (_, digest) in found.parts.items()):
         raise bad("清单中有不该有的内容", "its manifest names parts that no backup has")
     if sorted(opened.namelist()) != sorted([*found.parts, _MANIFEST]):
         raise bad("内容与清单不符", "it holds other parts than its manifest names")
@@ -403,7 +388,7 @@ def _manifest(archive: Path, opened: zipfile.ZipFile) -> Manifest:
 
 def _is_ours(name: str, digest: str) -> bool:
     """True for the names that a backup has: nothing else may become a path on this machine."""
-    if name in (_DATABASE, _SECRET, _SEALING) or _KEPT.fullmatch(name):
+    if name in (_SECRET, _SEALING) or _KEPT.fullmatch(name):
         return True
     return len(digest) == 64 and set(digest) <= set("0123456789abcdef") and name == f"documents/{digest[:2]}/{digest}"
 
@@ -443,9 +428,10 @@ def _require_room(manifest: Manifest, folder: Path) -> None:
         )
 
 
-def _extract(archive: Path, opened: zipfile.ZipFile, manifest: Manifest, staged: Settings) -> None:
+def _extract(opened: zipfile.ZipFile, manifest: Manifest, stage: Path, landing: Path) -> None:
+    """Write every part below `stage`, the copy of the database at `landing`."""
     for name, chunks in _read_parts(opened, manifest.parts):
-        path = staged.database if name == _DATABASE else staged.data / name
+        path = landing if name == copies.PARTS[manifest.database] else stage / name
         if name.startswith(_FOLDERS):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
@@ -453,56 +439,11 @@ def _extract(archive: Path, opened: zipfile.ZipFile, manifest: Manifest, staged:
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-    try:
-        revision = copies.facts(staged.database).revision
-    except sqlite3.DatabaseError as error:
-        raise BadArchive(archive=archive.name, reason="其中没有可读的数据库", reason_en=f"it holds no readable database ({error})") from error
-    if revision != manifest.schema:
-        raise BadArchive(
-            archive=archive.name, reason=f"数据库结构 {revision} 与清单 {manifest.schema} 不符",
-            reason_en=f"its database has the schema {revision}, its manifest says {manifest.schema}",
-        )  # fmt: skip
 
 
 def _standing(settings: Settings) -> list[Path]:
-    """Return what of an installation is there already."""
-    database = settings.database
-    beside = [database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm")]
-    folders = [settings.data / name for name in _FOLDERS]
-    return [path for path in beside if path.exists()] + [path for path in folders if path.is_dir() and any(path.iterdir())]
-
-
-def _swap(settings: Settings, staged: Settings, at: datetime, keys: tuple[str, ...]) -> Path | None:
-    """Move the old installation aside and the new one to its place; all the way, or, when a step fails, not at all."""
-    aside, stamp = None, f"before-restore-{at:%Y%m%dT%H%M%SZ}"
-    old = _standing(settings)
-    old += [settings.data / name for name in keys if (settings.data / name).exists()]
-    moves: list[tuple[Path, Path]] = []
-    for path in old:
-        folder = path.parent / stamp
-        while folder.exists() and (folder / path.name).exists():
-            folder = folder.with_name(folder.name + "-")
-        aside = aside or folder
-        moves.append((path, folder / path.name))
-    moves.append((staged.database, settings.database))
-    for name in (*_FOLDERS, *keys):
-        if (staged.data / name).exists():
-            if name in _FOLDERS and (settings.data / name).is_dir() and (settings.data / name) not in old:
-                (settings.data / name).rmdir()  # empty
-            moves.append((staged.data / name, settings.data / name))
-    done: list[tuple[Path, Path]] = []
-    try:
-        for source, target in moves:
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            os.rename(source, target)
-            done.append((source, target))
-    except OSError:
-        for source, target in reversed(done):
-            os.rename(target, source)
-        raise
-    for folder in {path.parent for pair in moves for path in pair if path.parent.exists()}:
-        _sync(folder)
-    return aside
+    """Return the folders of an installation that are there already and hold something."""
+    return [path for name in _FOLDERS if (path := settings.data / name).is_dir() and any(path.iterdir())]
 
 
 # ------------------------------------------------------------------------------------------------------------ uploaded files
@@ -527,11 +468,3 @@ def _digest(file: BinaryIO) -> str:
         digest.update(chunk)
     return digest.hexdigest()
 
-
-def _sync(folder: Path) -> None:
-    """Make names durable that were given or changed in a folder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

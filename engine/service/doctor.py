@@ -223,7 +223,7 @@ class Doctor:
         for year in (local.year, local.year + 1) if local.month >= _ANNOUNCED else (local.year,):
             if not calendar.is_known(year):
                 yield _found(Code.CALENDAR, f"没有 {year} 年的节假日数据", f"there are no holidays of {year}")
-        if used and not settings.database_url and (backed_up is None or at - backed_up > _BACKUP):
+        if used and (backed_up is None or at - backed_up > _BACKUP):
             told = ("从未备份", "there was never a backup") if backed_up is None else (
                 f"上次备份在 {backed_up:%Y-%m-%d}", f"the last backup is of {backed_up:%Y-%m-%d}")
             yield _found(Code.BACKUP_OLD, *told)

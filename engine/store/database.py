@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.clock import Clock, IdIssuer, token
 from engine.errors import Busy, Conflict, StorageFailed
 from engine.settings import Settings
+from engine.store.copies import CopyFacts
 from engine.store.session import Hold as Hold
 from engine.store.session import Missed as Missed
 from engine.store.session import Row as Row
@@ -183,9 +184,14 @@ class Database:
         """Call `told` after each commit that commands may share with how many did; PostgreSQL has one for each."""
         self._server.tell_commits(told)
 
-    def backup(self, path: Path) -> None:
-        """Write a consistent copy to `path` while others go on working."""
-        self._server.backup(path)
+    def backup(self, path: Path) -> CopyFacts:
+        """Write a consistent copy to `path` while others go on working, and return what that very copy holds.
+
+        Raises:
+            StorageFailed: it is damaged, or cannot be copied; says why.
+        """
+        self._after_fork()
+        return self._server.backup(path)
 
     def close(self) -> None:
         """Give up the node number and close every connection."""

@@ -19,6 +19,8 @@ PARTITIONED = ("event", "event_payload")
 #: The present month and so many more.
 _AHEAD = 3
 _LOCK = 20261123
+#: Held shared by whoever copies the database. Attaching a partition would wait for pg_dump, and everybody else for that.
+COPYING = 20261124
 
 
 def months(at: datetime) -> list[tuple[str, int, int]]:
@@ -29,11 +31,14 @@ def months(at: datetime) -> list[tuple[str, int, int]]:
 
 
 def make_partitions(engine: Engine, at: datetime) -> None:
-    """Make what partitions are lacking; processes that do so together take turns."""
+    """Make what partitions are lacking; processes that do so together take turns. While the database is copied it is put off: what
+    no partition is for lies in the default one until the next time."""
     with engine.connect() as connection:
         if not _lacking(connection, at):
             return
         connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))
+        if not connection.execute(text(f"select pg_try_advisory_xact_lock({COPYING})")).scalar():
+            return
         for table, suffix, first, end in _lacking(connection, at):
             name = f"{table}_{suffix}"
             connection.execute(text(f"create table {name} (like {table} including all)"))

@@ -7,13 +7,9 @@ costs the client: values go out as text (numbers) or as they are (texts, bytes),
 
 from __future__ import annotations
 
-import os
 import re
 import select
-import shlex
-import shutil
 import struct
-import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,8 +29,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from engine.errors import Busy, Conflict, OutcomeUnknown, SettingsError, StorageFailed, Unstorable
 from engine.settings import Settings
+from engine.store.copies import POSTGRESQL, CopyFacts, facts
 from engine.store.migrations import migrate
-from engine.store.partitions import make_partitions
+from engine.store.partitions import COPYING, make_partitions
 from engine.store.session import Missed, Query, Row, Session, Work
 
 #: What libpq is told unless the address says otherwise. Timeouts: seconds, but `tcp_user_timeout` in milliseconds.
@@ -42,7 +39,6 @@ _DEFAULTS: dict[str, str] = {
     "application_name": "psmflow", "connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
     "tcp_user_timeout": "60000", "client_encoding": "utf8",
 }  # fmt: skip
-_FOR_TOOLS = frozenset({"host", "port", "user", "dbname"})
 _SET_UP = "set statement_timeout = '5min'; set idle_in_transaction_session_timeout = '5min'"
 _POOL, _OVERFLOW, _PATIENCE = 8, 24, 60
 _STRIPES = 256
@@ -90,16 +86,16 @@ _GIVEN: dict[str, _Trouble] = {
 }
 
 
-def _told(trouble: _Trouble, *, writing: bool) -> StorageFailed:
+def told(trouble: _Trouble, *, writing: bool) -> StorageFailed:
     return StorageFailed(
         action_zh="写入" if writing else "读取", action="written" if writing else "read", reason=trouble[0], reason_en=trouble[1]
     )
 
 
-def _not_connected(error: psycopg.Error) -> StorageFailed:
+def not_connected(error: psycopg.Error) -> StorageFailed:
     words = str(error)
     code = error.sqlstate or next((code for said, code in _SAID if said in words), "08")
-    return _told(_trouble(code) or _AWAY, writing=False)
+    return told(_trouble(code) or _AWAY, writing=False)
 
 
 def _trouble(code: str) -> _Trouble | None:
@@ -122,7 +118,7 @@ class _Failed(Exception):
 def _raise(failed: _Failed | _Lost, *, writing: bool) -> NoReturn:
     """Raise what to tell of a failure; a mistake in a statement of ours is raised as it is."""
     if isinstance(failed, _Lost):
-        raise _told(_AWAY, writing=writing) from failed
+        raise told(_AWAY, writing=writing) from failed
     code = failed.error.sqlstate or ""
     if code in _AGAIN or (failed.must and code == _DIVISION_BY_ZERO):
         raise Missed from failed
@@ -133,7 +129,7 @@ def _raise(failed: _Failed | _Lost, *, writing: bool) -> NoReturn:
     trouble = _trouble(code)
     if trouble is None:
         raise failed.error
-    raise _told(trouble, writing=writing) from failed
+    raise told(trouble, writing=writing) from failed
 
 
 # ------------------------------------------------------------------------------------------------------------ values and statements
@@ -461,7 +457,7 @@ class PostgreSQL:
             with engine.connect() as connection:
                 encoding = connection.exec_driver_sql("show server_encoding").scalar_one()
             if encoding != "UTF8":
-                raise _told((f"数据库的编码是 {encoding}，须为 UTF8", f"its encoding is {encoding}; it has to be UTF8"), writing=True)
+                raise told((f"数据库的编码是 {encoding}，须为 UTF8", f"its encoding is {encoding}; it has to be UTF8"), writing=True)
             migrate(engine)
 
     def _make_pool(self) -> QueuePool:
@@ -490,10 +486,10 @@ class PostgreSQL:
         try:
             yield engine
         except psycopg.Error as error:
-            raise _administered(error) from error
+            raise administered(error) from error
         except DBAPIError as error:
             if isinstance(error.orig, psycopg.Error):
-                raise _administered(error.orig) from error
+                raise administered(error.orig) from error
             raise
         finally:
             engine.dispose()
@@ -504,9 +500,9 @@ class PostgreSQL:
             try:
                 pooled = self._pool.connect()
             except psycopg.Error as error:
-                raise _not_connected(error) from error
+                raise not_connected(error) from error
             except PoolTimeout as error:
-                raise _told(("同时进行的操作过多", "too much is being done at once"), writing=False) from error
+                raise told(("同时进行的操作过多", "too much is being done at once"), writing=False) from error
             if cast(Wire, pooled.driver_connection).is_silent:
                 return pooled
             pooled.invalidate()
@@ -573,47 +569,25 @@ class PostgreSQL:
     def tell_commits(self, told: Callable[[int], object]) -> None:
         """Each has a commit of its own."""
 
-    def backup(self, path: Path) -> None:
-        """Let PostgreSQL's own pg_dump write an archive for pg_restore; it sees one moment.
+    def backup(self, path: Path) -> CopyFacts:
+        from engine.store.postgres_copies import dump, require_program  # loaded only where it is asked for
 
-        Raises:
-            StorageFailed: there is no pg_dump, or it fails; says what to run, and where.
-        """
-        given = conninfo_to_dict(self._conninfo)
-        secret = str(given.pop("password", ""))
-        known = {name: str(value) for name, value in given.items() if name in _FOR_TOOLS or _DEFAULTS.get(name) != value}
-        words = ["pg_dump", "--format=custom", f"--file={path}", f"--dbname={make_conninfo(**known)}"]
-        program = shutil.which("pg_dump")
-        if program is None:
-            raise _not_copied("没有找到 pg_dump", "pg_dump is not installed", words)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        environment = {**os.environ, **({"PGPASSWORD": secret} if secret else {})}
-        done = subprocess.run(  # noqa: S603  our own words; the password is in none of them
-            [program, *words[1:]], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-        )
-        if done.returncode:
-            if is_new:
-                path.unlink(missing_ok=True)
-            said = next(iter(done.stderr.strip().splitlines()), str(done.returncode))
-            raise _not_copied(f"pg_dump 失败（{said}）", f"pg_dump failed ({said})", words)
-        path.chmod(0o600)
+        with self.snapshot() as session:
+            # idle for as long as pg_dump takes
+            session.put("set local idle_in_transaction_session_timeout = 0")
+            session.put(f"select pg_advisory_xact_lock_shared({COPYING})")
+            version, snapshot = cast(Row, session.row("select current_setting('server_version_num')::int, pg_export_snapshot()"))
+            program = require_program("pg_dump", version // 10_000, "备份", "backed up")
+            found = facts(session.rows, POSTGRESQL)
+            dump(program, self._conninfo, snapshot, path)
+        return found
 
     def close(self) -> None:
         self._pool.dispose()
 
 
-def _not_copied(reason: str, reason_en: str, words: Sequence[str]) -> StorageFailed:
-    command = shlex.join(words)
-    return StorageFailed(
-        action_zh="备份", action="backed up", reason=f"{reason}；请用与服务器同版或更新的客户端执行：{command}",
-        reason_en=f"{reason_en}; with a client as new as the server or newer, run: {command}",
-    )  # fmt: skip
-
-
-def _administered(error: psycopg.Error) -> Exception:
+def administered(error: psycopg.Error) -> Exception:
     trouble = _trouble(error.sqlstate) if error.sqlstate else None
     if trouble is not None:
-        return _told(trouble, writing=True)
-    return _not_connected(error) if isinstance(error, psycopg.OperationalError) else error
+        return told(trouble, writing=True)
+    return not_connected(error) if isinstance(error, psycopg.OperationalError) else error

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from engine.errors import Conflict
+
+if TYPE_CHECKING:
+    from engine.store.copies import CopyFacts
 
 Row = tuple[Any, ...]
 #: A statement with ``?`` for values, and the values.
@@ -110,7 +113,11 @@ class Server(Protocol):
     def after_fork(self) -> None:
         """Forget what belongs to the process that this one was forked from."""
 
-    def backup(self, path: Path) -> None:
-        """Write a consistent copy to `path`."""
+    def backup(self, path: Path) -> CopyFacts:
+        """Write a consistent copy to `path` and return what it holds.
+
+        Raises:
+            StorageFailed: it is damaged, or cannot be copied; says why.
+        """
 
     def close(self) -> None: ...

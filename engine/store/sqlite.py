@@ -29,6 +29,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from engine.clock import countdown, stopwatch
 from engine.errors import Busy, Conflict, EngineError, StorageFailed
 from engine.settings import Settings
+from engine.store.copies import CopyFacts, facts_of, problems
 from engine.store.migrations import migrate
 from engine.store.session import Missed, Query, Row, Session, Work, Write
 
@@ -589,7 +590,7 @@ class SQLite:
         self._queue.forget()
         self._make_locks()
 
-    def backup(self, path: Path) -> None:
+    def backup(self, path: Path) -> CopyFacts:
         """Copy while others go on working (SQLite's online backup)."""
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(_opened(path, os.O_CREAT | os.O_RDWR))
@@ -603,6 +604,11 @@ class SQLite:
         except sqlite3.DatabaseError as error:
             raise _trouble(error, writing=True) from error
         path.chmod(0o600)
+        if damage := problems(path):
+            raise StorageFailed(
+                action_zh="备份", action="backed up", reason=f"数据库已损坏 {damage[0]}", reason_en=f"the database is damaged: {damage[0]}"
+            )
+        return facts_of(path)
 
     def close(self) -> None:
         self.drop_idle()

@@ -7,27 +7,32 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from engine.assembly import restore
 from engine.clock import MovableClock
-from engine.errors import StorageFailed
+from engine.errors import BadArchive, NotRestored, StorageFailed
 from engine.model import SYSTEM
-from engine.service.backup import BadArchive, NotRestored, Restored, UsePostgres, back_up, read_manifest, stored_at
+from engine.service.backup import Restored, read_manifest, stored_at
 from engine.service.vault import Vault
 from engine.settings import Settings, kept_secret, read_settings
 from engine.store import copies
 from engine.store.migrations import scripts
+from tests import databases, postgres
 from tests.bpmn.build import boundary, diagram, end, process, start, timer, user
+from tests.databases import kind
+from tests.databases import on_each as on_each
 from tests.service.house import MONDAY, House
 
 DIAGRAM = diagram(process(
@@ -55,7 +60,9 @@ def archive(tmp_path: Path) -> Path:
 
 
 def to(folder: Path) -> Settings:
-    return read_settings({}, data=folder, synchronous="NORMAL")
+    """Return the settings of the installation in `folder`; on PostgreSQL its database is there, and empty if it is a new one."""
+    url = databases.address(folder, {}, empty=True)
+    return read_settings({}, data=folder, synchronous="NORMAL", **({} if url is None else {"database_url": url}))
 
 
 def put_back(archive: Path, folder: Path, **options: Any) -> Restored:
@@ -63,8 +70,20 @@ def put_back(archive: Path, folder: Path, **options: Any) -> Restored:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    """Return ``{path: bytes}`` of all that lies in a folder."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """Return ``{path: bytes}`` of all that lies in a folder, and the databases of its installation with what they hold."""
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    url = to(folder).database_url
+    for name, number in postgres.databases_like(url).items() if url else ():
+        with psycopg.connect(beside(url, name)) as connection:
+            tables = [t for (t,) in connection.execute("select tablename from pg_tables where schemaname = 'public' order by 1")]
+            rows = {t: connection.execute(f"select * from {t} order by 1").fetchall() for t in tables if t not in ("event", "event_payload")}
+        found[name] = repr((number, rows)).encode()
+    return found
+
+
+def beside(url: str, name: str) -> str:
+    """Return the address of another database on the server."""
+    return url.replace(f"/{postgres.name_of(url)}?", f"/{name}?")
 
 
 def test_a_backup_holds_database_files_and_manifest_but_no_secret(archive: Path) -> None:
@@ -121,7 +140,8 @@ def test_the_key_of_sealed_prices_travels_only_when_asked_and_never_from_elsewhe
 def test_a_restored_house_goes_on_as_if_nothing_had_happened(archive: Path, tmp_path: Path) -> None:
     done = put_back(archive, tmp_path / "new" / "data")
 
-    assert (done.breaks, done.aside) == ((), None)
+    assert done.breaks == ()
+    assert (done.aside == ()) is (kind() == "sqlite"), "the empty database is moved aside"
     house = House(tmp_path / "new" / "data", MovableClock(MONDAY))
     ((document,),) = house.rows("select id from document")
     _, file = house.engine.tasks.open_document(SYSTEM, document)
@@ -131,7 +151,8 @@ def test_a_restored_house_goes_on_as_if_nothing_had_happened(archive: Path, tmp_
     house.complete(open_id)
     assert house.status(open_id) == "completed"
     assert house.engine.audit.verify() == house.engine.audit.cross_check() == ()
-    assert stat.S_IMODE(house.settings.database.stat().st_mode) & 0o077 == 0
+    if kind() == "sqlite":
+        assert stat.S_IMODE(house.settings.database.stat().st_mode) & 0o077 == 0
     assert {p.name for p in house.folder.iterdir()} <= {"psmflow.db", "psmflow.db-wal", "psmflow.db-shm", "psmflow.db.lock", "documents"}
     house.close()
 
@@ -175,6 +196,10 @@ def test_a_backup_taken_while_threads_write_restores_to_a_house_that_agrees(tmp_
         assert manifest.lacking == ()
         assert manifest.document_count >= 3 * (3 * n + 2)
         assert put_back(tmp_path / f"{n}.zip", tmp_path / f"new{n}").breaks == ()
+        house = House(tmp_path / f"new{n}", MovableClock(MONDAY))
+        assert house.rows("select count(*), sum(seq) from instance") == [(manifest.instance_count, manifest.event_count)]
+        assert house.engine.audit.verify() == house.engine.audit.cross_check() == ()
+        house.close()
 
 
 # ------------------------------------------------------------------------------------------------------------- bad archives
@@ -207,22 +232,36 @@ def _rewrite(archive: Path, change: Callable[[dict[str, bytes]], dict[str, bytes
             opened.writestr(name, body)
 
 
-def _other_database(archive: Path) -> None:
-    """A database of somebody else's, with a manifest that fits it."""
-    other = archive.with_name("other.db")
-    with sqlite3.connect(other) as db:
-        db.execute("create table a (b)")
-    db.close()
-    from hashlib import sha256
-
-    body = other.read_bytes()
+def _with_database(archive: Path, body: bytes) -> None:
+    """Another copy of a database, with a manifest that fits it."""
+    part = copies.PARTS[kind()]
 
     def changed(parts: dict[str, bytes]) -> dict[str, bytes]:
         manifest = json.loads(parts["manifest.json"])
-        manifest["parts"]["psmflow.db"] = {"size": len(body), "sha256": sha256(body).hexdigest()}
-        return {**parts, "psmflow.db": body, "manifest.json": json.dumps(manifest).encode()}
+        manifest["parts"][part] = {"size": len(body), "sha256": sha256(body).hexdigest()}
+        return {**parts, part: body, "manifest.json": json.dumps(manifest).encode()}
 
     _rewrite(archive, changed)
+
+
+def _other_database(archive: Path) -> None:
+    """A database of somebody else's."""
+    other = archive.with_name("other.db")
+    if kind() == "sqlite":
+        with sqlite3.connect(other) as db:
+            db.execute("create table a (b)")
+        db.close()
+    else:
+        url = postgres.make_database(empty=True)
+        with psycopg.connect(url) as connection:
+            connection.execute("create table a (b int)")
+        subprocess.run(["pg_dump", "--format=custom", f"--file={other}", url], check=True)
+        postgres.drop_database(url)
+    _with_database(archive, other.read_bytes())
+
+
+def _of(change: Callable[[dict[str, Any], str], Any]) -> Callable[[Path], None]:
+    return _edit(lambda manifest: change(manifest, copies.PARTS[kind()]))
 
 
 @pytest.mark.parametrize(("spoil", "said"), [
@@ -235,19 +274,21 @@ def _other_database(archive: Path) -> None:
     (_edit(lambda m: m.update(instances="many")), "no readable manifest"),
     (_edit(lambda m: m.update(format="other")), "no backup of psmflow"),
     (_edit(lambda m: m.pop("parts")), "no readable manifest"),
-    (_edit(lambda m: m["parts"].pop("psmflow.db")), "names parts"),
+    (_of(lambda m, copy: m["parts"].pop(copy)), "names parts"),
+    (_edit(lambda m: m.update(database="db2")), "names parts"),
     (_edit(lambda m: m["parts"].update({"../../etc/passwd": {"size": 1, "sha256": "0" * 64}})), "names parts"),
-    (_edit(lambda m: m["parts"]["psmflow.db"].update(size=10)), "not what the manifest says"),
+    (_of(lambda m, copy: m["parts"][copy].update(size=10)), "not what the manifest says"),
     (lambda a: _rewrite(a, lambda p: {n: b for n, b in p.items() if not n.startswith("documents")}), "other parts"),
     (lambda a: _rewrite(a, lambda p: {**p, "documents/../../evil": b"x"}), "other parts"),
     (lambda a: _rewrite(a, lambda p: {n: b for n, b in p.items() if n != "manifest.json"}), "no readable manifest"),
     (_other_database, "no readable database"),
+    (lambda a: _with_database(a, b"no copy at all" * 999), "no readable database|cannot read the database"),
 ])  # fmt: skip
 def test_a_bad_archive_is_refused_and_nothing_is_touched(
     archive: Path, tmp_path: Path, spoil: Callable[[Path], None], said: str
 ) -> None:
     spoil(archive)
-    before = everything(tmp_path / "old")
+    before, empty = everything(tmp_path / "old"), everything(tmp_path / "new")
 
     with pytest.raises(BadArchive, match=said):
         put_back(archive, tmp_path / "old", force=True)
@@ -255,6 +296,7 @@ def test_a_bad_archive_is_refused_and_nothing_is_touched(
         put_back(archive, tmp_path / "new")
 
     assert everything(tmp_path / "old") == before
+    assert everything(tmp_path / "new") == empty
     assert not [p for p in (tmp_path / "new").glob("*")]
 
 
@@ -269,12 +311,10 @@ def test_what_is_there_is_moved_aside_only_when_forced(archive: Path, tmp_path: 
     assert everything(tmp_path / "new") == before
     done = put_back(archive, tmp_path / "new", force=True)
 
-    assert done.aside is not None
-    aside = House(tmp_path / "aside", MovableClock(MONDAY))
-    aside.close()
-    shutil.rmtree(aside.folder)
-    shutil.copytree(done.aside, tmp_path / "aside")
-    aside = House(tmp_path / "aside", MovableClock(MONDAY))
+    assert done.breaks == ()
+    shutil.copytree(done.aside[-1], tmp_path / "aside")
+    url = to(tmp_path / "new").database_url
+    aside = House(tmp_path / "aside", MovableClock(MONDAY), **({"database_url": beside(url, done.aside[0].split()[-1])} if url else {}))
     assert aside.status(kept) == "active"
     assert aside.engine.audit.verify() == ()
     aside.close()
@@ -285,9 +325,12 @@ def test_a_house_that_is_open_is_not_replaced(archive: Path, tmp_path: Path) -> 
     house = furnished(tmp_path / "new")
     id = house.start().id
 
-    with pytest.raises(NotRestored, match="has it open"):
+    before = everything(tmp_path / "new") if kind() == "postgresql" else {}
+
+    with pytest.raises(NotRestored, match=r"has it open|is connected to it \(psmflow × \d"):
         put_back(archive, tmp_path / "new", force=True)
 
+    assert not before or everything(tmp_path / "new") == before
     house.complete(id)
     assert house.engine.audit.verify() == ()
     assert not list((tmp_path / "new").glob("*restore*"))
@@ -311,23 +354,44 @@ def failing(monkeypatch: pytest.MonkeyPatch, at: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
-def test_a_restore_that_fails_half_way_leaves_the_old_house(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
-) -> None:
-    house = furnished(tmp_path / "new")
-    kept = house.start().id
-    house.close()
-
-    with failing(monkeypatch, at), pytest.raises(StorageFailed, match="No space left"):
-        put_back(archive, tmp_path / "new", force=True)
-
-    house = House(tmp_path / "new", MovableClock(MONDAY))
-    assert house.status(kept) == "active"
+def require_unharmed(folder: Path, kept: int) -> None:
+    """Fail unless the installation in `folder` is the one of before, all of it."""
+    house = House(folder, MovableClock(MONDAY))
+    assert house.status(kept) == "active"  # type: ignore[arg-type]
     assert house.engine.audit.verify() == house.engine.audit.cross_check() == ()
     ((digest,),) = house.rows("select distinct sha256 from document")
     assert stored_at(house.folder, digest).read_bytes() == b"%PDF-1.7 sealed"
+    assert not list(folder.glob("*restore*"))
+    url = house.settings.database_url
+    assert not url or set(postgres.databases_like(url)) == {postgres.name_of(url)}
     house.close()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> int:
+    """The id of a case in the installation `new`."""
+    house = furnished(tmp_path / "new")
+    id = house.start().id
+    house.close()
+    return id
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_restore_that_fails_half_way_leaves_the_old_house(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, at: int
+) -> None:
+    with failing(monkeypatch, at), pytest.raises(StorageFailed, match="No space left"):
+        put_back(archive, tmp_path / "new", force=True)
+
+    require_unharmed(tmp_path / "new", kept)
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize("at", [3, 4])
+def test_a_file_that_cannot_be_moved_leaves_the_old_file(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, at: int
+) -> None:
+    test_a_restore_that_fails_half_way_leaves_the_old_house(archive, tmp_path, monkeypatch, kept, at)
 
 
 def test_a_database_of_another_schema_than_the_manifest_says_is_refused(tmp_path: Path) -> None:
@@ -350,21 +414,6 @@ def test_every_schema_that_this_release_migrates_from_is_known() -> None:
     assert copies.REVISION in known
     assert all(copies.is_known(revision) for revision in known)
     assert not copies.is_known(None)
-
-
-def test_postgresql_is_copied_by_its_own_tools_and_the_commands_are_told(tmp_path: Path) -> None:
-    house = furnished(tmp_path / "data")
-    settings = replace(house.settings, database_url="postgresql://us%40er:s3cret@db.example.com/psm")
-
-    with pytest.raises(UsePostgres) as told:
-        back_up(house.engine._database, settings, MONDAY, tmp_path / "x.zip")
-    with pytest.raises(UsePostgres) as back:
-        restore(settings, tmp_path / "x.dump")
-
-    assert "pg_dump --host=db.example.com --port=5432 --username=us@er --format=custom" in told.value.text("en")
-    assert "pg_restore" in back.value.text("en")
-    assert "s3cret" not in told.value.text("en") + back.value.text("en")
-    house.close()
 
 
 def test_files_that_are_gone_or_damaged_are_named(tmp_path: Path) -> None:
@@ -392,6 +441,7 @@ def test_a_changed_history_is_restored_and_told(tmp_path: Path) -> None:
     assert {found.instance_id for found in put_back(made.path, tmp_path / "new").breaks} == {id}
 
 
+@pytest.mark.only_on("sqlite")
 def test_a_damaged_database_is_no_backup(tmp_path: Path) -> None:
     house = furnished(tmp_path / "data")
     ((page,),), ((size,),) = house.rows("select rootpage from sqlite_master where name = 'ix_instance_status'"), house.rows("pragma page_size")

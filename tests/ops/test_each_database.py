@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.clock import MovableClock
-from engine.service.backup import UsePostgres
 from engine.service.doctor import Code
 from engine.service.upkeep import Upkeep
 from tests.bpmn.build import boundary, catch, diagram, end, event, process, start, timer, user
-from tests.databases import kind
 from tests.databases import on_each as on_each
 from tests.ops.test_watching import numbers, value
 from tests.service.house import FOR_ENGINEERS, MONDAY, House
@@ -85,14 +83,17 @@ def test_the_doctor_finds_and_mends_the_same(standing: House) -> None:
     assert standing.rows("select count(*) from instance where status = 'completed'") == [(1,)]
 
 
-def test_a_backup_is_made_or_the_commands_for_it_are_told(standing: House, tmp_path: Path) -> None:
-    if kind() == "sqlite":
-        assert standing.engine.audit.backup(tmp_path / "one.zip").manifest.instance_count == 2
-        return
-    with pytest.raises(UsePostgres) as told:
-        standing.engine.audit.backup(tmp_path / "one.zip")
-    assert "pg_dump" in told.value.text("en")
-    assert not (tmp_path / "one.zip").exists()
+def test_the_doctor_knows_when_the_last_backup_was(standing: House, tmp_path: Path) -> None:
+    def old() -> list[str]:
+        return [a.en for a in standing.engine.audit.examine() if a.code is Code.BACKUP_OLD]
+
+    assert old() == ["there was never a backup"]
+
+    assert standing.engine.audit.backup(tmp_path / "one.zip").manifest.instance_count == 2
+    assert old() == []
+
+    standing.moved.advance(days=8)
+    assert old() == ["the last backup is of 2026-03-02"]
 
 
 def test_work_that_waits_is_named(standing: House) -> None:

@@ -18,6 +18,7 @@ from engine.clock import MovableClock, SystemClock, first_id
 from engine.errors import Conflict, OutcomeUnknown, StorageFailed, Unstorable
 from engine.settings import read_settings
 from engine.store import postgres as ours
+from engine.store import postgres_copies
 from engine.store.database import Database, Missed, Session
 from engine.store.partitions import months
 from tests import databases, postgres
@@ -318,15 +319,15 @@ def test_durability_is_the_setting(tmp_path: Path, synchronous: str, setting: st
 
 
 # --------------------------------------------------------------------------------------------------------------------------- copies
-def test_a_copy_is_what_pg_dump_writes_and_pg_restore_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(postgres.programs()), prepend=os.pathsep)
+def test_a_copy_is_what_pg_dump_writes_and_pg_restore_reads(tmp_path: Path) -> None:
     house = House(tmp_path / "data")
     house.deploy(diagram(process(start(), user("a"), end(), "s>a", "a>e")))
     id = house.start(variables={"n": 1}).id
-    house.engine._database.backup(tmp_path / "copies" / "psmflow.dump")
+    found = house.engine._database.backup(tmp_path / "copies" / "psmflow.dump")
     house.complete(id)
     house.close()
 
+    assert (found.database, found.instance_count) == ("postgresql", 1)
     url = postgres.make_database(empty=True)
     copy = tmp_path / "copies" / "psmflow.dump"
     assert copy.stat().st_mode & 0o077 == 0
@@ -340,27 +341,64 @@ def test_a_copy_is_what_pg_dump_writes_and_pg_restore_reads(tmp_path: Path, monk
     postgres.drop_database(url)
 
 
-def test_without_pg_dump_the_command_is_told_but_not_the_password(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    url = databases.address(tmp_path, {})
-    assert url is not None
-    monkeypatch.setattr(database._server, "_conninfo", ours.make_conninfo(url, password="s3cret", connect_timeout="10"))
+def program(folder: Path, name: str, script: str, version: int = 18) -> None:
+    """Put a program into a folder that says it is of a version of PostgreSQL."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{name} (PostgreSQL) {version}.1 (Debian)" && exit\n{script}\n')
+    (folder / name).chmod(0o755)
 
-    with pytest.raises(StorageFailed, match=r"pg_dump --format=custom .*my\.dump") as told:
+
+def test_without_pg_dump_it_is_told_what_to_install(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(postgres_copies, "FOLDERS", ())
+
+    with pytest.raises(StorageFailed, match=r"pg_dump is not installed; install .* postgresql-client-18\)"):
         database.backup(tmp_path / "my.dump")
 
-    assert "s3cret" not in told.value.text("zh") + str(told.value)
     assert not (tmp_path / "my.dump").exists()
 
 
-def test_a_pg_dump_that_fails_leaves_nothing_and_says_why(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pg_dump").write_text("#!/bin/sh\necho server version mismatch >&2\nexit 1\n")
-    (tmp_path / "pg_dump").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-
-    with pytest.raises(StorageFailed, match="server version mismatch"):
+def test_a_pg_dump_older_than_the_server_is_not_used_where_its_own_is_there(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "old", "pg_dump", "exit 9", version=15)
+    monkeypatch.setenv("PATH", str(tmp_path / "old"), prepend=os.pathsep)
+    monkeypatch.setattr(postgres_copies, "FOLDERS", ())
+    with pytest.raises(StorageFailed, match=r"does not fit the server's version 18 \(.*old/pg_dump: 15\)"):
         database.backup(tmp_path / "my.dump")
 
+    (tmp_path / "18").symlink_to(postgres.programs())
+    monkeypatch.setattr(postgres_copies, "FOLDERS", (f"{tmp_path}/{{}}",))
+    database.backup(tmp_path / "my.dump")
+
+    assert (tmp_path / "my.dump").read_bytes().startswith(b"PGDMP")
+
+
+def test_programs_that_restore_what_older_servers_do_not_know_are_not_used_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path / "path", "pg_restore", "", version=17)
+    monkeypatch.setenv("PATH", str(tmp_path / "path"), prepend=os.pathsep)
+    monkeypatch.setattr(postgres_copies, "FOLDERS", ())
+
+    assert postgres_copies.require_program("pg_restore", 17, "恢复", "restored") == str(tmp_path / "path" / "pg_restore")
+    with pytest.raises(StorageFailed, match="does not fit the server's version 16"):
+        postgres_copies.require_program("pg_restore", 16, "恢复", "restored")
+
+
+def test_the_password_stands_in_no_message_and_on_no_command_line(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "bin", "pg_dump", f'echo "$*" > {tmp_path}/words; echo "$PGPASSWORD" > {tmp_path}/secret; echo no such luck >&2; exit 1')
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    url = databases.address(tmp_path, {})
+    assert url is not None
+    monkeypatch.setattr(database._server, "_conninfo", ours.make_conninfo(url, password="s3cret"))
+
+    with pytest.raises(StorageFailed, match="no such luck") as told:
+        database.backup(tmp_path / "my.dump")
+
+    assert (tmp_path / "secret").read_text() == "s3cret\n"
+    assert "--snapshot=" in (tmp_path / "words").read_text()
+    assert "s3cret" not in (tmp_path / "words").read_text() + told.value.text("zh") + str(told.value)
     assert not (tmp_path / "my.dump").exists()
 
 
