@@ -7,6 +7,8 @@ from pathlib import Path
 from engine.assembly import restore
 from engine.model import SYSTEM
 from engine.settings import read_settings
+from tests import databases
+from tests.databases import on_each as on_each
 from tests.history.house import ended, house_at
 from tests.service.house import OWNER
 
@@ -23,7 +25,8 @@ def test_what_is_archived_is_backed_up_and_restored(tmp_path: Path) -> None:
     assert not [a for a in house.engine.audit.examine() if a.code.value.startswith("file")]
     house.close()
 
-    done = restore(read_settings({}, data=tmp_path / "other", synchronous="NORMAL"), tmp_path / "b.zip")
+    url = databases.address(tmp_path / "other", {}, empty=True)
+    done = restore(read_settings({}, data=tmp_path / "other", synchronous="NORMAL", database_url=url or ""), tmp_path / "b.zip")
 
     assert done.breaks == ()
     house = house_at(tmp_path / "other")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from engine.assembly import restore
 from engine.clock import MovableClock
 from engine.errors import NotRestored, StorageFailed
-from engine.model import Break
+from engine.model import SYSTEM, Break
 from engine.service import backup
 from engine.service.backup import read_manifest
 from engine.settings import Settings, read_settings
@@ -25,8 +26,8 @@ from engine.store.database import Database
 from tests import postgres
 from tests.bpmn.build import diagram, end, process, service, start, user
 from tests.databases import on_each as on_each
-from tests.ops.test_backup import archive as archive
 from tests.ops.test_backup import DIAGRAM, beside, everything, furnished, put_back, require_unharmed, to
+from tests.ops.test_backup import archive as archive
 from tests.ops.test_backup import kept as kept
 from tests.service.house import MONDAY, House
 from tests.store.test_postgres import program
@@ -278,6 +279,27 @@ def test_a_restored_house_goes_on_with_procrastinates_workers(tmp_path: Path, be
     house = House(tmp_path / "new", MovableClock(MONDAY))
     assert house.task(id).element == "after"
     assert house.engine.audit.cross_check() == ()
+    house.close()
+
+
+def test_what_is_written_before_pg_dump_begins_is_neither_counted_nor_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = furnished(tmp_path / "old")
+    real = postgres_copies.dump
+
+    def late(*words: Any) -> None:
+        id = house.start().id
+        house.engine.tasks.attach(SYSTEM, house.task(id).id, "files", "late.pdf", "application/pdf", BytesIO(b"%PDF-1.7 late"))
+        real(*words)
+
+    monkeypatch.setattr(postgres_copies, "dump", late)
+    made = house.engine.audit.backup(tmp_path / "one.zip")
+    house.close()
+
+    assert (made.manifest.instance_count, made.manifest.document_count) == (2, 1)
+    assert put_back(made.path, tmp_path / "new").breaks == ()
+    house = House(tmp_path / "new", MovableClock(MONDAY))
+    assert house.rows("select count(*), sum(seq) from instance") == [(2, made.manifest.event_count)]
+    assert house.rows("select name from document") == [("标书.pdf",)]
     house.close()
 
 

@@ -261,7 +261,6 @@ def test_a_file_of_another_kind_is_refused(house: House) -> None:
         house.engine.registers.add(LEAD, "papers", {"name": "A"}, files=[("name", "a.pdf", "x", b"%PDF")])
 
 
-@pytest.mark.only_on("sqlite")
 def test_a_backup_holds_the_files_of_registers(house: House, tmp_path: Path) -> None:
     house.engine.registers.add(LEAD, "papers", {"name": "A"}, files=[("scan", "a.pdf", "application/pdf", b"%PDF one")])
 
