@@ -215,12 +215,13 @@ class ServerSite:
             with self._beside() as connection:
                 return connection.execute("select 1 from pg_database where datname = %s and oid = %s", (self._name, made)).fetchone() is not None
         except StorageFailed as error:
-            was = old or "?"
+            back = [_renamed(self._name, self._new), *([] if old is None else [_renamed(old, self._name)])]
+            commands, sign = "; ".join(command.as_string() for command in back), old or self._name
             raise StorageFailed(
                 action_zh="恢复", action="restored",
-                reason=f"与服务器的连接在数据库换名时中断；文件已移回。若服务器上已有 {was}，请把它改回 {self._name}（alter database … rename），再重新恢复",
+                reason=f"与服务器的连接在数据库换名时中断；文件已移回原处。若服务器上有了数据库 {sign}，请数据库管理员执行：{commands}；然后重新恢复",
                 reason_en="the connection to the server broke while the databases changed names; the files are back where they were. If there"
-                f" is a database {was} now, rename it to {self._name} again, and restore once more",
+                f" is a database {sign} now, let a database administrator run: {commands}; then restore once more",
             ) from error  # fmt: skip
 
     # -- connections

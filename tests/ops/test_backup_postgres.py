@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from engine.errors import NotRestored, StorageFailed
 from engine.model import SYSTEM, Break
 from engine.service import backup
 from engine.service.backup import read_manifest
+from engine.service.doctor import Code
 from engine.settings import Settings, read_settings
 from engine.store import postgres_copies
 from engine.store.database import Database
@@ -237,25 +239,57 @@ def test_a_server_that_ends_the_connection_while_names_change_leaves_the_old_hou
     require_unharmed(tmp_path / "new", kept)
 
 
-def test_a_commit_whose_answer_is_lost_is_looked_after(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
-    real = psycopg.Connection.execute
+@contextmanager
+def answer_lost(monkeypatch: pytest.MonkeyPatch, *, server_away: bool) -> Iterator[None]:
+    """The commit is done and nobody hears of it; then the server may be away."""
+    execute, connect = psycopg.Connection.execute, psycopg.connect
+    away = False
 
-    def execute(self: psycopg.Connection[Any], query: Any, *values: Any, **options: Any) -> Any:
-        done = real(self, query, *values, **options)
+    def executed(self: psycopg.Connection[Any], query: Any, *values: Any, **options: Any) -> Any:
+        nonlocal away
+        done = execute(self, query, *values, **options)
         if query == "commit":
             self.close()
+            away = server_away
             raise psycopg.OperationalError("server closed the connection unexpectedly")
         return done
 
-    monkeypatch.setattr(psycopg.Connection, "execute", execute)
-    done = put_back(archive, tmp_path / "new", force=True)
-    monkeypatch.undo()
+    def connected(*words: Any, **options: Any) -> Any:
+        if away:
+            raise psycopg.OperationalError("connection refused")
+        return connect(*words, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Connection, "execute", executed)
+        patch.setattr(psycopg, "connect", connected)
+        yield
+
+
+def test_a_commit_whose_answer_is_lost_is_looked_after(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    with answer_lost(monkeypatch, server_away=False):
+        done = put_back(archive, tmp_path / "new", force=True)
 
     assert len(done.aside) == 2
     house = House(tmp_path / "new", MovableClock(MONDAY))
     assert house.rows("select count(*) from instance where id = ?", kept) == [(0,)]
-    assert not house.engine.audit.examine() or {a.code for a in house.engine.audit.examine()}.isdisjoint({"file_missing", "tables"})
+    assert {a.code for a in house.engine.audit.examine()}.isdisjoint({Code.FILE_MISSING, Code.TABLES})
     house.close()
+
+
+def test_a_server_that_is_away_after_the_commit_leaves_commands_that_lead_back(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    with answer_lost(monkeypatch, server_away=True), pytest.raises(StorageFailed, match="the connection to the server broke") as told:
+        put_back(archive, tmp_path / "new", force=True)
+
+    found = re.search(r"If there is a database (\w+) now, .* run: (.*); (.*); then", told.value.text("en"))
+    assert found is not None
+    assert found[1] in postgres.databases_like(to(tmp_path / "new").database_url)
+    with maintenance() as server:
+        for command in found.groups()[1:]:
+            server.execute(command)
+        server.execute("drop database " + found[2].split(" rename to ")[1])
+    require_unharmed(tmp_path / "new", kept)
 
 
 # ------------------------------------------------------------------------------------------------------------------ all of it
