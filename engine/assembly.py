@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import logging
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from engine.clock import Clock, SystemClock
+from engine.clock import DEMO_CLOCK, Clock, DemoClock, OutOfReach, SystemClock, with_local_times
 from engine.dispatch import Dispatcher
 from engine.dispatch.local import LocalDispatcher
 from engine.dispatch.loops import Loops
 from engine.dispatch.pool import HandlerPool
+from engine.errors import ClockOutOfReach, ClockPutForward, NotADemo, SettingsError, telling
 from engine.handler import REGISTRY, HandlerRegistry
-from engine.model import Break
+from engine.logs import tell
+from engine.model import Actor, Break
 from engine.service import backup
 from engine.service.audit import Audit
 from engine.service.calendars import fold_older
@@ -31,6 +34,7 @@ from engine.service.upkeep import Upkeep
 from engine.settings import Settings
 from engine.store.database import Database
 
+_log = logging.getLogger("psmflow.clock")
 _QUICK_AT_ONCE = 500  # between looks at whether to stop
 
 
@@ -88,6 +92,37 @@ class Engine:
             self._dispatcher.start()
             self._daily.start()
 
+    @property
+    def ahead(self) -> timedelta | None:
+        """How far the clock of a demo is ahead of the machine's; None outside demo mode, where nobody can put it forward."""
+        return self.clock.ahead if self.settings.demo and isinstance(self.clock, DemoClock) else None
+
+    def put_clock_forward(self, actor: Actor, to: datetime) -> datetime:
+        """Put the clock of a demo to `to`, run at once what that makes due, and return the new instant.
+
+        Anybody may: a demo's people are nobody, and everybody knows their passwords.
+
+        Raises:
+            NotADemo: people work in this house.
+            ClockOutOfReach: `to` is not ahead, or more than `engine.clock.FURTHEST` ahead of the machine's clock.
+        """
+        if self.ahead is None or not isinstance(self.clock, DemoClock):
+            raise NotADemo()
+        try:
+            with telling("写入", "written"):
+                now = self.clock.put_forward(to)
+        except OutOfReach as error:
+            raise ClockOutOfReach(**{n: self._local(at) for n, at in {"to": to, "earliest": error.earliest, "latest": error.latest}.items()}) from error
+        tell(_log, logging.INFO, "clock_put_forward", actor=actor.id, now=now.isoformat(timespec="seconds"), ahead=str(self.ahead))
+        self._runtime.wake()
+        if self._dispatcher is not None:
+            self._daily.wake("daily")
+            self._daily.wake("registers")
+        return now
+
+    def _local(self, at: datetime) -> str:
+        return with_local_times(at.isoformat(timespec="seconds"), self.settings.time_zone)
+
     def _make_dispatcher(self, pool: HandlerPool) -> Dispatcher:
         if self.settings.dispatch == "local":
             return LocalDispatcher(self._run_quick, pool)
@@ -127,14 +162,38 @@ def open_engine(
     """Open the installation that `settings` describe, making or migrating its database.
 
     Args:
-        clock: the machine's unless given.
+        clock: the machine's unless given; in a demo, and where one was put forward, the demo's.
         handlers: by default those that importing the package `handlers` registers.
         dispatching: run due jobs in threads of this process; else somebody calls ``engine.jobs.run_due()``.
+
+    Raises:
+        ClockPutForward: jobs are to run, outside demo mode, in the data folder of a demo whose clock was put forward.
     """
-    engine = Engine(settings, clock or SystemClock(), handlers)
+    if dispatching:
+        require_real_time(settings)
+    engine = Engine(settings, clock or _clock_of(settings), handlers)
     if dispatching:
         engine.dispatch()
     return engine
+
+
+def require_real_time(settings: Settings) -> None:
+    """Refuse to work in the data folder of a demo whose clock was put forward.
+
+    Raises:
+        ClockPutForward
+    """
+    if not settings.demo and (settings.data / DEMO_CLOCK).exists():
+        raise ClockPutForward(data=settings.data)
+
+
+def _clock_of(settings: Settings) -> Clock:
+    """Return the clock by which the records of this data folder were written."""
+    file = settings.data / DEMO_CLOCK
+    try:
+        return DemoClock(file) if settings.demo or file.exists() else SystemClock()
+    except (ValueError, OSError) as error:
+        raise SettingsError(name=str(file), reason=f"演示时钟的文件无法读取，请换一个新的数据文件夹 (it cannot be read; use a new data folder: {error})") from error
 
 
 def restore(
@@ -148,7 +207,7 @@ def restore(
     present = clock or SystemClock()
 
     def check(staged: Settings) -> tuple[Break, ...]:
-        with Engine(staged, present, handlers) as engine:
+        with Engine(staged, clock or _clock_of(staged), handlers) as engine:
             return (*engine.audit.verify(), *engine.audit.cross_check())
 
     return backup.restore(settings, present, archive, check, force=force)

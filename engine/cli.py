@@ -22,7 +22,7 @@ import click
 
 from engine import calendar, rehearsal
 from engine.access import GROUPS
-from engine.assembly import Engine, open_engine
+from engine.assembly import Engine, open_engine, require_real_time
 from engine.assembly import restore as restore_installation
 from engine.bpmn.check import counted, line_of
 from engine.clock import SystemClock
@@ -178,6 +178,7 @@ def serve(demo: bool, host: str, port: int, data: Path | None, processes: Path |
         changes["base_url"] = f"http://{host}:{port}"
     settings = read_settings(**changes)
     configure(settings.log)
+    require_real_time(settings)  # before anything is deployed
     with contextlib.suppress(_Told), _told_to_stop(_raise):
         # In a process of its own, which gives back the memory (30 MB) that migrating and checking take once.
         preparing = multiprocessing.get_context("fork").Process(target=_prepare, args=(changes, processes), daemon=True)

@@ -5,17 +5,25 @@ Everything else gets instants as arguments and ids from an issuer, so that tests
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 #: Ids count milliseconds from here: 41 bits last until 2090.
 EPOCH = datetime(2021, 1, 1, tzinfo=UTC)
+#: In the data folder of a demo whose clock was put forward: by how many seconds.
+DEMO_CLOCK = "demo-clock"
+#: So far ahead of the machine's clock may a demo's be.
+FURTHEST = timedelta(days=730)
+_SECOND = timedelta(seconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
 _NODE_BITS, _SEQUENCE_BITS = 10, 12
 
@@ -50,6 +58,80 @@ class MovableClock:
         """Move to `at`, forward or back, and return it."""
         self._at = _aware(at)
         return self._at
+
+
+class OutOfReach(ValueError):
+    """A demo's clock cannot be put to this instant: it lies before `earliest`, the present one, or after `latest`."""
+
+    def __init__(self, earliest: datetime, latest: datetime) -> None:
+        self.earliest, self.latest = earliest, latest
+        super().__init__(f"not after {earliest:%Y-%m-%dT%H:%M:%SZ} and up to {latest:%Y-%m-%dT%H:%M:%SZ}")
+
+
+class DemoClock:
+    """The machine's clock, put forward by what a file says, so that a demo goes on with it after a new start. Never goes back.
+
+    Every process on the file sees it put forward within a second.
+
+    Raises:
+        ValueError: the file is there and does not hold a number of seconds up to `FURTHEST`.
+        OSError: it cannot be read.
+    """
+
+    def __init__(self, file: Path, machine: Clock | None = None) -> None:
+        self._file = file
+        self._machine: Clock = machine or SystemClock()
+        self._lock = threading.Lock()
+        self._ahead = _kept(file)
+        self._look_at = time.monotonic() + 1
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far it is ahead of the machine's clock, in whole seconds."""
+        if (seen := time.monotonic()) >= self._look_at:
+            self._look_at = seen + 1
+            with suppress(OSError, ValueError):  # what it knows already holds until the file can be read
+                self._ahead = max(self._ahead, _kept(self._file))
+        return self._ahead
+
+    def now(self) -> datetime:
+        return self._machine.now() + self.ahead
+
+    def put_forward(self, to: datetime) -> datetime:
+        """Put the clock to `to` (to the second, rounded up) and return the new instant.
+
+        Raises:
+            OutOfReach: `to` is not ahead, or too far.
+            OSError: the file cannot be written; the clock stays as it is.
+        """
+        with self._lock:
+            machine, before = self._machine.now(), max(self._ahead, _kept(self._file))
+            ahead = -((machine - _aware(to)) // _SECOND) * _SECOND
+            if not before < ahead <= FURTHEST:
+                raise OutOfReach(machine + before, machine + FURTHEST)
+            _keep(self._file, ahead)
+            self._ahead = ahead
+        return self.now()
+
+
+def _kept(file: Path) -> timedelta:
+    try:
+        text = file.read_text("ascii").strip()
+    except FileNotFoundError:
+        return timedelta()
+    if not text.isdecimal() or len(text) > 9 or timedelta(seconds=int(text)) > FURTHEST:
+        raise ValueError(f"{file.name} holds no number of seconds from 0 to {FURTHEST // _SECOND}")
+    return timedelta(seconds=int(text))
+
+
+def _keep(file: Path, ahead: timedelta) -> None:
+    """Write the file anew; who reads it meanwhile, or after a power failure, finds the old or the new one, whole."""
+    scratch = file.with_name(f"{file.name}.new")
+    with scratch.open("w", encoding="ascii") as out:
+        out.write(f"{ahead // _SECOND}\n")
+        out.flush()
+        os.fsync(out.fileno())
+    scratch.replace(file)
 
 
 def _aware(at: datetime) -> datetime:

@@ -74,6 +74,32 @@ class AccessDenied(EngineError, PermissionError):
     en = "You may not {action}: {reason}"
 
 
+class NotADemo(AccessDenied):
+    """The clock of a house in which people work shows the time."""
+
+    code = "not_a_demo"
+    zh = "只有演示才能拨快时钟。请用 psmflow serve --demo 和一个新的数据文件夹启动演示。"
+    en = "Only the clock of a demo can be put forward. Start one with psmflow serve --demo and a new data folder."
+
+
+class ClockOutOfReach(EngineError):
+    """A demo's clock is only ever put forward, and not too far."""
+
+    code = "clock_out_of_reach"
+    status = 422
+    zh = "演示时钟只能拨快，最多比实际快两年，不能拨到 {to}。请选择 {earliest} 之后、{latest} 之前的时间。"
+    en = "The demo clock is only ever put forward, by two years at most; it cannot be put to {to}. Choose a time after {earliest} and before {latest}."
+
+
+class ClockPutForward(EngineError):
+    """The data folder is of a demo whose clock was put forward; no house to work in."""
+
+    code = "clock_put_forward"
+    status = 409
+    zh = "数据文件夹 {data} 属于时钟被拨快过的演示，记录的时间不是真实时间，不能用于正式工作。请加 --demo 启动(worker 用 PSMFLOW_DEMO=1)，或用 --data 指定一个新的数据文件夹。"
+    en = "The data folder {data} is of a demo whose clock was put forward: its records do not have the real time, so nobody may work in it. Start it with --demo (a worker with PSMFLOW_DEMO=1), or name a new data folder with --data."
+
+
 class TaskNotOpen(EngineError):
     """The user task is done, cancelled or gone."""
 

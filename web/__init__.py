@@ -16,7 +16,7 @@ from engine import Actor, Engine, Settings, access
 from engine.access import GROUPS
 from engine.errors import SettingsError
 from engine.settings import kept_secret
-from web import api, calendars, context, diagrams, entry, inbox, instances, operations, registers
+from web import api, calendars, clock, context, diagrams, entry, inbox, instances, operations, registers
 from web.guard import may_ask, protect
 from web.language import add_language, gettext, group_name
 from web.trace import add_trace
@@ -53,7 +53,7 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     built = _built()
     app.jinja_env.globals.update(
-        asset=lambda name: url_for("static", filename=f"dist/{built[name]}"), places=_places, here=_here, now=context.now,
+        asset=lambda name: url_for("static", filename=f"dist/{built[name]}"), places=_places, here=_here, now=context.now, ahead=context.ahead,
         unread=_unread, person=context.person, group_name=group_name, access=access, status_name=status_name,
     )
     app.jinja_env.filters.update(
@@ -65,6 +65,8 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
     app.context_processor(lambda: {"me": _me(), "zone": settings.time_zone})
     for module in (entry, inbox, calendars, instances, diagrams, registers, operations, api):
         app.register_blueprint(module.bp)
+    if engine.ahead is not None:
+        app.register_blueprint(clock.bp)
     return app
 
 

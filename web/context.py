@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from flask import current_app, g
@@ -48,6 +48,11 @@ def now() -> datetime:
     if "now" not in g:
         g.now = engine().clock.now()
     return cast(datetime, g.now)
+
+
+def ahead() -> timedelta | None:
+    """Return how far the clock of a demo is ahead; None where it cannot be put forward, which is everywhere else."""
+    return engine().ahead
 
 
 def actor() -> Actor:

@@ -64,7 +64,7 @@ def instance(id: InstanceId) -> ResponseReturnValue:
         hidden_lines=0 if everything else max(0, len(lines) - _LINES), viewer=diagrams.viewer_config(definitions, history, incidents),
         deadline=nearest_deadline(open_tasks), variables=_variables(id), may_change=bool(who.groups & access.CANCELLERS),
         may_mend=access.may(who, "mend incidents"), holds=engine().keep.holds(who, id) if access.may(who, "see holds") else (),
-        may_hold=access.may(who, "hold"), may_erase=access.may(who, "erase"), calendar=calendar, submission=_submission(calendar), holders=may_do(open_tasks),
+        may_hold=access.may(who, "hold"), may_erase=access.may(who, "erase"), calendar=calendar, submission=_ahead(calendar, "submit"), opening=_ahead(calendar, "opening"), holders=may_do(open_tasks),
         sealed=engine().sealed.of_instance(who, id), reseal_reason=reseal_reason,
     )
 
@@ -76,9 +76,9 @@ def nearest_deadline(tasks: Sequence[UserTask]) -> datetime | None:
     return min(hard or soft, default=None)
 
 
-def _submission(calendar: BidCalendar | None) -> datetime | None:
-    """Return the instant until which the bid may be submitted, when it lies ahead: it counts before any task says so."""
-    found = next((d.at for d in calendar.dates if d.id == "submit"), None) if calendar else None
+def _ahead(calendar: BidCalendar | None, date: str) -> datetime | None:
+    """Return a date of the tender (``submit``: until when the bid may be submitted) when it lies ahead: it counts before any task says so."""
+    found = next((d.at for d in calendar.dates if d.id == date), None) if calendar else None
     return found if found is not None and found > now() else None
 
 

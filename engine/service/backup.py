@@ -2,8 +2,8 @@
 
 The archive is a ZIP file: ``psmflow.db`` or, of PostgreSQL, ``psmflow.dump`` (a consistent copy, made while others go on working),
 ``documents/ab/<sha256>`` (the bytes of every file that a row of that copy refers to), ``archive/`` and ``heads/``, ``secret.key`` and
-``sealing.key`` when asked for, and ``manifest.json``, which names every part with its size and SHA-256. What is written is read again
-before it gets its name, so a file with the name of an archive is one.
+``sealing.key`` when asked for, ``demo-clock`` of a demo, and ``manifest.json``, which names every part with its size and SHA-256. What
+is written is read again before it gets its name, so a file with the name of an archive is one.
 
 A restore builds the installation beside the old one, brings it to the newest schema and verifies it there. Only then does it move
 the old one aside, and it moves it back when anything fails. Nothing is ever deleted.
@@ -26,7 +26,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.clock import Clock, token
+from engine.clock import DEMO_CLOCK, Clock, token
 from engine.errors import BadArchive, NotRestored, StorageFailed, telling
 from engine.model import Break
 from engine.settings import Settings, kept_secret
@@ -173,6 +173,9 @@ def _write(scratch: Path, copy: Path, found: copies.CopyFacts, settings: Setting
             for path in sorted((settings.data / "heads").glob("*.json")):
                 with path.open("rb") as source:
                     parts[f"heads/{path.name}"] = _add(archive, f"heads/{path.name}", source, at, zipfile.ZIP_DEFLATED)
+            if (settings.data / DEMO_CLOCK).exists():  # without it the records of a demo would lie in the future
+                with (settings.data / DEMO_CLOCK).open("rb") as source:
+                    parts[DEMO_CLOCK] = _add(archive, DEMO_CLOCK, source, at, zipfile.ZIP_STORED)
             if with_secret:
                 kept_secret(settings.data)
                 with (settings.data / _SECRET).open("rb") as source:
@@ -297,7 +300,8 @@ def restore(
         _extract(opened, manifest, stage, site.landing)
         _build(archive, manifest, site)
         breaks = check(staged)
-        at, keys = clock.now(), tuple(name for name in (_SECRET, _SEALING) if name in manifest.parts)
+        # the clock of a demo goes with its records, whether the archive has one or not
+        at, keys = clock.now(), (*(name for name in (_SECRET, _SEALING) if name in manifest.parts), DEMO_CLOCK)
         old = [(path, copies.aside(path, at)) for path in (*folders, *(settings.data / name for name in keys)) if path.exists()]
         new = [(stage / name, settings.data / name) for name in (*_FOLDERS, *keys) if (stage / name).exists()]
         with site.replacing(at) as settle, copies.moved([*old, *new]):
@@ -388,7 +392,7 @@ def _manifest(archive: Path, opened: zipfile.ZipFile) -> Manifest:
 
 def _is_ours(name: str, digest: str) -> bool:
     """True for the names that a backup has: nothing else may become a path on this machine."""
-    if name in (_SECRET, _SEALING) or _KEPT.fullmatch(name):
+    if name in (_SECRET, _SEALING, DEMO_CLOCK) or _KEPT.fullmatch(name):
         return True
     return len(digest) == 64 and set(digest) <= set("0123456789abcdef") and name == f"documents/{digest[:2]}/{digest}"
 

@@ -5,12 +5,14 @@ import json
 import secrets
 import shutil
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
+from engine.clock import SystemClock
 
 PROCESSES = Path(__file__).parents[2] / "processes"
 DIAGRAM = """<?xml version="1.0" encoding="UTF-8"?>
@@ -320,3 +322,32 @@ def test_decide_names_the_decisions_when_none_is_told(psmflow, tmp_path):
     assert "first、second" in psmflow("decide", file).output
     assert psmflow("decide", file, "--decision", "Second").output == "2\n"
     assert "没有决策“third”" in psmflow("decide", file, "--decision", "third").output
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_nobody_works_in_a_demo_whose_clock_was_put_forward(psmflow, tmp_path, monkeypatch, command):
+    monkeypatch.delenv("PSMFLOW_DEMO", raising=False)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "demo-clock").write_text("2592000\n")
+
+    result = psmflow(command)
+
+    assert result.exit_code == 1
+    assert "不能用于正式工作" in result.output
+    assert "Start it with --demo" in result.output
+    assert not (tmp_path / "data" / "psmflow.db").exists()
+
+
+def test_who_looks_at_a_demo_does_so_by_its_clock(psmflow, library, tmp_path):
+    from engine import SYSTEM, open_engine, read_settings
+
+    assert psmflow("deploy", library).exit_code == 0
+    with open_engine(read_settings(demo=True)) as engine:
+        engine.put_clock_forward(SYSTEM, engine.clock.now() + timedelta(days=30))
+        engine.instances.start(SYSTEM, "two")
+
+    assert psmflow("verify").exit_code == 0
+    assert "clock" not in psmflow("doctor").output
+    assert psmflow("incidents").exit_code == 0
+    with open_engine(read_settings()) as engine:
+        assert engine.clock.now() > SystemClock().now() + timedelta(days=29)
