@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ import waitress.server
 from playwright.sync_api import Browser, Page
 
 import handlers  # noqa: F401  registers
-from engine import SYSTEM, Engine, MovableClock, SystemClock, open_engine, read_settings
+from engine import SYSTEM, Engine, SystemClock, open_engine, read_settings
+from engine.clock import Clock
 from engine.rehearsal import read_library
 from web import create_app
 
@@ -36,11 +37,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @contextmanager
-def serving(data: Path, clock: MovableClock | None = None) -> Iterator[House]:
-    """Serve the product with demo users and the processes of the house; with a clock that is moved, its jobs run when a test says so."""
+def serving(data: Path, clock: Clock | None = None, library: Mapping[str, bytes] | None = None) -> Iterator[House]:
+    """Serve the product with demo users and the processes of the house, or those of `library`; with a clock that is moved, its jobs run when a test says so."""
     settings = read_settings({}, data=data, demo=True, synchronous="NORMAL")
     engine = open_engine(settings, clock=clock or SystemClock(), dispatching=clock is None)
-    engine.deployments.deploy(SYSTEM, read_library(PROCESSES), "processes")
+    engine.deployments.deploy(SYSTEM, library or read_library(PROCESSES), "processes")
     server = waitress.server.create_server(create_app(engine, settings), host="127.0.0.1", port=0, threads=8)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import MovableClock, open_engine
+from engine import SYSTEM, MovableClock, open_engine
 from engine.clock import DEMO_CLOCK, DemoClock
 from tests.web.house import MONDAY, Browser, House, handlers
 from tests.web.test_accessibility import _headings_in_order, _ids_once, _labels, _names, _references, html
-from tests.web.test_calendar import tender
+from tests.web.test_calendar import TENDER, tender
 from web import create_app
 
 MONTH = timedelta(days=30)
@@ -113,6 +113,18 @@ def test_a_tender_offers_to_put_the_clock_to_its_deadline(demo: House) -> None:
     page = wang.get(f"/instance/{id}").text
     assert "演示时钟 2026-12-10 09:30" in page
     assert "拨到递交截止" not in page
+
+
+def test_once_the_bid_is_due_it_offers_to_put_the_clock_to_the_opening(demo: House) -> None:
+    opening = TENDER.decode().replace('id: "final", name: "定稿"', 'id: "opening", name: "开标"').replace("2026-12-09", "2026-12-11").encode()
+    demo.engine.deployments.deploy(SYSTEM, {"psm050_bidding.bpmn": opening}, "t")
+    id, wang = demo.engine.instances.start(demo.actor("wang"), "psm050_bidding", title="医院集成").id, demo.browser("wang")
+    assert "拨到开标" not in wang.get(f"/instance/{id}").text
+
+    wang.post("/demo/clock", {"to": "2026-12-10T09:30"})
+
+    page = wang.get(f"/instance/{id}").text
+    assert re.search(r'name="to" value="2026-12-11T09:30:00\+08:00">\s*<button class="button secondary small">拨到开标', page)
 
 
 def test_the_forms_keep_the_rules_that_html_shows(demo: House) -> None:

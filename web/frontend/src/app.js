@@ -1,24 +1,12 @@
 /** Comfort for staff pages; each works without it. The hooks are listed at the top of site.css. */
 import { newRow, renumber } from './rows.js';
-import { countdownText } from './time.js';
+import { countdownText, presentInstant } from './time.js';
 import { say } from './words/index.js';
 
 const DAY = 86_400_000;
 
-/** How far this machine's clock is ahead of the server's, in ms. */
-function clockSkew() {
-  const served = Date.parse(document.documentElement.dataset.now ?? '');
-  if (Number.isNaN(served)) return 0;
-  // the page was made before it was read: count from when the answer began to arrive
-  const [navigation] = performance.getEntriesByType('navigation');
-  const waited = navigation ? performance.now() - navigation.responseStart : 0;
-  return Date.now() - waited - served;
-}
-
-const skew = clockSkew();
-
 function showCountdowns() {
-  const now = Date.now() - skew;
+  const now = presentInstant();
   for (const time of document.querySelectorAll('time[data-deadline]')) {
     const left = Date.parse(time.dataset.deadline || time.dateTime) - now;
     if (Number.isNaN(left)) continue;

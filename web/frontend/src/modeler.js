@@ -19,7 +19,7 @@ import menus from './modeler/menus.js';
 import { Panel } from './modeler/panel.js';
 import { quickLook } from './modeler/quick.js';
 import { config, request, RequestFailed, run, sendXml } from './page.js';
-import { clockText } from './time.js';
+import { clockText, presentInstant } from './time.js';
 import translation, { missing } from './words/bpmn.js';
 import { language, say } from './words/index.js';
 import './words/modeler.js';
@@ -362,7 +362,7 @@ async function save({ over } = {}) {
   saved = at;
   replaced = false;
   if (answer.findings) takeFindings(answer.findings);
-  tell(say('modeler.saved', { at: clockText(Date.now()) }), 'ok');
+  tell(say('modeler.saved', { at: clockText(presentInstant()) }), 'ok');
   return true;
 }
 

@@ -6,6 +6,21 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const FORMATS = new Map();
 
+/** How far this machine's clock is ahead of the server's, in ms: its own may be wrong, and a demo's may have been put forward. */
+function clockSkew() {
+  const served = Date.parse(globalThis.document?.documentElement.dataset.now ?? '');
+  if (Number.isNaN(served)) return 0;
+  // the page was made before it was read: count from when the answer began to arrive
+  const [navigation] = performance.getEntriesByType('navigation');
+  const waited = navigation ? performance.now() - navigation.responseStart : 0;
+  return Date.now() - waited - served;
+}
+
+const skew = clockSkew();
+
+/** The server's present instant, in ms since the epoch. */
+export const presentInstant = () => Date.now() - skew;
+
 function format(options) {
   const key = JSON.stringify(options);
   if (!FORMATS.has(key))
