@@ -1,7 +1,8 @@
 """Reads the pages that lead five people through a whole tender (`docs/tender.zh-CN.md`), so that tests do what the page says.
 
 A table of steps has the columns number, who, where, what to fill in, what one sees. ``where`` is the name of a task as it stands in
-the inbox, ``发起：`` a process, ``登记：`` an event on the page of the project, ``等到：`` an instant that passes. What to fill in:
+the inbox, ``发起：`` a process, ``登记：`` an event on the page of the project, ``拨钟：`` a button there that puts the demo's clock forward.
+What to fill in:
 
     标签 = 值；标签 = 值；列表 第 1 行：标签 = 值，标签 = 值；列表 每行：标签 = 值
 
@@ -47,8 +48,8 @@ class Step:
     """One row of the page.
 
     Attributes:
-        who: id of the person; empty while everybody waits.
-        kind: ``task``, ``start``, ``event``, ``wait``.
+        who: id of the person.
+        kind: ``task``, ``start``, ``event``, ``clock``.
         times: how often: ``×2`` behind a task's name.
         sees: what stands in ”quotation marks” in the last column: texts of the project's page after the step.
     """
@@ -83,11 +84,11 @@ def read_page(file: Path = ZH) -> tuple[tuple[Step, ...], ...]:
 
 
 def _step(number: int, who: str, where: str, fill: str, sees: str) -> Step:
-    kinds = {"发起：": "start", "登记：": "event", "等到：": "wait"}
+    kinds = {"发起：": "start", "登记：": "event", "拨钟：": "clock"}
     prefix = next((p for p in kinds if where.startswith(p)), "")
     name, _, times = where.removeprefix(prefix).partition(" ×")
     return Step(
-        number=number, who=_IDS[who] if who else "", kind=kinds.get(prefix, "task"), name=name.strip(), times=int(times or 1), fill=_entries(fill),
+        number=number, who=_IDS[who], kind=kinds.get(prefix, "task"), name=name.strip(), times=int(times or 1), fill=_entries(fill),
         sees=tuple(re.findall(r"“([^”]+)”", sees)),
     )
 
@@ -101,8 +102,6 @@ def _entries(text: str) -> tuple[Entry, ...]:
             found.append(Entry(label=listed[1], row=int(listed[2]) if listed[2] else _EVERY, cells=cells))
         elif " = " in part:
             found.append(_entry(part))
-        elif _WHEN.fullmatch(part):
-            found.append(Entry(label="", value=part))
         else:
             raise ValueError(f"no label = value: {part}")
     return tuple(found)
@@ -185,7 +184,7 @@ def _scope(inputs: tuple[Component, ...], given: Mapping[str, Any], entries: tup
     return values
 
 
-def instant(text: str, now: datetime) -> datetime:
+def _instant(text: str, now: datetime) -> datetime:
     """Return the instant that ``现在 + 30 分钟`` names."""
     when = _WHEN.fullmatch(text)
     assert when is not None, text
@@ -227,7 +226,7 @@ def _typed(component: Component, text: str, now: datetime, path: str, found: Ans
             raise KeyError(f"{component.label} has no choice {text}; there are: {'、'.join(o.label for o in component.options)}")
         return chosen if component.type == "checklist" else chosen[0]
     if component.type == "datetime" and _WHEN.fullmatch(text):
-        return _at(component, instant(text, now))
+        return _at(component, _instant(text, now))
     return text
 
 
@@ -253,4 +252,4 @@ def _anything(component: Component, now: datetime, path: str, found: Answers) ->
     return "按实际情况填写，此处为演示内容"[: component.max_length or 100]
 
 
-__all__ = ["EN", "ZH", "Answers", "Entry", "Step", "answer", "instant", "read_page"]
+__all__ = ["EN", "ZH", "Answers", "Entry", "Step", "answer", "read_page"]

@@ -19,7 +19,7 @@ from engine.errors import EngineError
 from engine.model import Actor, InstanceId, UserTask
 from engine.rehearsal import BPMN, read_library
 from engine.service.people import DEMO_TEAM
-from tests.tender import Step, answer, instant, read_page
+from tests.tender import Step, answer, read_page
 
 PROCESSES = Path(__file__).parents[2] / "processes"
 CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
@@ -48,7 +48,7 @@ class Walk:
     def run(self, step: Step) -> None:
         try:
             for _ in range(step.times):
-                getattr(self, step.kind)(step)
+                {"start": self.start, "task": self.task, "event": self.event, "clock": self.clock_to}[step.kind](step)
         except (EngineError, KeyError) as error:
             detail = getattr(error, "problems", "")
             raise AssertionError(f"{step.number} {step.who} {step.name}: {error} {detail}") from error
@@ -85,8 +85,12 @@ class Walk:
         answers = answer(form, {}, step.fill, self.clock.now(), actor.name, pick=self.pick)
         self.engine.messages.send(actor, self.instance, found[0].token, answers.values)
 
-    def wait(self, step: Step) -> None:
-        self.clock.move_to(instant(step.fill[0].value, self.clock.now()))
+    def clock_to(self, step: Step) -> None:
+        assert self.instance is not None
+        assert step.name == "拨到递交截止"
+        calendar = self.engine.instances.bid_calendar(self.actor(step), self.instance)
+        assert calendar is not None
+        self.clock.move_to(next(d.at for d in calendar.dates if d.id == "submit"))
 
     def open(self) -> list[UserTask]:
         assert self.instance is not None
