@@ -18,7 +18,7 @@ from engine import SYSTEM, EngineError
 from engine.handler import Job
 from engine.model import InstanceId, InstanceStatus
 from tests.conformance.adapter import ProductAdapter
-from tests.conformance.foreign import CONFORMANCE, DIALECT, MODEL, DeployError, translate
+from tests.conformance.foreign import CAMUNDA, CONFORMANCE, DIALECT, MODEL, DeployError, translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,13 @@ class Walker:
                 parent = node.getparent()
                 assert parent is not None
                 parent.replace(node, made)
+        for process in tree.iter(MODEL + "process"):  # a person who writes anything may be gone
+            given = sorted({name for key, variables in self.ground.starts if key == process.get("id") for name in variables})
+            if given and process.find(f"{MODEL}extensionElements") is None:
+                extension = etree.Element(MODEL + "extensionElements")
+                properties = etree.SubElement(extension, CAMUNDA + "properties")
+                etree.SubElement(properties, CAMUNDA + "property", name="inputs", value=",".join(given))
+                process.insert(0, extension)
         return etree.tostring(tree)
 
     def _all_ended(self) -> bool:

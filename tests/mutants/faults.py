@@ -543,7 +543,7 @@ FAULTS = [
         ("a start date that is over starts an instance", "if plan is not None and timers.due_at(plan) < at:", "if False:"),
         ("a cycle whose first turn is over at deployment never starts anything", 'plan = timers.turn(plan, at, reader.zone)[1] if timer.kind == "timeCycle" else None',
          "plan = None"),
-        ("an expression of a start timer is taken for its time", "value = text if isinstance(timer.value, str) else timer.value.compiled.evaluate({}, at, zone=zone).value",
+        ("an expression of a start timer is taken for its time", "value = text if isinstance(timer.value, str) else timer.value.compiled.evaluate({}, at, zone=zone, calendar=calendar).value",
          "value = text"),
         ("a timer of an event sub-process starts instances", 'process.iterchildren(BPMN + "startEvent"):\n        for entry',
          'process.iter(BPMN + "startEvent"):\n        for entry'),
