@@ -10,7 +10,8 @@ component's ``properties``, in FEEL over the process variables and the form's ow
     sealed                             "true": a price field of a user task whose value is sealed until the opening (`engine.service.sealed`)
     labelEn                            English label
     stamp                              "actor": filled in by the server with who completes the task or sends the message
-A column of a `table` may have ``values``, as a `select` has, which say what its values are called.
+    person                             names an active person by user id: "true", or roles ("a,b") of which they hold one
+A column of a `table` may have ``values``, as a `select` has, which say what its values are called, or ``person``.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Context, Decimal, InvalidOperation
+from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import regex
 
 from engine import calendar
+from engine.access import GROUPS
 from engine.errors import EngineError, InvalidValues
 from engine.feel import Expression, FeelLimit, FeelSyntaxError, compile_expression
 from engine.feel.infer import BOOLEAN, DATE, DATE_TIME, NUMBER, STRING, TIME, Type
-from engine.model import Document, Values
+from engine.model import Document, User, Values
 
 #: Component types that carry a value, and those that only show something.
 INPUTS = frozenset({"textfield", "textarea", "number", "select", "radio", "checklist", "checkbox", "datetime", "filepicker", "dynamiclist"})
@@ -39,6 +42,8 @@ _PATTERN_SECONDS = 0.2
 #: A list takes no more rows.
 MOST_ROWS = 500
 _LIMIT_TEXT = 20_000
+#: Who was meant is guessed for a few names, among so many people: what costs time costs it once.
+_MOST_GUESSES, _MOST_PEOPLE = 5, 1000
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 _FAR = (f"请填写 {_FIRST_YEAR} 至 {_LAST_YEAR} 年之间的日期。", f"Give a date from {_FIRST_YEAR} to {_LAST_YEAR}.")
 _WIDE = Context(prec=40)
@@ -82,11 +87,13 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """Of a `table`. `key`: the entry of a row that it shows; `options`: what its values are called, as of a `select`."""
+    """Of a `table`. `key`: the entry of a row that it shows; `options`: what its values are called, as of a `select`;
+    `person`: its values are ids of people."""
 
     key: str
     label: str
     options: tuple[Option, ...] = ()
+    person: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +127,7 @@ class Component:
     price_field: bool = False
     sealed: bool = False  #: implies `price_field`
     stamp: bool = False  #: takes the name of who answers the form, never what was sent
+    person: tuple[str, ...] | None = None  #: of a `textfield` that names a person by id: roles of which they hold one, () for any
     fixed_rows: bool = False  #: of a `dynamiclist`: its rows are those of the variable, each is answered, none comes or goes
     source: str = ""  #: of a `table`: name of the list variable
     columns: tuple[Column, ...] = ()  #: of a `table`
@@ -206,14 +214,14 @@ class Form:
 
     def read(
         self, raw: Mapping[str, Any], *, variables: Values, now: datetime, documents: Iterable[Document] = (),
-        zone: str = "Asia/Shanghai", by: str = "",
+        zone: str = "Asia/Shanghai", by: str = "", people: Callable[[], Iterable[User]] = tuple,
     ) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
         """Return the typed values and the problems, ``{path: (zh, en)}``; a value with a problem is left out."""
-        return _Reading(self, variables, now, tuple(documents), ZoneInfo(zone), by).read(raw)
+        return _Reading(self, variables, now, tuple(documents), ZoneInfo(zone), by, people).read(raw)
 
     def accept(
         self, raw: Mapping[str, Any], *, variables: Values, now: datetime, documents: Iterable[Document] = (),
-        zone: str = "Asia/Shanghai", by: str = "",
+        zone: str = "Asia/Shanghai", by: str = "", people: Callable[[], Iterable[User]] = tuple,
     ) -> dict[str, Any]:
         """Return the typed values of what a person (or program) entered.
 
@@ -222,11 +230,12 @@ class Form:
             variables: what the element sees; rules may read it.
             documents: files attached to the task; they are the values of the file fields.
             by: who answers, as people read it; the value of the fields with the property ``stamp``.
+            people: gives everybody; asked once, and only when a field with the property ``person`` was filled in.
 
         Raises:
             InvalidValues: at least one value is refused; names every one.
         """
-        values, problems = self.read(raw, variables=variables, now=now, documents=documents, zone=zone, by=by)
+        values, problems = self.read(raw, variables=variables, now=now, documents=documents, zone=zone, by=by, people=people)
         if problems:
             raise InvalidValues(problems)
         return values
@@ -275,8 +284,12 @@ def _from_flat(inputs: tuple[Component, ...], flat: Mapping[str, list[str]], pre
 class _Reading:
     """One pass over raw values."""
 
-    def __init__(self, form: Form, variables: Values, now: datetime, documents: tuple[Document, ...], zone: ZoneInfo, by: str) -> None:
-        self.form, self.variables, self.now, self.documents, self.zone, self.by = form, variables, now, documents, zone, by
+    def __init__(
+        self, form: Form, variables: Values, now: datetime, documents: tuple[Document, ...], zone: ZoneInfo, by: str,
+        people: Callable[[], Iterable[User]],
+    ) -> None:
+        self.form, self.variables, self.now, self.documents, self.zone, self.by, self.people = form, variables, now, documents, zone, by, people
+        self.active: list[User] | None = None
         self.problems: dict[str, tuple[str, str]] = {}
 
     def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
@@ -353,7 +366,8 @@ class _Reading:
                 return self.instant(component, raw, path)
             case "select" | "radio":
                 return self.choices(component, [raw], path, one=True)
-        return self.text(component, raw, path)
+        text = self.text(component, raw, path)
+        return text if text is None or component.person is None else self.person(component.person, text, path)
 
     def text(self, component: Component, raw: Any, path: str) -> Any:
         if not isinstance(raw, str):
@@ -369,6 +383,33 @@ class _Reading:
         if component.pattern is not None and not _matches(component.pattern, text):
             return self.problem(path, component.pattern_message or "格式不正确。", component.pattern_message or "The format is not right.")
         return text
+
+    def person(self, roles: tuple[str, ...], typed: str, path: str) -> Any:
+        """Return the id of the active person whose id, or whose name alone, was typed."""
+        if self.active is None:
+            self.active = [u for u in self.people() if u.active]
+        found = [u for u in self.active if u.id == typed.lower()] or [u for u in self.active if u.name == typed]
+        if len(found) == 1 and (not roles or not found[0].groups.isdisjoint(roles)):
+            return found[0].id
+        fitting = [u for u in self.active if not roles or not u.groups.isdisjoint(roles)]
+        said = _shown(typed)
+        if len(found) > 1:
+            zh, en = _listed(found)
+            return self.problem(path, f"“{said}”有 {len(found)} 人，请填其中一人的用户名：{zh}。",
+                                f"{len(found)} people are called “{said}”; give the user id of one: {en}.")
+        if not found:
+            is_cheap = len(self.problems) < _MOST_GUESSES and len(fitting) <= _MOST_PEOPLE
+            near = get_close_matches(typed[:60], [w for u in fitting for w in (u.id, u.name)]) if is_cheap else []
+            zh, en = _listed([u for u in fitting if u.id in near or u.name in near])
+            return self.problem(path, f"没有可用的用户“{said}”。" + (f"是不是：{zh}？请填用户名。" if near else "请从列表中选择，或填在用人员的用户名。"),
+                                f"There is no active user “{said}”. " + (f"Did you mean {en}? Give the user id." if near else "Choose from the list, or give the user id of somebody active."))
+        zh, en = _listed(fitting)
+        return self.problem(
+            path,
+            f"“{said}”不担任{'、'.join(GROUPS[r].zh for r in roles)}。" + (f"请填担任此角色的人：{zh}。" if zh else "现无人担任，请管理员先授予角色。"),
+            f"“{said}” does not hold the role {' or '.join(GROUPS[r].en for r in roles)}. "
+            + (f"Name somebody who does: {en}." if en else "Nobody does; let an administrator give it first."),
+        )
 
     def number(self, component: Component, raw: Any, path: str) -> Any:
         try:
@@ -453,6 +494,12 @@ def _shown(word: object) -> str:
     return str(_UNREADABLE.sub("�", str(word)[:60]))
 
 
+def _listed(users: list[User]) -> tuple[str, str]:
+    """Return a few people for a message, in Chinese and in English: ``赵海（zhao.hai）、…``."""
+    few, more = users[:5], ["…"] if len(users) > 5 else []
+    return "、".join([f"{u.name}（{u.id}）" for u in few] + more), ", ".join([f"{u.name} ({u.id})" for u in few] + more)
+
+
 def _text(raw: Any) -> str:
     if not isinstance(raw, str):
         raise ValueError(raw)
@@ -527,7 +574,7 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
             problems.add(f"字段“{prefix + key}”重复。", f"the key “{prefix + key}” is used twice.")
         keys.add(prefix + key)
     validate, properties = _dict(raw.get("validate")), _dict(raw.get("properties"))
-    unknown = set(properties) - {"rule", "ruleMessage", "ruleMessageEn", "requiredIf", "priceField", "sealed", "labelEn", "stamp"}
+    unknown = set(properties) - {"rule", "ruleMessage", "ruleMessageEn", "requiredIf", "priceField", "sealed", "labelEn", "stamp", "person"}
     for name in sorted(unknown):
         problems.add(f"“{shown}”：未知属性 {name}。", f"“{shown}”: unknown property {name}.")
     sealed = str(properties.get("sealed")).lower() == "true"
@@ -537,6 +584,8 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
     stamp = properties.get("stamp")
     if stamp is not None and (stamp != "actor" or kind != "textfield"):
         problems.add(f"“{shown}”:stamp 只能是 actor,且只用于 textfield。", f"“{shown}”: stamp must be “actor”, of a textfield.")
+    if properties.get("person") is not None and kind != "textfield":
+        problems.add(f"“{shown}”：person 只用于 textfield。", f"“{shown}”: person is for a textfield.")
     subtype = str(raw.get("subtype") or "date")
     if kind == "datetime" and subtype not in ("date", "time", "datetime"):
         problems.add(f"“{shown}”:subtype 须为 date、time 或 datetime。", f"“{shown}”: subtype must be date, time or datetime.")
@@ -562,11 +611,14 @@ def _component(raw: Any, problems: _Problems, keys: set[str], prefix: str) -> Co
         rule=_expression(properties.get("rule"), shown, problems), rule_message=str(properties.get("ruleMessage") or ""),
         rule_message_en=str(properties.get("ruleMessageEn") or ""),
         price_field=sealed or str(properties.get("priceField")).lower() == "true", sealed=sealed,
-        stamp=stamp is not None,
+        stamp=stamp is not None, person=_person(properties.get("person"), shown, problems),
         fixed_rows=kind == "dynamiclist" and raw.get("allowAddRemove") is False,
         source=str(raw.get("dataSource") or "").removeprefix("=").strip(),
         columns=tuple(
-            Column(key=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", "")), options=_options(_dict(c).get("values")))
+            Column(
+                key=str(_dict(c).get("key", "")), label=str(_dict(c).get("label", "")), options=_options(_dict(c).get("values")),
+                person=_person(_dict(c).get("person"), shown, problems),
+            )
             for c in _list(raw.get("columns"))
         ),
         components=nested,
@@ -578,6 +630,18 @@ def _options(raw: Any) -> tuple[Option, ...]:
         Option(value=str(_dict(v).get("value", "")), label=str(_dict(v).get("label") or _dict(v).get("value", "")))
         for v in _list(raw)
     )
+
+
+def _person(raw: Any, shown: str, problems: _Problems) -> tuple[str, ...] | None:
+    """Return the roles that the property `person` names, () for ``"true"``; None without it."""
+    if raw is None or str(raw).lower() in ("true", "false"):
+        return None if raw is None or str(raw).lower() == "false" else ()
+    roles = tuple(r.strip() for r in str(raw).split(","))
+    for role in roles:
+        if role not in GROUPS:
+            problems.add(f"“{shown}”：person 中没有角色“{_shown(role)}”，请填 true 或角色标识，用逗号分隔。",
+                         f"“{shown}”: person names no role “{_shown(role)}”; give “true”, or role ids with commas between.")
+    return roles
 
 
 def _dict(raw: Any) -> dict[str, Any]:

@@ -168,6 +168,9 @@ def problems(form: Form) -> tuple[tuple[str, str], ...]:
         for key in _words(given.get(name, "")):
             if key not in inputs or (types and inputs[key].type not in types):
                 found.append((f"属性 {name}：表单中没有可用的字段 {key}。", f"property {name}: the form has no such field {key}."))
+    for component in inputs.values():
+        if any(c.person is not None for c in (component, *component.components)):
+            found.append((f"字段“{component.key}”：台账的记录比账号存得久，不能用 person。", f"the field {component.key}: entries of a register outlive accounts, so person cannot be used."))
     if any(given.get(name) for name in _FLAG):
         for name in ("flagRegister", "flagMatch", "flagAt", "flagFrom", "flagTitle"):
             if not given.get(name):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.errors import InvalidValues
 from engine.forms import InvalidForm, read_form
-from engine.model import Document, DocumentId, InstanceId, TaskId
+from engine.model import Document, DocumentId, InstanceId, TaskId, User
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 SHANGHAI = timezone(timedelta(hours=8))
@@ -63,6 +63,76 @@ def test_a_stamped_field_has_who_answered_whatever_was_sent():
 def test_a_stamp_that_nobody_gives_is_refused(wrong):
     with pytest.raises(InvalidForm, match="stamp"):
         form(wrong)
+
+
+def user(id, name, *groups, active=True):
+    return User(id=id, name=name, mail="", groups=frozenset(groups), active=active)
+
+
+PEOPLE = (
+    user("zhao.hai", "赵海", "company_leader", "authorized_representative"), user("lin.yue", "林悦", "pricing_officer"),
+    user("li.jing", "李静"), user("li.jing2", "李静"), user("gone", "离职人", active=False), user("old.lin", "林悦", active=False),
+)
+
+
+def named(typed, roles="true"):
+    return form(text("who", properties={"person": roles})).read({"who": typed}, variables={}, now=NOW, people=lambda: PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("typed", "roles", "id"),
+    [
+        ("zhao.hai", "true", "zhao.hai"), (" Zhao.Hai ", "true", "zhao.hai"), ("赵海", "true", "zhao.hai"), ("林悦", "true", "lin.yue"),
+        ("zhao.hai", "pricing_officer, company_leader", "zhao.hai"), ("", "true", None),
+    ],
+)
+def test_a_field_that_names_a_person_has_the_id_of_somebody_active(typed, roles, id):
+    assert named(typed, roles) == ({"who": id}, {})
+
+
+@pytest.mark.parametrize(
+    ("typed", "roles", "zh", "en"),
+    [
+        ("zhao.hi", "true", "没有可用的用户“zhao.hi”。是不是：赵海（zhao.hai）？", "Did you mean 赵海 (zhao.hai)?"),
+        ("赵", "true", "是不是：赵海（zhao.hai）？", "Did you mean"),
+        ("qqq", "true", "请从列表中选择", "Choose from the list"),
+        ("gone", "true", "没有可用的用户“gone”", "no active user “gone”"),
+        ("李静", "true", "“李静”有 2 人，请填其中一人的用户名：李静（li.jing）、李静（li.jing2）。", "2 people are called “李静”"),
+        ("lin.yue", "authorized_representative", "“lin.yue”不担任法人授权代表。请填担任此角色的人：赵海（zhao.hai）。", "does not hold the role Authorised representative"),
+        ("lin.yue", "trainer", "现无人担任，请管理员先授予角色。", "Nobody does"),
+    ],
+)
+def test_who_is_not_active_not_one_or_without_the_role_is_told_with_whom_to_name(typed, roles, zh, en):
+    values, found = named(typed, roles)
+
+    assert values == {"who": None}
+    assert zh in found["who"][0]
+    assert en in found["who"][1]
+
+
+def test_people_are_named_in_rows_and_seen_by_rules_as_ids():
+    team = {"type": "dynamiclist", "path": "team", "properties": {"rule": 'list contains(team.who, "zhao.hai")'},
+            "components": [text("who", properties={"person": "true"})]}
+
+    values, found = form(team).read({"team": [{"who": "赵海"}, {"who": "nobody"}]}, variables={}, now=NOW, people=lambda: PEOPLE)
+
+    assert values == {"team": [{"who": "zhao.hai"}, {"who": None}]}
+    assert list(found) == ["team.1.who"]
+
+
+def test_nobody_is_asked_for_people_unless_somebody_was_named():
+    def asked():
+        raise AssertionError("people were asked for")
+
+    fields = form(text(), text("who", properties={"person": "true"}), text("shown", readonly=True, properties={"person": "true"}))
+
+    assert fields.accept({"t": "x", "who": " "}, variables={}, now=NOW, people=asked) == {"t": "x", "who": None}
+
+
+def test_a_column_of_a_table_names_people():
+    table = {"type": "table", "dataSource": "=team", "columns": [{"key": "who", "label": "谁", "person": "true"}, {"key": "n", "label": "数"}]}
+
+    assert [c.person for c in form(table).components[0].columns] == [(), None]
 
 
 def test_a_row_with_a_signalling_nan_is_told_and_one_with_a_nought_is_a_row():
@@ -231,6 +301,8 @@ def test_a_form_starts_with_what_the_process_knows():
         (text(validate={"pattern": "("}), "bad pattern"),
         (text(properties={"rule": "a >"}), "not understood"),
         (text(properties={"rulez": "a"}), "unknown property"),
+        (text(properties={"person": "bid_manager,boss"}), "no role “boss”"),
+        (number(properties={"person": "true"}), "person is for a textfield"),
         ({"type": "datetime", "key": "d", "subtype": "week"}, "subtype"),
         ({"type": "dynamiclist", "path": "l", "components": []}, "empty"),
     ],

@@ -13,7 +13,7 @@ from flask_login import current_user
 
 from engine import SYSTEM, Actor, Engine, Settings
 from engine.errors import AccessDenied
-from engine.model import DefinitionId
+from engine.model import DefinitionId, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,16 @@ def known_names(ids: Iterable[str | None]) -> None:
             return  # somebody without any role sees ids
 
 
+def active_people() -> tuple[User, ...]:
+    """Return everybody whom a form may name, by id; nobody for somebody without any role."""
+    if "people" not in g:
+        try:
+            g.people = tuple(u for u in engine().people.users(actor()) if u.active)
+        except AccessDenied:
+            g.people = ()
+    return cast(tuple[User, ...], g.people)
+
+
 def person(user_id: str | None) -> str:
     """Return the name of a user id."""
     if not user_id:
@@ -80,3 +90,9 @@ def person(user_id: str | None) -> str:
         return str(gettext("系统"))
     known_names([user_id])
     return web().names.get(user_id, user_id)
+
+
+def person_with_id(user_id: str) -> str:
+    """Return a person as ``name（id）``; an id that nobody bears stays as it is."""
+    name = person(user_id)
+    return user_id if name == user_id else str(gettext("%(name)s（%(id)s）", name=name, id=user_id))

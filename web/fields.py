@@ -15,7 +15,8 @@ from typing import Any
 
 from engine.forms import MOST_ROWS, Column, Component, Form, is_envelope
 from engine.model import Document
-from web.language import gettext, language, local, when
+from web.context import active_people, person_with_id
+from web.language import gettext, group_name, language, local, when
 
 #: ``{path of the field: (Chinese, English)}``
 Problems = Mapping[str, tuple[str, str]]
@@ -51,6 +52,8 @@ class Widget:
     input_type: str = "text"
     input_mode: str = ""
     max_length: int | None = None
+    offers: str = ""  #: id of the list of people it offers, of `Drawing.people`
+    named: str = ""  #: whom the id in it names
     choices: tuple[Choice, ...] = ()
     accept: str = ""
     multiple: bool = False
@@ -78,6 +81,7 @@ class Drawing:
     problems: tuple[tuple[str, str, str], ...] = ()
     takes_files: bool = False
     takes_sheets: bool = False
+    people: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  #: ``{id of a list: ((user id, name and roles), …)}``
 
 
 @dataclass(slots=True)
@@ -85,6 +89,7 @@ class _Pen:
     problems: Problems
     documents: tuple[Document, ...]
     values: Mapping[str, Any]
+    people: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     told: list[tuple[str, str, str]] = field(default_factory=list)
     has_files: bool = False
     has_sheets: bool = False
@@ -106,7 +111,7 @@ def draw(
     widgets = tuple(_widget(pen, c, values, "") for c in form.components)
     drawn = {anchor[2:] for anchor, _label, _text in pen.told}
     stray = tuple(("main", path, _words(text)) for path, text in pen.problems.items() if path not in drawn)
-    return Drawing(widgets=widgets, problems=(*pen.told, *stray), takes_files=pen.has_files, takes_sheets=pen.has_sheets)
+    return Drawing(widgets=widgets, problems=(*pen.told, *stray), takes_files=pen.has_files, takes_sheets=pen.has_sheets, people=pen.people)
 
 
 def _words(problem: tuple[str, str]) -> str:
@@ -163,7 +168,25 @@ def _widget(pen: _Pen, component: Component, values: Mapping[str, Any], prefix: 
             return Widget(kind="textarea", text=_text(value, component), max_length=component.max_length, **common)
         case "number":
             return Widget(kind="input", input_mode="decimal", text=_text(value, component), **common)
+    if component.person is not None:
+        typed = _text(value, component)
+        named = person_with_id(typed)
+        return Widget(
+            kind="input", text=typed, named="" if named == typed else named, offers=_offered(pen, component.person),
+            max_length=component.max_length, **common,
+        )
     return Widget(kind="input", text=_text(value, component), max_length=component.max_length, **common)
+
+
+def _offered(pen: _Pen, roles: tuple[str, ...]) -> str:
+    """Return the id of the list of the people who hold one of these roles, of everybody when there are none."""
+    id = "-".join(("people", *roles))
+    if id not in pen.people:
+        pen.people[id] = tuple(
+            (u.id, " · ".join(filter(None, (u.name, gettext("、").join(sorted(map(group_name, u.groups)))))))
+            for u in active_people() if not roles or not u.groups.isdisjoint(roles)
+        )
+    return id
 
 
 def _hint(component: Component) -> str:
@@ -190,7 +213,7 @@ def _rows(pen: _Pen, component: Component, label: str, value: Any, name: str) ->
     error = _words(pen.problems[name]) if name in pen.problems else ""
     if error:
         pen.told.append((f"f-{name}", label, error))
-    quiet = _Pen({}, (), {})
+    quiet = _Pen({}, (), {}, pen.people)
     # A row to copy carries a place that no real row has, so that no id stands twice on the page.
     blank = tuple(_widget(quiet, c, {}, f"{name}.{len(drawn)}.") for c in component.components)
     sheet = _sheet(component)
@@ -259,6 +282,8 @@ def shown(value: Any, component: Component | Column | None = None) -> str:
             return "—"
         case bool():
             return gettext("是") if value else gettext("否")
+        case str() if component and component.person is not None:
+            return person_with_id(value)
         case str():
             return labels.get(value, value)
         case int() | Decimal():

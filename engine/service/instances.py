@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import chain as joined
 from itertools import islice
 from typing import Any
@@ -47,7 +48,7 @@ from engine.service.observed import observed
 from engine.service.runtime import Compiled, Runtime
 from engine.service.sight import DATA
 from engine.service.turn import Turn
-from engine.store import calendars, chain, definitions, instances, jobs, keep, tasks
+from engine.store import calendars, chain, definitions, instances, jobs, keep, people, tasks
 from engine.store.database import Session, instant, instant_or_none, micros
 from engine.store.instances import InstanceRow
 
@@ -153,7 +154,10 @@ class Instances:
         form = unsealed(shown_to(actor, form))
         if form is None:
             return storable(raw)
-        return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone, by=actor.name or actor.id)
+        return form.accept(
+            raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone, by=actor.name or actor.id,
+            people=partial(people.everybody, session),
+        )
 
     def _startable(self, session: Session, actor: Actor, key: str) -> ProcessDefinition:
         definition = self._runtime.definitions.process(session, key)

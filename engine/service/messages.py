@@ -382,7 +382,10 @@ class Messages:
             return storable(raw)
         assert turn.state is not None
         variables = visible_variables(turn.compiled.definition, turn.state, subscription.token)
-        return form.accept(raw, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone, by=actor.name or actor.id)
+        return form.accept(
+            raw, variables=variables, now=turn.at, zone=self._runtime.settings.time_zone, by=actor.name or actor.id,
+            people=partial(people.everybody, turn.session),
+        )
 
     def _accepted_at_start(
         self, actor: Actor, definition: ProcessDefinition, start_event: str, name: str, raw: Mapping[str, Any]
@@ -391,9 +394,12 @@ class Messages:
             compiled = self._runtime.definitions.current(session, definition.key, definition.version)
             asked = form_of_start(compiled.definition, start_event, name)
             form = unsealed(shown_to(actor, self._runtime.definitions.form(session, asked, definition.deployment_id)))
-        if form is None:
-            return dict(storable(raw))
-        return form.accept(raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone, by=actor.name or actor.id)
+            if form is None:
+                return dict(storable(raw))
+            return form.accept(
+                raw, variables={}, now=self._runtime.clock.now(), zone=self._runtime.settings.time_zone, by=actor.name or actor.id,
+                people=partial(people.everybody, session),
+            )
 
     def _sendable(self, session: Session, actor: Actor, instance_id: int, token: int) -> Subscription:
         subscription = self._waiting(session, instance_id, token)

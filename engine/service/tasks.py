@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, BinaryIO, Literal, TypeVar
 
 import orjson
@@ -373,7 +374,8 @@ class Tasks:
         assert state is not None
         variables = visible_variables(compiled.definition, state, task.token)
         accepted = form.accept(
-            raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone, by=actor.name or actor.id
+            raw, variables=variables, now=turn.at, documents=files, zone=self._runtime.settings.time_zone, by=actor.name or actor.id,
+            people=partial(people.everybody, turn.session),
         )
         return self._runtime.sealing.seal(turn, task, form, accepted)
 

@@ -153,7 +153,7 @@ class _Process:
 
 def _rows(component: Component, within: str) -> Iterator[str]:
     if component.key and component.type in _TYPES:
-        kind = _TYPES[component.type] + ("（只读）" if component.readonly else "") + ("（金额，仅授权可见）" if component.price_field else "")
+        kind = _TYPES[component.type] + ("（只读）" if component.readonly else "") + ("（金额，仅授权可见）" if component.price_field else "") + ("（人员）" if component.person is not None else "")
         required = "是" if component.required else "条件" if component.required_if is not None else "否"
         yield f"| `{within}{component.key}` | {_cell(component.label)} | {kind} | {required} | {_cell(component.rule_message)} |"
         within = f"{within}{component.key}." if component.type == "dynamiclist" else within

@@ -52,6 +52,18 @@ def test_an_unreadable_file_is_a_finding_and_no_crash(house: House, name: str, b
         house.deploy(ONE, files={name: body})
 
 
+def test_a_form_that_names_people_by_an_unknown_role_or_in_no_text_is_told(house: House) -> None:
+    def found(id: str, *components: str) -> list[str]:
+        body = f'{{"id": "{id}", "properties": {{"readers": "auditor", "writers": "auditor"}}, "components": [{", ".join(components)}]}}'
+        return [f.en for f in house.engine.deployments.check({"x.form": body.encode()})]
+
+    wrong = found("p.a", '{"type": "textfield", "key": "t", "properties": {"person": "boss"}}', '{"type": "number", "key": "n", "properties": {"person": "true"}}')
+    of_register = found("registers.x", '{"type": "textfield", "key": "t", "properties": {"person": "true"}}')
+
+    assert ["no role “boss”" in wrong[0], "for a textfield" in wrong[1]] == [True, True]
+    assert ["outlive accounts" in each for each in of_register] == [True]
+
+
 def test_an_unchanged_diagram_makes_no_new_version(house: House) -> None:
     first = house.deploy(ONE, OTHER)
 

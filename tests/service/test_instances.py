@@ -56,7 +56,10 @@ def test_an_unknown_process_or_version_is_not_found(house: House) -> None:
 def test_a_start_form_decides_what_a_start_takes(house: House) -> None:
     asked = {
         "id": "p.s",
-        "components": [{"type": "textfield", "key": "customer", "label": "客户", "validate": {"required": True}}],
+        "components": [
+            {"type": "textfield", "key": "customer", "label": "客户", "validate": {"required": True}},
+            {"type": "textfield", "key": "seller", "label": "销售", "properties": {"person": "sales_manager"}},
+        ],
     }
     house.deploy(
         diagram(process(start("s", camunda_formKey="p.s"), user("a"), end(), "s>a", "a>e")),
@@ -66,11 +69,13 @@ def test_a_start_form_decides_what_a_start_takes(house: House) -> None:
     form, values = house.engine.instances.start_form(OWNER, "p")
     with pytest.raises(InvalidValues):
         house.engine.instances.start(OWNER, "p", {})
-    started = house.engine.instances.start(OWNER, "p", {"customer": " 电网 "})
+    with pytest.raises(InvalidValues):
+        house.engine.instances.start(OWNER, "p", {"customer": "电网", "seller": "ann"})
+    started = house.engine.instances.start(OWNER, "p", {"customer": " 电网 ", "seller": "销售经理"})
 
     assert form is not None
-    assert values == {"customer": None}
-    assert house.engine.instances.variables(OWNER, started.id) == {"customer": "电网"}
+    assert values == {"customer": None, "seller": None}
+    assert house.engine.instances.variables(OWNER, started.id) == {"customer": "电网", "seller": "manager"}
 
 
 def test_cancelling_needs_the_right_role_and_a_reason_and_happens_once(house: House) -> None:

@@ -324,7 +324,10 @@ def test_a_person_of_the_right_role_sends_a_message_by_its_form(house: House) ->
     )
     asked = {
         "id": "p.reply",
-        "components": [{"type": "textfield", "key": "reply", "label": "答复", "validate": {"required": True}}],
+        "components": [
+            {"type": "textfield", "key": "reply", "label": "答复", "validate": {"required": True}},
+            {"type": "textfield", "key": "by", "label": "答复人", "properties": {"person": "true"}},
+        ],
     }
     house.deploy(diagram(xml), files={"reply.form": json.dumps(asked).encode()})
     started = house.start()
@@ -334,13 +337,16 @@ def test_a_person_of_the_right_role_sends_a_message_by_its_form(house: House) ->
     form = house.engine.messages.form(ANN, started.id, expected.token)
     with pytest.raises(InvalidValues):
         house.engine.messages.send(ANN, started.id, expected.token, {"reply": ""})
+    with pytest.raises(InvalidValues):
+        house.engine.messages.send(ANN, started.id, expected.token, {"reply": "yes", "by": "nobody"})
     with pytest.raises(AccessDenied):
         house.engine.messages.send(EVE, started.id, expected.token, {"reply": "no"})
-    house.engine.messages.send(ANN, started.id, expected.token, {"reply": "yes"})
+    house.engine.messages.send(ANN, started.id, expected.token, {"reply": "yes", "by": "伊"})
 
     assert form is not None
     assert arrived(house, started.id)
-    assert house.engine.instances.variables(SYSTEM, started.id)["reply"] == "yes"
+    values = house.engine.instances.variables(SYSTEM, started.id)
+    assert (values["reply"], values["by"]) == ("yes", "eve")
     assert [r.actor for r in house.history(started.id) if type(r.event).__name__ == "MessageCorrelated"] == ["ann"]
     assert house.engine.messages.expected(ANN, started.id) == ()
     with pytest.raises(NoReceiver):
@@ -363,6 +369,7 @@ ASKED = json.dumps({
     "components": [
         {"type": "datetime", "subtype": "datetime", "key": "closes_at", "label": "截标", "validate": {"required": True}},
         {"type": "number", "key": "amount", "label": "金额", "properties": {"rule": "amount > floor", "ruleMessage": "太低", "ruleMessageEn": "too low"}},
+        {"type": "textfield", "key": "by", "label": "登记人", "properties": {"person": "true"}},
     ],
 }).encode()  # fmt: skip
 BY_FORM = properties(form="p.reply", correlationKey='= "K"')
@@ -401,11 +408,11 @@ def test_a_raw_payload_that_starts_an_instance_passes_the_form_of_the_start_even
     house.deploy(diagram(begins), files={"reply.form": ASKED, "none.form": b'{"id": "p.none", "components": []}'})
 
     with pytest.raises(InvalidValues) as refused:
-        house.engine.messages.correlate(SYSTEM, "mB", {"amount": "x"}, raw=True)
-    assert set(refused.value.problems) == {"closes_at", "amount"}
+        house.engine.messages.correlate(SYSTEM, "mB", {"amount": "x", "by": "nobody"}, raw=True)
+    assert set(refused.value.problems) == {"closes_at", "amount", "by"}
     assert house.engine.instances.list(SYSTEM).items == ()
 
-    id = house.engine.messages.correlate(SYSTEM, "mB", {"closes_at": "2026-12-01T01:30:00Z"}, raw=True)
+    id = house.engine.messages.correlate(SYSTEM, "mB", {"closes_at": "2026-12-01T01:30:00Z", "by": "ann"}, raw=True)
     assert id is not None
     assert house.engine.instances.variables(SYSTEM, id)["closes_at"] == datetime(2026, 12, 1, 1, 30, tzinfo=UTC)
 

@@ -376,6 +376,42 @@ def test_a_form_decides_what_a_task_takes(house: House) -> None:
     assert house.engine.instances.variables(SYSTEM, started.id)["amount"] == 1200
 
 
+def person(key: str, roles: str = "true") -> dict[str, Any]:
+    return {"type": "textfield", "key": key, "label": key, "properties": {"person": roles}}
+
+
+def test_a_form_takes_people_who_may_work_and_the_task_goes_to_them(house: House) -> None:
+    xml = process(
+        start(), user("a", **FOR_ENGINEERS, camunda_formKey="p.a"), user("b", camunda_candidateUsers="= who"), end(), "s>a", "a>b", "b>e"
+    )
+    house.deploy(diagram(xml), files={"a.form": form(person("who"), person("boss", "sales_manager"))})
+    started = house.start()
+    task = house.task(started.id)
+    house.engine.people.set_active(SYSTEM, "bob", False)
+
+    with pytest.raises(InvalidValues) as refused:
+        house.engine.tasks.complete(ANN, task.id, {"who": "bob", "boss": "ann"})
+    assert refused.value.problems.keys() == {"who", "boss"}
+    assert "销售经理（manager）" in refused.value.problems["boss"][0]
+    with pytest.raises(InvalidValues):
+        house.engine.tasks.complete(ANN, task.id, {"who": "anne"})
+    house.engine.tasks.complete(ANN, task.id, {"who": "伊", "boss": "manager"})
+
+    values = house.engine.instances.variables(SYSTEM, started.id)
+    assert (values["who"], values["boss"]) == ("eve", "manager")
+    assert [t.element for t in house.engine.tasks.inbox(EVE).items] == ["b"]
+
+
+def test_people_are_read_only_for_a_form_that_names_some(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(session: Any) -> Any:
+        raise AssertionError("people were read")
+
+    monkeypatch.setattr("engine.store.people.everybody", read)
+    house.deploy(FORMED, files={"a.form": form(AMOUNT, NOTE)})
+
+    house.engine.tasks.complete(ANN, house.task(house.start().id).id, {"amount": 5, "note": "x"})
+
+
 def test_a_price_field_is_neither_shown_to_nor_taken_from_those_who_may_not_see_prices(house: House) -> None:
     house.deploy(FORMED, files={"a.form": form(AMOUNT, PRICE)})
     started = house.start(variables={"price": 100})

@@ -127,6 +127,52 @@ def test_wrong_values_come_back_with_a_summary_of_links_and_nothing_lost(house: 
     assert house.engine.tasks.get(house.actor("li"), task.id).state == "open"
 
 
+def people_task(house: House) -> int:
+    """Start a process whose first task asks for people, whose second shows them; return the id of the first."""
+    asks = """{"id":"q.a","components":[
+     {"type":"textfield","key":"lead","label":"负责人","properties":{"person":"bid_manager"}},
+     {"type":"dynamiclist","path":"team","label":"小组","components":[
+       {"type":"textfield","key":"who","label":"成员","properties":{"person":"true"}}]}]}"""
+    shows = """{"id":"q.b","components":[
+     {"type":"textfield","key":"lead","label":"负责人","readonly":true,"properties":{"person":"true"}},
+     {"type":"table","dataSource":"=team","columns":[{"key":"who","label":"成员","person":"true"}]}]}"""
+    who = {"camunda_candidateGroups": "bid_manager"}
+    xml = build.process(
+        build.start(), build.user("a", **who, camunda_formKey="q.a"), build.user("b", **who, camunda_formKey="q.b"), build.end(),
+        "s>a", "a>b", "b>e", id="q",
+    )
+    house.engine.deployments.deploy(SYSTEM, {"q.bpmn": build.diagram(xml), "a.form": asks.encode(), "b.form": shows.encode()}, "people")
+    started = house.engine.instances.start(SYSTEM, "q", {})
+    return house.engine.tasks.of_instance(SYSTEM, started.id)[0].id
+
+
+def test_a_field_offers_the_people_it_takes_and_names_are_shown_beside_ids(house: House) -> None:
+    task = people_task(house)
+    house.engine.people.set_active(SYSTEM, "boss", False)
+    browser = house.browser("wang")
+
+    page = browser.get(f"/task/{task}").text
+    lists = dict(re.findall(r'<datalist id="([^"]+)">(.*?)</datalist>', page))
+    assert lists["people-bid_manager"] == '<option value="wang">王磊 · 投标负责人</option>'
+    assert '<option value="qian">钱进 · 售前工程师、报价员</option>' in lists["people"]
+    assert "周总" not in lists["people"]
+    assert re.search(r'name="lead"[^>]* list="people-bid_manager"', page)
+    assert len(re.findall(r'name="team\.\d\.who"[^>]* list="people"', page)) == 2  # the row, and the one to copy
+
+    hidden = browser.fields(f"/task/{task}")
+    refused = browser.post(f"/task/{task}", {**hidden, "lead": "li", "team.0._row": "1", "team.0.who": "qian"})
+    assert refused.status_code == 422
+    assert "“li”不担任投标负责人。请填担任此角色的人：王磊（wang）。" in refused.text
+    assert "钱进（qian）" in refused.text
+
+    accepted = browser.post(f"/task/{task}", {**hidden, "lead": "王磊", "team.0._row": "1", "team.0.who": "qian"})
+    assert accepted.status_code == 303
+    (next_task,) = house.engine.tasks.inbox(house.actor("wang")).items
+    page = browser.get(f"/task/{next_task.id}").text
+    assert '<p class="readonly-value" id="f-lead">王磊（wang）</p>' in page
+    assert "<td>钱进（qian）</td>" in page
+
+
 def test_rows_are_added_and_removed_without_script_and_keep_their_values(house: House) -> None:
     task = house.task()
     path = f"/task/{task.id}"
