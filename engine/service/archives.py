@@ -45,6 +45,7 @@ from engine.model import (
     UserTask,
 )
 from engine.store import chain, definitions, instances, jobs, keep, tasks
+from engine.store.copies import sync_folder
 from engine.store.database import Session
 from engine.store.keep import Stub
 
@@ -345,15 +346,6 @@ def file_sha256(path: Path) -> tuple[str, int]:
             digest.update(block)
             size += len(block)
     return digest.hexdigest(), size
-
-
-def sync_folder(folder: Path) -> None:
-    """Let names in a folder outlast a power failure."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # ----------------------------------------------------------------------------------------------------------------- verifying

@@ -132,7 +132,7 @@ def back_up(database: Database, settings: Settings, at: datetime, target: Path, 
         made = _write(scratch, copy, found, settings, at, with_secret=with_secret)
         digest = _verified(scratch, made)
         os.replace(scratch, path)
-        copies.sync(path.parent)
+        copies.sync_folder(path.parent)
         return Backup(path=path, size=path.stat().st_size, sha256=digest, manifest=made)
 
 

@@ -31,9 +31,9 @@ from engine.clock import first_id
 from engine.errors import BadHeads, EngineError
 from engine.feel import codec
 from engine.model import Actor, Break, InstanceId, JobKind
-from engine.service.archives import sync_folder
 from engine.service.runtime import Runtime
 from engine.store import chain, jobs, keep, registers
+from engine.store.copies import sync_folder
 from engine.store.database import Session, micros
 from engine.store.jobs import JobRow
 from engine.store.keep import Stub

@@ -15,6 +15,7 @@ from engine.errors import FileRefused, telling
 from engine.forms import Component, Form
 from engine.settings import Settings
 from engine.store import keep
+from engine.store.copies import sync_folder
 from engine.store.database import Database
 
 #: What may be uploaded. Nothing that a browser would run.
@@ -153,19 +154,10 @@ class Uploads:
             path = self.path(digest.hexdigest())
             path.parent.mkdir(mode=0o700, exist_ok=True)
             os.replace(temporary, path)
-            _keep_name(path.parent)
+            sync_folder(path.parent)
             return size, digest.hexdigest()
         finally:
             Path(temporary).unlink(missing_ok=True)
-
-
-def _keep_name(folder: Path) -> None:
-    """Let a file's name in its folder outlast a power failure, as its bytes do."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def file_name(name: str) -> str:

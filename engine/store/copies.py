@@ -247,7 +247,7 @@ def moved(pairs: Sequence[tuple[Path, Path]]) -> Iterator[None]:
             os.rename(source, target)
             done.append((source, target))
         for folder in {path.parent for pair in pairs for path in pair}:
-            sync(folder)
+            sync_folder(folder)
         yield
     except BaseException:
         for source, target in reversed(done):
@@ -258,8 +258,8 @@ def moved(pairs: Sequence[tuple[Path, Path]]) -> Iterator[None]:
         raise
 
 
-def sync(folder: Path) -> None:
-    """Make names durable that were given or changed in a folder."""
+def sync_folder(folder: Path) -> None:
+    """Let names that were given or changed in a folder outlast a power failure, as the files' bytes do."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
