@@ -56,18 +56,18 @@ class Definitions:
         self._generation = -1
         self._correlating: tuple[ProcessInfo, ...] | None = None
         self._current: dict[tuple[str, int | None], int] = {}
-        self._processes: dict[tuple[str, int | None], ProcessDefinition] = {}
+        self._processes: dict[str, ProcessDefinition] = {}
         self._forms: dict[tuple[str, int], Form] = {}  # as of a deployment a form never changes
 
-    def process(self, session: Session, key: str, version: int | None = None) -> ProcessDefinition | None:
-        """Return a version of a process, by default the newest, or None."""
+    def process(self, session: Session, key: str) -> ProcessDefinition | None:
+        """Return the newest version of a process, or None."""
         generation = self._refresh(session)
-        found = self._processes.get((key, version))
+        found = self._processes.get(key)
         if found is None:
-            found = definitions.by_key(session, key, version)
+            found = definitions.by_key(session, key)
             with self._lock:
                 if found is not None and generation == self._generation:
-                    self._processes[key, version] = found
+                    self._processes[key] = found
         return found
 
     def current(self, session: Session, key: str, version: int | None = None) -> Compiled:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import handlers  # noqa: F401  registers
-from engine import SYSTEM, Actor, Engine, MovableClock, open_engine, read_settings
+from engine import SYSTEM, Engine, MovableClock, open_engine, read_settings
 from engine.model import InstanceId
 from engine.rehearsal import read_library
 from engine.service.tasks import SeparationOfDuties
 from tests.bpmn.build import call, diagram, end, parallel, process, start
+from tests.processes.test_contacts import complete, role
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 MAPPED = "<extensionElements>" + "".join(
@@ -37,17 +37,6 @@ def house(tmp_path: Path) -> Iterator[Engine]:
         engine.deployments.deploy(SYSTEM, {**files, "tender.bpmn": TENDER}, "library")
         engine.people.add_user(SYSTEM, "both", "钱双职", "a long password", ["compliance_officer", "pricing_approver"])
         yield engine
-
-
-def role(house: Engine, name: str) -> Actor:
-    found = house.people.actor(name)
-    assert found is not None
-    return found
-
-
-def complete(house: Engine, id: InstanceId, element: str, by: str, **values: Any) -> None:
-    (task, *_) = (t for t in house.tasks.of_instance(SYSTEM, id) if t.ended_at is None and t.element == element)
-    house.tasks.complete(role(house, by), task.id, values)
 
 
 def begun(house: Engine) -> InstanceId:
