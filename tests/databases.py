@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.store.postgres import Wire
 from tests import postgres
 
 _kind = "sqlite"
@@ -45,6 +47,8 @@ def on_each(request: pytest.FixtureRequest) -> Iterator[str]:
         pytest.skip("no PostgreSQL here; requirements-test.txt brings one")
     _kind = request.param
     path = os.environ["PATH"]
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    monkeypatch.setattr("engine.store.postgres._USUAL", 0)  # whatever may go as one statement does, the first time too
     if _kind == "postgresql":
         os.environ["PATH"] = f"{postgres.programs()}{os.pathsep}{path}"  # pg_dump and pg_restore of the server's version
     yield _kind
@@ -54,3 +58,28 @@ def on_each(request: pytest.FixtureRequest) -> Iterator[str]:
         _, url = _addresses.popitem()
         with suppress(Exception):
             postgres.drop_database(url)
+
+
+class Watch:
+    """What went to the server of PostgreSQL. `trips`: the statements of each round trip."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.trips: list[list[str]] = []
+        self._sent: list[str] = []
+        send, trip = Wire.send, Wire.trip
+
+        def sending(wire: Wire, sql: str, values: Sequence[Any] = (), *, must: bool = False) -> None:
+            self._sent.append(sql)
+            send(wire, sql, values, must=must)
+
+        def travelling(wire: Wire) -> Any:
+            self.trips.append(self._sent)
+            self._sent = []
+            return trip(wire)
+
+        monkeypatch.setattr(Wire, "send", sending)
+        monkeypatch.setattr(Wire, "trip", travelling)
+
+    def seen(self) -> list[list[str]]:
+        found, self.trips = self.trips, []
+        return found

@@ -209,7 +209,7 @@ class Instances:
             row = self._new_row(compiled, actor, business_key, title, micros(at))
             turn = Turn(self._runtime, session, compiled, row, actor, at)
             if idempotency_key is not None:
-                turn.also(lambda tx: instances.use_key(tx, scope, idempotency_key, row.id, micros(at)))
+                turn.use_key(scope, idempotency_key, row.id)
             turn.step(StartInstance(
                 variables=values, business_key=business_key, start_event=start_event, trigger=trigger, due_at=due_at, skipped=skipped,
             ))  # fmt: skip

@@ -207,8 +207,7 @@ class Messages:
             turn.step(CorrelateMessage(name=name, token=token, payload=values))
             # a delivery that came too late is written too, but its key must not: the next try would pass for done
             if idempotency_key is not None and turn.refused is None:
-                at = micros(turn.at)
-                turn.also(lambda tx: instances.use_key(tx, scope, idempotency_key, instance_id, at))
+                turn.use_key(scope, idempotency_key, instance_id)
             return instance_id
 
         return self._runtime.command(actor, instance_id, do)
@@ -309,14 +308,14 @@ class Messages:
         return reached
 
     def _signalled(self, turn: Turn, name: str, payload: dict[str, Any], key: str) -> int:
-        once, scope, at = f"{key}.{turn.row.id}", "signal", micros(turn.at)
+        once, scope = f"{key}.{turn.row.id}", "signal"
         if instances.idempotent_answer(turn.session, scope, once) is not None:
             return 0
         if not any(
             s.kind is SubscriptionKind.SIGNAL and s.name == name for s in messages.of_instance(turn.session, turn.row.id)
         ):
             return 0
-        turn.also(lambda tx: instances.use_key(tx, scope, once, None, at))
+        turn.use_key(scope, once, None)
         turn.step(BroadcastSignal(name=name, payload=payload))
         if turn.refused is not None:  # a timer that was overdue ended it first; the others must get the signal all the same
             turn.refused = None

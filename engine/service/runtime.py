@@ -287,7 +287,7 @@ class Runtime:
                 raise Missed from error
             turn.prepare()
             done = turn, answer
-            return None if turn.is_empty else turn.write
+            return None if turn.is_empty else turn.write_alone
 
         for attempt in range(_ATTEMPTS):
             try:
@@ -381,7 +381,7 @@ class Runtime:
                 return None
             touched(turn.row.id)
             turn.prepare()
-            return None if turn.is_empty else turn.write
+            return None if turn.is_empty else turn.write_alone
 
         for attempt in range(_ATTEMPTS):
             try:

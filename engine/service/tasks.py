@@ -346,8 +346,7 @@ class Tasks:
             turn.step(CompleteUserTask(token=task.token, values=values))
             # A refused completion (too late) is written too, but its key must not: the next try would pass for done.
             if idempotency_key is not None and turn.refused is None:
-                at = micros(turn.at)
-                turn.also(lambda tx: instances.use_key(tx, scope, idempotency_key, id, at))
+                turn.use_key(scope, idempotency_key, id)
 
         def done_before() -> bool:  # a task is completed once, so an open one was not completed under this key
             if idempotency_key is None:

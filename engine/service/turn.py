@@ -17,7 +17,7 @@ from engine import events as e
 from engine import history
 from engine.bpmn import KEYED, Run, fits
 from engine.errors import BpmnError
-from engine.events import Event
+from engine.events import EVENT_TYPES, Event
 from engine.feel import codec
 from engine.handler import Handler, Job, make_job
 from engine.model import (
@@ -94,6 +94,7 @@ class Turn:
         self._waiting: set[tuple[int, str, str]] | None = None
         self._checks: list[Callable[[Session], bool]] = []
         self._writes: list[Callable[[Session], object]] = []
+        self._keys: list[tuple[str, str, int | None]] = []
         self._timer_changes: Mapping[TokenId, tuple[Timer, ...]] = {}
         self._rewriting = False
         self._incident_jobs: dict[int, int] = {}
@@ -135,7 +136,7 @@ class Turn:
     @property
     def is_empty(self) -> bool:
         """True when nothing would be written."""
-        return not (self._events or self._writes or self._checks or self.state is not self.row.state)
+        return not (self._events or self._writes or self._keys or self._checks or self.state is not self.row.state)
 
     def record(self, event: Event, actor: Actor | None = None) -> None:
         """Add a fact of the service's own."""
@@ -148,6 +149,10 @@ class Turn:
     def also(self, write: Callable[[Session], object]) -> None:
         """Write something more in the same transaction."""
         self._writes.append(write)
+
+    def use_key(self, scope: str, key: str, answer: int | None) -> None:
+        """Write that a command is carried out under this key; somebody who used it before is found then, and the turn given up."""
+        self._keys.append((scope, key, answer))
 
     def step(self, command: Command) -> Step:
         """Advance the core, run handlers that belong into the transaction, deliver messages that were kept for it."""
@@ -417,6 +422,12 @@ class Turn:
             state=self.state,
         )
 
+    def write_alone(self, tx: Session) -> None:
+        """Do `write` in a transaction that nothing else is written in."""
+        if self._is_apart():
+            tx.apart()
+        self.write(tx)
+
     def write(self, tx: Session) -> None:
         """Write everything that followed.
 
@@ -464,8 +475,27 @@ class Turn:
         if self._status.value != self.row.status:
             self._status_changed(tx)
         self._suspend_tasks(tx)
+        for scope, key, answer in self._keys:
+            instances.use_key(tx, scope, key, answer, self._micros)
         for write in self._writes:
             write(tx)
+
+    def _is_apart(self) -> bool:
+        """True if no two of the writes touch one row: those of user tasks, each touched once, with entry, timers and subscriptions."""
+        if self._checks or self._writes or self._jobs or self._failed_jobs or self._rewriting or self._suspended:
+            return False
+        if self._status is InstanceStatus.SUSPENDED or (self._status is not InstanceStatus.ACTIVE and self._timer_changes):
+            return False
+        touched = set[int]()
+        for event, _ in self._events:
+            if type(event) in _ROWLESS or (isinstance(event, e.UserTaskClaimed) and self._ends(event.token)):
+                continue
+            if isinstance(event, e.VariablesChanged) and CALENDAR not in event.values:
+                continue
+            if not isinstance(event, _OF_A_TASK) or event.token in touched:
+                return False
+            touched.add(event.token)
+        return True
 
     def _status_changed(self, tx: Session) -> None:
         id = self.row.id
@@ -611,6 +641,8 @@ _APPLIERS: dict[type[Event], Callable[[Turn, Session, Any, Actor], None]] = {
     e.IncidentResolved: Turn._incident_resolved,
     e.VariablesChanged: Turn._variables_changed,
 }
+_OF_A_TASK = (e.UserTaskCreated, e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased, e.UserTaskCompleted, e.UserTaskCancelled)
+_ROWLESS = frozenset(EVENT_TYPES.values()) - _APPLIERS.keys()
 
 
 def keys_of_wait(s: Subscription, all_of_instance: Iterable[Subscription]) -> frozenset[str]:

@@ -1,12 +1,14 @@
 """PostgreSQL: prepared statements in libpq's pipeline mode, spoken through psycopg's `pq`.
 
 A transaction whose statements are all `put` or `must` is one round trip: BEGIN, the statements and COMMIT are sent together, and the
-server gives up the whole at the first that fails. psycopg's own adaptation of values is left out, as it is half of what a command
+server gives up the whole at the first that fails; where they are `apart` and often come so, they are one statement, which needs
+neither. Whoever is alone waits awake for an answer that comes soon. psycopg's own adaptation of values is left out, as it is half of what a command
 costs the client: values go out as text (numbers) or as they are (texts, bytes), the server infers their types; results come binary.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import select
 import struct
@@ -27,6 +29,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
+from engine.clock import countdown
 from engine.errors import Busy, Conflict, OutcomeUnknown, SettingsError, StorageFailed, Unstorable
 from engine.settings import Settings
 from engine.store.copies import POSTGRESQL, CopyFacts, facts
@@ -39,9 +42,16 @@ _DEFAULTS: dict[str, str] = {
     "application_name": "psmflow", "connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
     "tcp_user_timeout": "60000", "client_encoding": "utf8",
 }  # fmt: skip
-_SET_UP = "set statement_timeout = '5min'; set idle_in_transaction_session_timeout = '5min'"
+_SET_UP = "set default_transaction_isolation = 'read committed'; set statement_timeout = '5min'; set idle_in_transaction_session_timeout = '5min'"
 _POOL, _OVERFLOW, _PATIENCE = 8, 24, 60
 _STRIPES = 256
+#: Seconds that a lone thread waits awake for an answer. To fall asleep and be woken costs some 0.1 ms on a virtual machine, twice a
+#: command; a command takes less than a millisecond of the server's time, unless its disk is slow.
+_AWAKE = 0.001
+#: So often have the same texts to be written together before they are prepared as one statement, of so many at most.
+_USUAL, _MOST_TOGETHER = 3, 16
+#: Combinations of texts that a connection counts.
+_MOST_COUNTED = 500
 #: A connection that has prepared so many texts is closed and opened anew: searches make texts without end.
 _MOST_STATEMENTS = 1000
 
@@ -157,6 +167,14 @@ def _guarded(sql: str) -> str:
     return f"with changed as ({sql} returning 1) select 1 / count(*) from changed"  # noqa: S608
 
 
+@lru_cache(maxsize=512)
+def _together(texts: Sequence[tuple[str, bool]]) -> str:
+    """Return one statement for several writes; the server refuses it when one that `must` change a row changes none."""
+    parts = [f"s{n} as ({sql} returning 1)" if must else f"s{n} as ({sql})" for n, (sql, must) in enumerate(texts)]
+    changed = [f"(select count(*) from s{n})" for n, (_, must) in enumerate(texts) if must]  # noqa: S608
+    return f"with {', '.join(parts)} select {' / '.join(['1', *changed])}"
+
+
 def _encoded(values: Sequence[Any]) -> tuple[list[bytes | None], list[int]]:
     """Return values as they are sent, and for each whether it is binary: a text with a NUL byte would otherwise be cut at it."""
     sent, formats = list[bytes | None](), list[int]()
@@ -236,8 +254,11 @@ _ABORTED = pq.ExecStatus.PIPELINE_ABORTED
 class Wire:
     """One connection in pipeline mode: statements are sent, then one `trip` to the server brings all their results."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], is_alone: Callable[[], bool]) -> None:
         self._connection = connection
+        self._is_alone = is_alone
+        self._is_soon = True  #: the last answer that we waited for came soon
+        self._shapes: dict[tuple[tuple[str, bool], ...], int] = {}
         self._pq = connection.pgconn
         self._pq.nonblocking = 1
         self._pq.enter_pipeline_mode()
@@ -294,6 +315,19 @@ class Wire:
         except psycopg.OperationalError as error:
             raise _Lost(str(error)) from error
 
+    def combined(self, writes: Sequence[tuple[str, Sequence[Any], bool]]) -> str | None:
+        """Return one statement for writes that come together often, or None. The texts of many combinations are not worth preparing."""
+        if not 1 < len(writes) <= _MOST_TOGETHER:
+            return None
+        shape = tuple([(sql, must) for sql, _, must in writes])
+        count = self._shapes.get(shape, 0)
+        if count >= _USUAL:
+            return _together(shape)
+        if len(self._shapes) >= _MOST_COUNTED:
+            self._shapes.clear()
+        self._shapes[shape] = count + 1
+        return None
+
     def trip(self) -> list[tuple[_Statement, PGresult]]:
         """Return the results of what was sent, in order, preparations left out.
 
@@ -349,42 +383,76 @@ class Wire:
 
     def _next(self) -> PGresult | None:
         while self._pq.is_busy():
-            self._poll.poll()  # lets other threads run
+            self._wait()
             self._pq.consume_input()
         return self._pq.get_result()
+
+    def _wait(self) -> None:
+        """Let other threads run until the server answers."""
+        if self._poll.poll(0):
+            return
+        left = countdown(_AWAKE)
+        if self._is_soon and self._is_alone():
+            while left() > 0:
+                os.sched_yield()  # whoever else wants the processor has it
+                if self._poll.poll(0):
+                    return
+        self._poll.poll()
+        self._is_soon = left() > 0
 
 
 class _Session(Session):
     """Statements on a wire. `begin`: opens the transaction with the first of them; None: each stands for itself."""
 
-    __slots__ = ("_begin", "_begun", "_wire")
+    __slots__ = ("_apart", "_begin", "_begun", "_wire")
     skip_locked = " for update skip locked"
 
     def __init__(self, wire: Wire, begin: str | None) -> None:
         self._wire = wire
         self._begin = begin
         self._begun = False
+        self._apart: list[tuple[str, Sequence[Any], bool]] | None = None  # (statement, values, must) that are kept back
 
     def _send(self, sql: str, values: Sequence[Any], *, must: bool = False) -> None:
+        if self._apart is not None:  # somebody asks for an answer, so each goes by itself
+            self._send_kept()
+        self._begin_once()
+        self._wire.send(sql, values, must=must)
+
+    def _begin_once(self) -> None:
         if self._begin is not None and not self._begun:
             self._begun = True
             self._wire.send(self._begin)
-        self._wire.send(sql, values, must=must)
+
+    def _send_kept(self) -> None:
+        kept, self._apart = self._apart or (), None
+        for sql, values, must in kept:
+            self._begin_once()
+            self._wire.send(_guarded(sql) if must else sql, values, must=must)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         self._send(sql, values)
         return self._wire.trip()[-1][1].command_tuples or 0
 
     def put(self, sql: str, values: Sequence[Any] = ()) -> None:
-        if self._begin is None:
+        if self._apart is not None:
+            self._apart.append((sql, values, False))
+        elif self._begin is None:
             self.run(sql, values)
         else:
             self._send(sql, values)
 
     def must(self, sql: str, values: Sequence[Any] = ()) -> None:
+        if self._apart is not None:
+            self._apart.append((sql, values, True))
+            return
         self._send(_guarded(sql), values, must=True)
         if self._begin is None:
             self._wire.trip()
+
+    def apart(self) -> None:
+        if self._begin is not None and not self._begun and self._apart is None:
+            self._apart = []
 
     def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         for values in rows:
@@ -405,9 +473,16 @@ class _Session(Session):
         Raises:
             OutcomeUnknown: the connection broke before the server said what became of it.
         """
-        if not self._begun:
-            return
-        self._wire.send("commit")
+        kept = () if self._begun else self._apart or ()
+        together = self._wire.combined(kept)
+        if together is None:
+            self._send_kept()
+            if not self._begun:
+                return
+            self._wire.send("commit")
+        else:
+            self._apart = None
+            self._wire.send(together, [value for _, values, _ in kept for value in values], must=True)
         try:
             self._wire.trip()
         except _Lost as error:
@@ -416,6 +491,7 @@ class _Session(Session):
 
     def take_back(self) -> None:
         """Give up the transaction, if one was begun and the connection still stands."""
+        self._apart = None
         if not self._begun:
             return
         self._begun = False
@@ -475,7 +551,11 @@ class PostgreSQL:
         return connection
 
     def _connect(self) -> Any:
-        return Wire(self._open())
+        return Wire(self._open(), self._is_alone)
+
+    def _is_alone(self) -> bool:
+        """True if no other thread of this process has a connection in its hands."""
+        return self._pool.checkedout() == 1
 
     @contextmanager
     def _administering(self) -> Iterator[Engine]:

@@ -59,6 +59,11 @@ class Session(ABC):
         """
 
     @abstractmethod
+    def apart(self) -> None:
+        """Say, before the first, that no write of this transaction depends on another: no two touch one row, none looks for what
+        another has written. So they may go to a server as one statement, and in any order."""
+
+    @abstractmethod
     def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """`put` a statement once for each of `rows`."""
 

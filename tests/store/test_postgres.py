@@ -250,6 +250,117 @@ def test_a_must_that_misses_leaves_nothing_and_the_next_transaction_is_whole(dat
         assert kept(database) == {"t3": "x"}
 
 
+def add_apart(database: Database, *names: str, must: str = "") -> None:
+    with database.writing() as tx:
+        tx.apart()
+        for name in names:
+            put(tx, name)
+        if must:
+            tx.must("update meta set value = '2' where name = ?", (must,))
+
+
+def test_writes_that_are_apart_become_one_statement_once_they_come_often(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ours, "_USUAL", 2)
+    put_one = "insert into meta (name, value) values (?, ?)"
+    add_apart(database, "t0")
+    sent = databases.Watch(monkeypatch)
+
+    for n in range(4):
+        add_apart(database, f"ta{n}", f"tb{n}")
+
+    begin, together = "begin isolation level read committed", f"with s0 as ({put_one}), s1 as ({put_one}) select 1"
+    assert sent.seen() == [[begin, put_one, put_one, "commit"]] * 2 + [[together]] * 2
+    assert len(kept(database)) == 9
+
+
+def test_one_of_the_writes_that_are_apart_that_misses_or_fails_leaves_nothing_of_the_others(database: Database) -> None:
+    add_apart(database, "t0")
+    for must, names, told in (("none", ("t1",), Missed), ("t0", ("t1", "t0"), psycopg.errors.UniqueViolation)):
+        with pytest.raises(told):
+            add_apart(database, *names, must=must)
+
+    assert kept(database) == {"t0": "1"}
+    add_apart(database, "t1", must="t0")
+    assert kept(database) == {"t0": "2", "t1": "1"}
+
+
+def test_who_asks_in_between_sees_what_was_written_apart(database: Database) -> None:
+    with database.writing() as tx:
+        tx.apart()
+        put(tx, "t1")
+        assert tx.value("select value from meta where name = 't1'") == "1"
+        put(tx, "t2")
+        tx.must("update meta set value = '2' where name = 't2'")
+
+    assert kept(database) == {"t1": "1", "t2": "2"}
+
+
+def test_nothing_is_left_of_writes_apart_that_are_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_apart(database, "t0")
+    sent = databases.Watch(monkeypatch)
+
+    def given_up() -> None:
+        with database.writing() as tx:
+            tx.apart()
+            put(tx, "t1")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        given_up()
+    assert sent.seen() == []
+    assert kept(database) == {"t0": "1"}
+
+
+def test_a_connection_that_breaks_within_writes_apart_leaves_it_open_what_became_of_them(
+    database: Database, admin: psycopg.Connection
+) -> None:
+    def broken() -> None:
+        with database.writing() as tx:
+            tx.apart()
+            put(tx, "t1")
+            put(tx, "t2")
+            terminate(admin)
+
+    with pytest.raises(OutcomeUnknown, match="may be kept or not"):
+        broken()
+
+
+def test_combinations_without_end_fill_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ours, "_USUAL", 1)
+    monkeypatch.setattr(ours, "_MOST_COUNTED", 5)
+    for n in range(12):
+        with database.writing() as tx:
+            tx.apart()
+            for column in "ab":
+                tx.put(f"insert into meta (name, value) values (?, '{n}')", (f"t{column}{n}",))
+
+    assert len(kept(database)) == 24
+    with database.reading() as session:
+        assert len(session._wire._shapes) <= 5
+
+
+@pytest.mark.parametrize("is_soon", [True, False])
+def test_a_lone_thread_waits_awake_for_what_comes_soon_and_sleeps_for_the_rest(
+    database: Database, monkeypatch: pytest.MonkeyPatch, is_soon: bool
+) -> None:
+    asked = list[float]()
+    monkeypatch.setattr(ours, "_AWAKE", 10.0 if is_soon else 0.0)
+    monkeypatch.setattr(ours.os, "sched_yield", lambda: asked.append(0))
+
+    for _ in range(3):
+        with database.reading() as session:
+            assert session.value("select 1 from pg_sleep(0.02)") == 1
+            assert session._wire._is_soon is is_soon
+            with database.reading() as other:  # nobody is alone now
+                before = len(asked)
+                other.value("select 1 from pg_sleep(0.02)")
+                assert len(asked) == before
+
+    assert bool(asked) is is_soon
+
+
 def test_a_mistake_of_ours_is_raised_as_it_is_and_the_connection_lives(database: Database) -> None:
     def mistaken() -> None:
         with database.writing() as tx:
