@@ -42,7 +42,12 @@ _DEFAULTS: dict[str, str] = {
     "application_name": "psmflow", "connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3",
     "tcp_user_timeout": "60000", "client_encoding": "utf8",
 }  # fmt: skip
-_SET_UP = "set default_transaction_isolation = 'read committed'; set statement_timeout = '5min'; set idle_in_transaction_session_timeout = '5min'"
+#: Every question has its index (`tests/store/test_plans.py`). A plan is kept by the connection: made while a table is small it would read
+#: all of it, and still do so when the table has grown.
+_SET_UP = (
+    "set default_transaction_isolation = 'read committed'; set enable_seqscan = off; set jit = off; set statement_timeout = '5min';"
+    " set idle_in_transaction_session_timeout = '5min'"
+)
 _POOL, _OVERFLOW, _PATIENCE = 8, 24, 60
 _STRIPES = 256
 #: Seconds that a lone thread waits awake for an answer. To fall asleep and be woken costs some 0.1 ms on a virtual machine, twice a

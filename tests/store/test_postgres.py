@@ -259,6 +259,18 @@ def add_apart(database: Database, *names: str, must: str = "") -> None:
             tx.must("update meta set value = '2' where name = ?", (must,))
 
 
+def test_what_is_prepared_while_a_table_is_small_does_not_read_all_of_it(database: Database, admin: psycopg.Connection) -> None:
+    put_one = "insert into meta (name, value) values (?, '1')"
+    with database.writing() as tx:
+        tx.run_many(put_one, [(f"t{n}",) for n in range(3)])
+    admin.execute("vacuum full analyze meta")  # now the server knows how small it is
+
+    with database.reading() as session:
+        plan = [step for (step,) in session.rows("explain select value from meta where name = 't1'")]
+
+    assert "Index Scan" in plan[0]
+
+
 def test_writes_that_are_apart_become_one_statement_once_they_come_often(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
