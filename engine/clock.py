@@ -154,11 +154,15 @@ class IdIssuer:
         self._last = (0, 0)
         self._lock = threading.Lock()
 
-    def next(self) -> int:
-        """Return a new id; greater than every id this issuer gave before, even when the clock went back."""
+    def next(self, at: datetime | None = None) -> int:
+        """Return a new id; greater than every id this issuer gave before, even when the clock went back.
+
+        Args:
+            at: what the clock has just said; None: it is asked.
+        """
+        now = ((self._clock.now() if at is None else at) - EPOCH) // _MILLISECOND
         with self._lock:
             millis, sequence = self._last
-            now = (self._clock.now() - EPOCH) // _MILLISECOND
             if now > millis:
                 millis, sequence = now, 0
             elif sequence + 1 < 1 << _SEQUENCE_BITS:

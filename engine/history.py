@@ -31,7 +31,7 @@ from engine import events as e
 from engine.errors import EngineError
 from engine.events import EVENT_TYPES, Event, Recorded
 from engine.feel import codec
-from engine.model import Actor, Break, InstanceId, InstanceStatus, TokenId
+from engine.model import Actor, Break, InstanceId, InstanceStatus, TokenId, maker
 
 
 class UnreadableEvent(EngineError):
@@ -66,6 +66,9 @@ class Entry:
     commitment: bytes | None
     salt: bytes | None
     payloads: bytes | None
+
+
+_make_entry = maker(Entry)
 
 
 @dataclass(slots=True)
@@ -239,10 +242,15 @@ def seal(events: Sequence[tuple[Event, Actor]], *, seq: int, at: datetime, head:
     body["events"] = written
     text = orjson.dumps(body, default=_plain)
     if not payloads:
-        return Entry(seq + len(written), text, _hash(head, None, text), None, None, None)
+        return _make_entry(
+            seq=seq + len(written), body=text, hash=_hash(head, None, text), commitment=None, salt=None, payloads=None
+        )
     salt = salt or clock.salt()
     commitment = sha256(b"".join(map(_digest, _salts(salt, len(payloads)), payloads))).digest()
-    return Entry(seq + len(written), text, _hash(head, commitment, text), commitment, salt, b"\n".join(payloads))
+    return _make_entry(
+        seq=seq + len(written), body=text, hash=_hash(head, commitment, text), commitment=commitment, salt=salt,
+        payloads=b"\n".join(payloads),
+    )  # fmt: skip
 
 
 #: Events with this payload alone may share it: their values are erased together, as the same names are in them.

@@ -310,6 +310,9 @@ class CompleteJob:
     values: Values = field(default_factory=dict)
 
 
+complete_user_task, complete_job = maker(CompleteUserTask), maker(CompleteJob)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrowBpmnError:
     """A handler raised `BpmnError`."""

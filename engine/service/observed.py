@@ -67,7 +67,7 @@ def observed(command: str) -> Callable[[Callable[Concatenate[S, P], R]], Callabl
             finally:
                 _running.reset(before)
                 seconds = elapsed()
-                self._runtime.metrics.carried_out(command, outcome, seconds)
+                self._runtime.metrics.commands.add(command, outcome, seconds)
                 level = logging.INFO if problem is None else logging.ERROR
                 if _log.isEnabledFor(level):
                     actor = next((a for a in (*args, *kwargs.values()) if isinstance(a, Actor)), None)

@@ -219,7 +219,7 @@ class Runtime:
         self.sights = Sights()
         self.sealing = Sealing(self)
         self.metrics = Metrics()
-        database.tell_commits(self.metrics.commit_batch.observe)
+        database.tell_commits(self.metrics.commit_batch.add)
         self.archives = Archives(settings.data / "archive")
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
         self.hanging = set[object]()  #: runs of handlers in this process that were given up and have not come to an end

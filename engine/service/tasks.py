@@ -23,7 +23,6 @@ from engine.errors import (
 from engine.forms import Component, Form, is_envelope
 from engine.model import (
     Actor,
-    CompleteUserTask,
     Document,
     DocumentId,
     InstanceId,
@@ -32,6 +31,7 @@ from engine.model import (
     TaskState,
     UserTask,
     Values,
+    complete_user_task,
 )
 from engine.service.forms import shown_to, storable
 from engine.service.instances import Instances
@@ -342,8 +342,8 @@ class Tasks:
             if turn.refused is not None:
                 return
             if task.assignee is None and not access.is_system(actor):
-                turn.record(e.UserTaskClaimed(process=task.process, element=task.element, token=task.token))
-            turn.step(CompleteUserTask(token=task.token, values=values))
+                turn.record(e.user_task_claimed(process=task.process, element=task.element, token=task.token))
+            turn.step(complete_user_task(token=task.token, values=values))
             # A refused completion (too late) is written too, but its key must not: the next try would pass for done.
             if idempotency_key is not None and turn.refused is None:
                 turn.use_key(scope, idempotency_key, id)

@@ -37,6 +37,7 @@ from engine.model import (
     ThrowBpmnError,
     Timer,
     TokenId,
+    complete_job,
 )
 from engine.service import reminders
 from engine.service.calendars import CALENDAR, in_values
@@ -180,6 +181,9 @@ class Turn:
         self._rewriting = True
         return self._step
 
+    def _new_id(self) -> int:
+        return self._runtime.database.new_id(self.at)
+
     # -- the core
     def _advance(self, command: Command) -> Step:
         step = self._step = self._run.do(command)
@@ -219,9 +223,9 @@ class Turn:
         runtime = self._runtime
         handler = runtime.handlers.named(new.type)
         if handler is not None and handler.effect in _INLINE:
-            self._run_inline(handler, new, runtime.database.new_id())
+            self._run_inline(handler, new, self._new_id())
         else:
-            self._jobs.append(self._job_row(new, runtime.database.new_id(), retries_of(new.retries, handler)))
+            self._jobs.append(self._job_row(new, self._new_id(), retries_of(new.retries, handler)))
             self.made_work = True
 
     def _job_row(self, new: NewJob, id: int, retries: Retries, attempts: int = 0) -> JobRow:
@@ -262,7 +266,7 @@ class Turn:
             process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=values
         )
         self._events.append((completed, SYSTEM))
-        self._advance(CompleteJob(token=new.token, values=values))
+        self._advance(complete_job(token=new.token, values=values))
 
     def job_for(self, row: JobRow | NewJob, values: Any, properties: Any, *, attempt: int, errands: Errands) -> Job:
         """Return what a handler sees of a job."""
@@ -343,7 +347,7 @@ class Turn:
         """Write a job that no token waits for: an event on its way to others, or something to tell people."""
         self._jobs.append(
             JobRow(
-                id=self._runtime.database.new_id(),
+                id=self._new_id(),
                 kind=kind.value,
                 instance_id=self.row.id,
                 token=None,
@@ -458,20 +462,20 @@ class Turn:
                 apply(self, tx, event, actor)
         if self._rewriting and self._step is not None:
             jobs.replace_timers(tx, row.id, [
-                (t.token, t.process, t.element, micros(t.due_at), self._runtime.database.new_id())
+                (t.token, t.process, t.element, micros(t.due_at), self._new_id())
                 for t in {t.token: t for t in reversed(self._step.timers)}.values()
             ], held=suspended)  # fmt: skip
         for token, timers in self._timer_changes.items():
             if timers:  # an event may wait for several times: the others come when the soonest has fired
                 soonest = timers[0]
                 jobs.set_timer(
-                    tx, self._runtime.database.new_id(), row.id, token, soonest.process, soonest.element, micros(soonest.due_at), held=suspended
+                    tx, self._new_id(), row.id, token, soonest.process, soonest.element, micros(soonest.due_at), held=suspended
                 )
             else:
                 jobs.drop_timer(tx, row.id, token)
         if row.subscriptions_mark != self.row.subscriptions_mark or self._rewriting:
             waiting = self._subscriptions or ()
-            messages.replace(tx, row.id, waiting, [self._runtime.database.new_id() for _ in waiting])
+            messages.replace(tx, row.id, waiting, [self._new_id() for _ in waiting])
         if self._status.value != self.row.status:
             self._status_changed(tx)
         self._suspend_tasks(tx)
@@ -535,7 +539,7 @@ class Turn:
         tasks.insert(
             tx,
             NewTask(
-                id=self._runtime.database.new_id(),
+                id=self._new_id(),
                 instance_id=self.row.id,
                 token=event.token,
                 process=event.process,
@@ -604,7 +608,7 @@ class Turn:
         jobs.open_incident(
             tx,
             NewIncident(
-                id=self._runtime.database.new_id(),
+                id=self._new_id(),
                 instance_id=self.row.id,
                 token=event.token or None,
                 job_id=self._incident_jobs.get(event.token),

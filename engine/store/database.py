@@ -119,15 +119,19 @@ class Database:
         if self._ids is None or self._clock.now() >= self._renew_at:
             self._lease()
 
-    def new_id(self) -> int:
-        """Return a new 63-bit id; its node part is leased by this process alone, and renewed before transactions."""
+    def new_id(self, at: datetime | None = None) -> int:
+        """Return a new 63-bit id; its node part is leased by this process alone, and renewed before transactions.
+
+        Args:
+            at: what the clock has just said; None: it is asked.
+        """
         self._after_fork()
         ids = self._ids
         if ids is None:
             self._lease()
             ids = self._ids
             assert ids is not None
-        return ids.next()
+        return ids.next(at)
 
     def _lease(self) -> None:
         """Lease a node number: the lowest never used, else the one whose lease ran out longest ago.

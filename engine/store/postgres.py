@@ -13,6 +13,7 @@ import re
 import select
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -532,8 +533,8 @@ class PostgreSQL:
         self._set_up = f"{_SET_UP}; set lock_timeout = '{settings.busy_seconds}s'{asynchronous}"
         self._patience = settings.busy_seconds
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
-        self._pool = self._make_pool()
-        self._inherited: list[QueuePool] = []
+        self._begin_pool()
+        self._inherited: list[Any] = []
         with self._administering() as engine:
             with engine.connect() as connection:
                 encoding = connection.exec_driver_sql("show server_encoding").scalar_one()
@@ -541,10 +542,14 @@ class PostgreSQL:
                 raise told((f"数据库的编码是 {encoding}，须为 UTF8", f"its encoding is {encoding}; it has to be UTF8"), writing=True)
             migrate(engine)
 
-    def _make_pool(self) -> QueuePool:
-        return QueuePool(
+    def _begin_pool(self) -> None:
+        self._pool = QueuePool(
             self._connect, pool_size=_POOL, max_overflow=_OVERFLOW, timeout=_PATIENCE, reset_on_return=None, use_lifo=True
         )
+        self._idle: deque[Any] = deque()  # given back, and not yet to the pool
+        self._in_hand: deque[None] = deque()  # as many as there are sessions
+        self._gate = threading.Lock()
+        self._wanting = 0  # threads that ask the pool
 
     def _open(self) -> psycopg.Connection[Any]:
         connection = psycopg.connect(self._conninfo, autocommit=True)
@@ -560,7 +565,7 @@ class PostgreSQL:
 
     def _is_alone(self) -> bool:
         """True if no other thread of this process has a connection in its hands."""
-        return self._pool.checkedout() == 1
+        return len(self._in_hand) == 1
 
     @contextmanager
     def _administering(self) -> Iterator[Engine]:
@@ -580,24 +585,57 @@ class PostgreSQL:
             engine.dispose()
 
     def _connection(self) -> Any:
-        """Return a pooled connection whose server has not gone away meanwhile."""
+        """Return a connection that nobody uses and whose server has not gone away meanwhile.
+
+        Those that are given back lie at hand: the pool's own book-keeping takes longer than sending a statement.
+        """
         while True:
-            try:
-                pooled = self._pool.connect()
-            except psycopg.Error as error:
-                raise not_connected(error) from error
-            except PoolTimeout as error:
-                raise told(("同时进行的操作过多", "too much is being done at once"), writing=False) from error
+            pooled = self._at_hand() or self._pooled()
             if cast(Wire, pooled.driver_connection).is_silent:
                 return pooled
-            pooled.invalidate()
+            self._throw_away(pooled)
+
+    def _at_hand(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _pooled(self) -> Any:
+        with self._gate:
+            self._wanting += 1
+        try:
+            return self._at_hand() or self._pool.connect()  # one may have come back just before we were seen to want it
+        except psycopg.Error as error:
+            raise not_connected(error) from error
+        except PoolTimeout as error:
+            raise told(("同时进行的操作过多", "too much is being done at once"), writing=False) from error
+        finally:
+            with self._gate:
+                self._wanting -= 1
+
+    def _give_back(self, pooled: Any) -> None:
+        if not cast(Wire, pooled.driver_connection).is_idle:
+            self._throw_away(pooled)
+            return
+        with self._gate:
+            is_wanted = self._wanting or len(self._idle) >= _POOL
+            if not is_wanted:
+                self._idle.append(pooled)
+        if is_wanted:  # whoever waits for the pool has it from there
+            pooled.close()
+
+    @staticmethod
+    def _throw_away(pooled: Any) -> None:
+        pooled.invalidate()
+        pooled.close()
 
     @contextmanager
     def _session(self, begin: str | None, *, writing: bool = False) -> Iterator[Session]:
         pooled = self._connection()
-        wire = cast(Wire, pooled.driver_connection)
-        session = _Session(wire, begin)
+        self._in_hand.append(None)
         try:
+            session = _Session(cast(Wire, pooled.driver_connection), begin)
             try:
                 yield session
                 session.commit()
@@ -607,9 +645,8 @@ class PostgreSQL:
         except (_Failed, _Lost) as error:
             _raise(error, writing=writing)
         finally:
-            if not wire.is_idle:
-                pooled.invalidate()
-            pooled.close()
+            self._in_hand.pop()
+            self._give_back(pooled)
 
     def reading(self) -> Any:
         return self._session(None)
@@ -648,8 +685,8 @@ class PostgreSQL:
             make_partitions(engine, at)
 
     def after_fork(self) -> None:
-        self._inherited.append(self._pool)  # its connections are the parent's: neither used nor closed here
-        self._pool = self._make_pool()
+        self._inherited += [self._pool, self._idle]  # these connections are the parent's: neither used nor closed here
+        self._begin_pool()
 
     def tell_commits(self, told: Callable[[int], object]) -> None:
         """Each has a commit of its own."""
@@ -668,6 +705,8 @@ class PostgreSQL:
         return found
 
     def close(self) -> None:
+        while pooled := self._at_hand():
+            pooled.close()
         self._pool.dispose()
 
 

@@ -368,23 +368,25 @@ class SQLite:
         pooled = self._borrow()
         try:
             connection = cast(sqlite3.Connection, pooled.driver_connection)
-            with self._alone(countdown(self._patience)):
+            self._keep_out(countdown(self._patience))
+            try:
+                connection.execute("begin immediate")
+                yield _Session(connection)
+                connection.execute("commit")
+            except sqlite3.DatabaseError as error:
+                raise _trouble(error, writing=True) from error
+            finally:
                 try:
-                    connection.execute("begin immediate")
-                    yield _Session(connection)
-                    connection.execute("commit")
-                except sqlite3.DatabaseError as error:
-                    raise _trouble(error, writing=True) from error
-                finally:
                     # after a full disk SQLite has taken everything back itself; a commit that failed leaves it to us
                     if connection.in_transaction:
                         connection.execute("rollback")
+                finally:
+                    self._let_in()
         finally:
             self._give_back(pooled)
 
-    @contextmanager
-    def _alone(self, left: Callable[[], float]) -> Iterator[None]:
-        """Keep all other writers out, those of this process and those of others.
+    def _keep_out(self, left: Callable[[], float]) -> None:
+        """Keep all other writers out, those of this process and those of others, until `_let_in`.
 
         Raises:
             Busy: no time is `left` and another still writes.
@@ -394,10 +396,13 @@ class SQLite:
         try:
             if not self._queue.acquire(left):
                 raise Busy(seconds=self._patience)
-            try:
-                yield
-            finally:
-                self._queue.release()
+        except BaseException:
+            self._writers.release()
+            raise
+
+    def _let_in(self) -> None:
+        try:
+            self._queue.release()
         finally:
             self._writers.release()
 
@@ -413,17 +418,21 @@ class SQLite:
             return
         mine = _Waiting(work, countdown(self._patience))
         with self._gate:
-            self._waiting.append(mine)
             leads = not self._is_led
-            self._is_led = True
-            if len(self._waiting) == self._awaited:
-                self._awaited = 0
-                self._arrived.release()
-        if not leads and not self._is_called(mine):
+            if leads:
+                self._is_led = True  # nobody waits where nobody leads
+            else:
+                self._waiting.append(mine)
+                if len(self._waiting) == self._awaited:
+                    self._awaited = 0
+                    self._arrived.release()
+        if leads:
+            self._lead(mine, mine)
+        elif not self._is_called(mine):
             self._carry_out_alone(work)
             return
-        if not mine.is_done:
-            self._lead(mine)
+        elif not mine.is_done:
+            self._lead(mine, None)
         if mine.error is not None:
             raise mine.error
 
@@ -444,8 +453,12 @@ class SQLite:
                 write(tx)
             self._count(1)
 
-    def _lead(self, mine: _Waiting) -> None:
-        """Carry out the commands of all who wait, wake them, and let one of those who came meanwhile lead."""
+    def _lead(self, mine: _Waiting, first: _Waiting | None) -> None:
+        """Carry out the commands of all who wait, wake them, and let one of those who came meanwhile lead.
+
+        Args:
+            first: `mine`, unless it waits with the others.
+        """
         batch: list[_Waiting] = []
         later: list[_Waiting] = []
         try:
@@ -453,10 +466,13 @@ class SQLite:
             try:
                 connection = cast(sqlite3.Connection, pooled.driver_connection)
                 self._leader = threading.get_ident()
-                self._work_out(_Session(connection), mine, batch, later)
+                self._work_out(_Session(connection), mine, first, batch, later)
                 if batch:
-                    with self._alone(batch[0].left):
+                    self._keep_out(batch[0].left)
+                    try:
                         self._write_together(connection, batch)
+                    finally:
+                        self._let_in()
             finally:
                 self._leader = None
                 self._give_back(pooled)
@@ -480,7 +496,9 @@ class SQLite:
                 if each.is_done and each is not mine:
                     each.woken.release()
 
-    def _work_out(self, session: _Session, mine: _Waiting, batch: list[_Waiting], later: list[_Waiting]) -> None:
+    def _work_out(
+        self, session: _Session, mine: _Waiting, first: _Waiting | None, batch: list[_Waiting], later: list[_Waiting]
+    ) -> None:
         """Let each who waits read and compute; who has something to write joins `batch`, who comes too early `later`."""
         changed = set[int]()
 
@@ -491,12 +509,15 @@ class SQLite:
             return True
 
         while len(batch) < _MOST:
-            try:
-                each = self._waiting.popleft()
-            except IndexError:
-                if self._linger(len(batch) + len(later)):
-                    continue
-                return
+            if first is not None:
+                each, first = first, None
+            else:
+                try:
+                    each = self._waiting.popleft()
+                except IndexError:
+                    if self._linger(len(batch) + len(later)):
+                        continue
+                    return
             self._until_slow = countdown(_HELD_UP)
             try:
                 write = each.work(session, hold) if each is mine else each.context.run(each.work, session, hold)
@@ -520,6 +541,8 @@ class SQLite:
 
     def _linger(self, count: int) -> bool:
         """Wait for those who were just answered and may come again, at most half as long as a commit takes; True if somebody came."""
+        if self._expected <= count and not self._waiting:
+            return False
         with self._gate:
             if self._waiting:
                 return True

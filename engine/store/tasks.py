@@ -97,13 +97,18 @@ class Found:
     has_documents: bool
 
 
+_make_found = maker(Found)
+
+
 def with_instance(tx: Session, task_id: int) -> tuple[InstanceRow, Found] | None:
     """Return a task and its instance with its state, by one statement; None: there is no such task."""
     row = tx.row(_WITH_INSTANCE, (task_id,))
     if row is None:
         return None
     properties = row[21]
-    return instances.row_of(row[23:]), Found(_task(row), {} if properties == "{}" else orjson.loads(properties), bool(row[22]))
+    return instances.row_of(row[23:]), _make_found(
+        task=_task(row), properties={} if properties == "{}" else orjson.loads(properties), has_documents=bool(row[22])
+    )
 
 
 def of_instance(tx: Session, instance_id: int) -> list[UserTask]:
