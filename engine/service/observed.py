@@ -98,6 +98,8 @@ def touched(instance_id: int) -> None:
 def written(metrics: Metrics, instance_id: int, events: Collection[Event], at: datetime) -> None:
     """Count what one turn wrote, and tell what somebody has to look at. Called after the commit."""
     metrics.events.add(events)
+    if _LOOKED_AT.isdisjoint(map(type, events)):
+        return
     looked_at = [event for event in events if type(event) in _LOOKED_AT]
     if done := sum(type(event) is e.JobCompleted for event in looked_at):
         metrics.jobs.labels("service", "completed").inc(done)

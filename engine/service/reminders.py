@@ -42,7 +42,7 @@ def schedule(created_at: datetime, due_at: datetime | None, zone: str) -> Iterat
 
 def first(created_at: datetime, due_at: datetime | None, zone: str) -> Reminder | None:
     """Return the first reminder of a new task."""
-    return next(iter(schedule(created_at, due_at, zone)), None)
+    return None if due_at is None else next(schedule(created_at, due_at, zone))
 
 
 def after(now: datetime, created_at: datetime, due_at: datetime | None, zone: str) -> Reminder | None:

@@ -428,7 +428,7 @@ class Turn:
 
     def write_alone(self, tx: Session) -> None:
         """Do `write` in a transaction that nothing else is written in."""
-        if self._is_apart():
+        if tx.joins and self._is_apart():
             tx.apart()
         self.write(tx)
 

@@ -183,23 +183,22 @@ def _together(texts: Sequence[tuple[str, bool]]) -> str:
 
 def _encoded(values: Sequence[Any]) -> tuple[list[bytes | None], list[int]]:
     """Return values as they are sent, and for each whether it is binary: a text with a NUL byte would otherwise be cut at it."""
-    sent, formats = list[bytes | None](), list[int]()
-    for value in values:
-        if value is None:
-            sent.append(None)
-            formats.append(0)
-        elif isinstance(value, str):
-            sent.append(value.encode())
-            formats.append(1)
-        elif isinstance(value, int):
-            sent.append(b"%d" % value)
-            formats.append(0)
-        elif isinstance(value, bytes):
-            sent.append(value)
-            formats.append(1)
-        else:
-            raise TypeError(f"the database takes no {type(value).__name__}")
-    return sent, formats
+    kinds = [_ENCODERS[type(value)] for value in values]
+    return [encode(value) for (encode, _), value in zip(kinds, values, strict=True)], [format for _, format in kinds]
+
+
+class _Encoders(dict[type[Any], tuple[Callable[[Any], bytes | None], int]]):
+    """``{type: (what makes the bytes, whether they are binary)}``; a type is sent as the one that it is a kind of."""
+
+    def __missing__(self, kind: type[Any]) -> tuple[Callable[[Any], bytes | None], int]:
+        found = next((self[base] for base in (str, int, bytes) if issubclass(kind, base)), None)
+        if found is None:
+            raise TypeError(f"the database takes no {kind.__name__}")
+        self[kind] = found
+        return found
+
+
+_ENCODERS = _Encoders({type(None): (lambda value: None, 0), str: (str.encode, 1), int: (lambda value: b"%d" % value, 0), bytes: (bytes, 1)})
 
 
 def _number(data: bytes) -> int:
@@ -412,6 +411,7 @@ class _Session(Session):
 
     __slots__ = ("_apart", "_begin", "_begun", "_wire")
     skip_locked = " for update skip locked"
+    joins = True
 
     def __init__(self, wire: Wire, begin: str | None) -> None:
         self._wire = wire

@@ -41,6 +41,8 @@ class Session(ABC):
     __slots__ = ()
     #: Follows a select that claims rows: what another transaction has locked is passed over.
     skip_locked: ClassVar[str] = ""
+    #: Writes that are `apart` go together; elsewhere nobody has to find out whether they are.
+    joins: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
@@ -58,8 +60,7 @@ class Session(ABC):
             Missed: here or at the end of the transaction.
         """
 
-    @abstractmethod
-    def apart(self) -> None:
+    def apart(self) -> None:  # noqa: B027  nothing to do where nothing is joined
         """Say, before the first, that no write of this transaction depends on another: no two touch one row, none looks for what
         another has written. So they may go to a server as one statement, and in any order."""
 

@@ -93,9 +93,6 @@ class _Session(Session):
         if not self.connection.execute(sql, values).rowcount:
             raise Missed
 
-    def apart(self) -> None:
-        """Nothing is gained: there is no server to send them to."""
-
     def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self.connection.executemany(sql, rows)
 

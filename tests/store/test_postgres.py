@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ import pytest
 
 from engine.clock import MovableClock, SystemClock, first_id
 from engine.errors import Conflict, OutcomeUnknown, StorageFailed, Unstorable
+from engine.model import TaskState
 from engine.settings import read_settings
 from engine.store import postgres as ours
 from engine.store import postgres_copies
@@ -231,6 +233,15 @@ def test_values_come_back_as_they_were_given(database: Database) -> None:
             session.value("select now()")
         with pytest.raises(TypeError):
             session.value("select ?", (1.5,))
+        assert session.value("select 1") == 1
+
+
+def test_values_of_other_types_are_a_mistake_of_ours(database: Database) -> None:
+    with database.reading() as session:
+        assert session.value("select ?::bigint", (True,)) == 1
+        assert session.value("select ?::text", (TaskState.OPEN,)) == "open"
+        with pytest.raises(TypeError, match="takes no Decimal"):
+            session.value("select ?::numeric", (Decimal(1),))
         assert session.value("select 1") == 1
 
 
