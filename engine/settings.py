@@ -43,6 +43,8 @@ class Settings:
             the first price is sealed. Processes on several machines need the same key.
         log: ``text`` or ``json``, how server and worker write their lines on standard error.
         metrics_token: whoever sends it as ``Authorization: Bearer …`` may read ``/metrics``; empty: this machine alone.
+        known_instances: so many instances, with their open user tasks, does a process remember as it has written them last, so that
+            the next command reads nothing; 0: none.
         keys_kept_days: idempotency keys are forgotten after this; a command repeated later is carried out again.
         keep_closed: instances that ended longer ago than this (``P2Y``, ``P18M``, ``P90D``; whole months) are moved into archive
             files by the daily run; empty: never.
@@ -69,6 +71,7 @@ class Settings:
     sealing_key_file: str = ""
     log: str = "text"
     metrics_token: str = field(default="", repr=False)
+    known_instances: int = 256
     keys_kept_days: int = 30
     keep_closed: str = ""
     heads_to: tuple[str, ...] = ()
@@ -146,6 +149,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **changes: object) -
         sealing_key_file=text("SEALING_KEY_FILE", ""),
         log=log,
         metrics_token=text("METRICS_TOKEN", ""),
+        known_instances=number("KNOWN_INSTANCES", 256),
         keys_kept_days=number("KEYS_KEPT_DAYS", 30),
         keep_closed=keep_closed,
         heads_to=heads_to,

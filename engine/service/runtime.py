@@ -19,6 +19,7 @@ from engine.metrics import Metrics
 from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
 from engine.service.archives import Archives
 from engine.service.envelopes import Sealing
+from engine.service.lately import Lately
 from engine.service.observed import touched, written
 from engine.service.sight import Sights
 from engine.service.turn import Turn
@@ -26,9 +27,12 @@ from engine.settings import Settings
 from engine.store import definitions, instances, keep, tasks
 from engine.store.database import Database, Hold, Missed, Session, Write
 from engine.store.instances import InstanceRow
+from engine.store.tasks import Found
 
 Answer = TypeVar("Answer")
 Target = TypeVar("Target")
+#: The instance, what a command on it is about, user tasks of it, and whether all that was known `Lately`.
+Sought = tuple[InstanceRow, Target, tuple[Found, ...], bool]
 _ATTEMPTS = 40
 #: So many runs of handlers may hang in a process for each of its threads before it takes no more.
 _HANGING = 4
@@ -219,6 +223,7 @@ class Runtime:
         self.sights = Sights()
         self.sealing = Sealing(self)
         self.metrics = Metrics()
+        self.lately = Lately(settings.known_instances)
         database.tell_commits(self.metrics.commit_batch.add)
         self.archives = Archives(settings.data / "archive")
         self.wake: Callable[[], None] = lambda: None  #: called after a commit that made work due at once; set by the dispatcher
@@ -241,15 +246,15 @@ class Runtime:
             Conflict: somebody was faster again and again.
         """
 
-        def find(session: Session) -> tuple[InstanceRow, None]:
+        def find(session: Session) -> Sought[None]:
             row = instances.load(session, instance_id)
             if row is None:
                 raise missing(session, instance_id)
-            return row, None
+            return row, None, (), False
 
         return self._carry_out(actor, find, lambda turn, _: do(turn))
 
-    def command_on_task(self, actor: Actor, task_id: int, do: Callable[[Turn, tasks.Found], Answer]) -> Answer:
+    def command_on_task(self, actor: Actor, task_id: int, do: Callable[[Turn, Found], Answer]) -> Answer:
         """Do the same on the instance of a user task; `do` gets the task as well.
 
         Raises:
@@ -258,24 +263,30 @@ class Runtime:
             Busy: the database could not be written for as long as a setting says.
         """
 
-        def find(session: Session) -> tuple[InstanceRow, tasks.Found]:
+        def find(session: Session) -> Sought[Found]:
+            known = self.lately.take(task_id)
+            if known is not None:
+                return *known, True
             found = tasks.with_instance(session, task_id)
             if found is None:
                 raise NotFound(what="任务 (task)", id=task_id)
-            return found
+            return *found, (found[1],), False
 
         return self._carry_out(actor, find, do)
 
     def _carry_out(
-        self, actor: Actor, find: Callable[[Session], tuple[InstanceRow, Target]], do: Callable[[Turn, Target], Answer]
+        self, actor: Actor, find: Callable[[Session], Sought[Target]], do: Callable[[Turn, Target], Answer]
     ) -> Answer:
         done: tuple[Turn, Answer] | None = None
+        before: tuple[Found, ...] = ()
+        was_known = False
 
         def work(session: Session, hold: Hold) -> Write | None:
-            nonlocal done
-            row, target = find(session)
+            nonlocal done, before, was_known
+            row, target, before, was_known = find(session)
             if not hold(row.id):
-                row, target = find(session)
+                row, target, before, was_known = find(session)
+            self.lately.forget([row.id])
             touched(row.id)
             turn = Turn(self, session, self.definitions.compiled(session, row.bundle_id), row, actor, self.clock.now())
             try:
@@ -294,9 +305,13 @@ class Runtime:
                 self.database.carry_out(work)
             except Missed:
                 self.metrics.conflicts.inc()
-                house_clock.pause(attempt)
+                if was_known:
+                    self.lately.was_old()  # and is read at once
+                else:
+                    house_clock.pause(attempt)
                 continue
             assert done is not None
+            done[0].remember(self.lately, before)
             return self._answer(*done)
         raise Conflict()
 
@@ -320,6 +335,7 @@ class Runtime:
         """
         turns: list[Turn] = []
         alone: list[int] = []
+        self.lately.forget(wanted)
         with self.database.reading() as session:
             ids = sorted(wanted)  # everybody goes through them in the same order: nobody waits in a circle
             try:
@@ -392,7 +408,10 @@ class Runtime:
                 continue
             assert done is not None
             turn, answer = done
-            return answer if turn is None else self._answer(turn, answer)
+            if turn is None:
+                return answer
+            turn.remember(self.lately, ())
+            return self._answer(turn, answer)
         raise Conflict()
 
     def _answer(self, turn: Turn, answer: Answer) -> Answer:

@@ -41,6 +41,7 @@ from engine.model import (
 )
 from engine.service import reminders
 from engine.service.calendars import CALENDAR, in_values
+from engine.service.lately import Lately
 from engine.service.outside import Errands
 from engine.service.retries import Retries, retries_of
 from engine.store import calendars, chain, instances, jobs, messages, tasks
@@ -48,7 +49,7 @@ from engine.store.database import Missed, Row, Session, instant_or_none, micros,
 from engine.store.instances import InstanceRow
 from engine.store.jobs import JobRow, NewIncident
 from engine.store.messages import KeptMessage
-from engine.store.tasks import NewTask
+from engine.store.tasks import Found, NewTask
 
 if TYPE_CHECKING:
     from engine.service.runtime import Compiled, Runtime
@@ -100,6 +101,7 @@ class Turn:
         self._rewriting = False
         self._incident_jobs: dict[int, int] = {}
         self._task_ids: dict[int, int] = {}
+        self._created: dict[int, NewTask] = {}  #: by token
         self._entry: Row | None = None
         self.after = row
 
@@ -527,6 +529,15 @@ class Turn:
         if changed or (made and self._suspended):
             tasks.set_suspended(tx, self.row.id, self._suspended)
 
+    def remember(self, lately: Lately, before: Iterable[Found]) -> None:
+        """Let the rows be known that were written; see `Lately.keep`."""
+        if not (self._writes or self._rewriting or self._suspended or self.is_empty):
+            lately.keep(self.after, self._events, before, self._found)
+
+    def _found(self, token: TokenId) -> Found | None:
+        made = self._created.get(token)
+        return None if made is None else tasks.created(made, self.after)
+
     def write_task(self, tx: Session, event: e.UserTaskCreated) -> None:
         """Write the row of a task that the history tells of and that is not there."""
         self._task_created(tx, event, self.actor)
@@ -536,29 +547,28 @@ class Turn:
         zone = self._runtime.settings.time_zone
         first = reminders.first(self.at, event.due_at, zone)
         process = self.compiled.processes.get(event.process)
-        tasks.insert(
-            tx,
-            NewTask(
-                id=self._new_id(),
-                instance_id=self.row.id,
-                token=event.token,
-                process=event.process,
-                process_name=process.name if process is not None else event.process,
-                element=event.element,
-                name=event.name,
-                form=event.form,
-                assignee=event.assignee,
-                candidate_groups=event.candidate_groups,
-                candidate_users=event.candidate_users,
-                properties=event.properties,
-                priority=event.priority,
-                created_at=self._micros,
-                due_at=micros_or_none(event.due_at),
-                deadline_at=micros_or_none(event.deadline_at),
-                remind_at=None if first is None else micros(first.at),
-                remind_stage=None if first is None else first.stage,
-            ),
+        made = NewTask(
+            id=self._new_id(),
+            instance_id=self.row.id,
+            token=event.token,
+            process=event.process,
+            process_name=process.name if process is not None else event.process,
+            element=event.element,
+            name=event.name,
+            form=event.form,
+            assignee=event.assignee,
+            candidate_groups=event.candidate_groups,
+            candidate_users=event.candidate_users,
+            properties=event.properties,
+            priority=event.priority,
+            created_at=self._micros,
+            due_at=micros_or_none(event.due_at),
+            deadline_at=micros_or_none(event.deadline_at),
+            remind_at=None if first is None else micros(first.at),
+            remind_stage=None if first is None else first.stage,
         )
+        self._created[event.token] = made
+        tasks.insert(tx, made)
 
     def _task_rescheduled(self, tx: Session, event: e.UserTaskRescheduled, actor: Actor) -> None:
         task = self._task(tx, event.token)

@@ -80,7 +80,7 @@ _INSERT = (
 )
 _UPDATE = (
     "update instance set status = ?, version = ?, seq = ?, head = ?, subscriptions_mark = ?, ended_at = ?, outcome = ?"
-    " where id = ? and version = ?"
+    " where id = ? and version = ? and head = ?"
 )
 
 
@@ -92,21 +92,23 @@ def insert(tx: Session, row: InstanceRow) -> None:
 
 
 #: While the status stays: naming it would have its index written anew.
-_GO_ON = "update instance set version = ?, seq = ?, head = ?, subscriptions_mark = ? where id = ? and version = ?"
+_GO_ON = "update instance set version = ?, seq = ?, head = ?, subscriptions_mark = ? where id = ? and version = ? and head = ?"
 
 
 def update(tx: Session, row: InstanceRow, *, was: InstanceRow) -> None:
     """Write an instance if its version is still what it `was`: the first statement of every command.
 
+    The head of its history says the same more strictly: where a backup was restored, a version may come again, a head does not.
+
     Raises:
         Missed: here or at the end of the transaction: somebody was faster.
     """
     if (row.status, row.outcome) == (was.status, was.outcome):
-        tx.must(_GO_ON, (row.version, row.seq, row.head, row.subscriptions_mark, row.id, was.version))
+        tx.must(_GO_ON, (row.version, row.seq, row.head, row.subscriptions_mark, row.id, was.version, was.head))
     else:
         tx.must(_UPDATE, (
             row.status, row.version, row.seq, row.head, row.subscriptions_mark, row.ended_at, row.outcome, row.id,
-            was.version,
+            was.version, was.head,
         ))  # fmt: skip
 
 

@@ -111,6 +111,18 @@ def with_instance(tx: Session, task_id: int) -> tuple[InstanceRow, Found] | None
     )
 
 
+def created(t: NewTask, instance: InstanceRow) -> Found:
+    """Return what `with_instance` reads of a task that was just inserted."""
+    made = _make_task(
+        id=TaskId(t.id), instance_id=InstanceId(t.instance_id), token=TokenId(t.token), process=t.process, process_name=t.process_name,
+        element=t.element, name=t.name, title=instance.title, business_key=instance.business_key, form=t.form, state=TaskState.OPEN,
+        assignee=t.assignee, candidate_groups=_words(",".join(t.candidate_groups)), candidate_users=_words(",".join(t.candidate_users)),
+        priority=t.priority, created_at=instant(t.created_at), due_at=instant_or_none(t.due_at),
+        deadline_at=instant_or_none(t.deadline_at), ended_at=None, ended_by=None, version=1,
+    )  # fmt: skip
+    return _make_found(task=made, properties=orjson.loads(_written(t.properties)), has_documents=False)
+
+
 def of_instance(tx: Session, instance_id: int) -> list[UserTask]:
     """Return every task of an instance, oldest first (`ix_user_task_instance`)."""
     return [_task(row) for row in tx.rows(f"select {_COLUMNS}{_FROM} where t.instance_id = ? order by t.id", (instance_id,))]
@@ -184,7 +196,7 @@ _OFFER = "insert into user_task_candidate (principal, sort_at, task_id) values (
 def insert(tx: Session, t: NewTask) -> None:
     """Write a new open task and whom it is offered to."""
     sort_at = END_OF_TIME if t.due_at is None else t.due_at
-    properties = orjson.dumps(dict(t.properties), default=str).decode() if t.properties else "{}"
+    properties = _written(t.properties)
     tx.put(_INSERT, (
         t.id, t.instance_id, t.token, t.process, t.process_name, t.element, t.name, t.form, t.assignee, ",".join(t.candidate_groups),
         ",".join(t.candidate_users), properties, t.priority, t.created_at, t.due_at, sort_at, t.deadline_at, t.remind_at, t.remind_stage,
@@ -195,6 +207,10 @@ def insert(tx: Session, t: NewTask) -> None:
         ]
         for offer in offers:
             tx.put(_OFFER, offer)
+
+
+def _written(properties: Mapping[str, str]) -> str:
+    return orjson.dumps(dict(properties), default=str).decode() if properties else "{}"
 
 
 def open_task_id(tx: Session, instance_id: int, token: int) -> int | None:

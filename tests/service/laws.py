@@ -5,8 +5,8 @@ from __future__ import annotations
 from engine.bpmn import open_elements
 from engine.history import InstanceView, fold
 from engine.model import InstanceId
-from engine.store import instances
-from engine.store.database import micros_or_none
+from engine.store import instances, tasks
+from engine.store.database import Session, micros_or_none
 from tests.service.house import House
 
 
@@ -28,22 +28,37 @@ def require_agreement(house: House) -> None:
             assert {e.token for e in live if not e.is_subscription} == set(view.positions) | set(view.arrivals)
             waiting = {t for (t,) in house.rows("select token from subscription where instance_id = ?", id)}
             assert waiting <= {e.token for e in live}
+        require_known_rows(house, session)
+
+
+def require_known_rows(house: House, session: Session) -> int:
+    """Compare what is known of the rows without asking with the rows, where they are of the same version; return how many tasks were."""
+    count = 0
+    for row, known in house.engine._runtime.lately.entries():
+        now = instances.load(session, row.id)
+        if now is not None and now.version == row.version:
+            assert now == row
+            for found in known:
+                count += 1
+                assert tasks.with_instance(session, found.task.id) == (row, found)
+    return count
 
 
 def _tasks_agree(house: House, id: int, view: InstanceView, live: set[int]) -> None:
     rows = house.rows(
-        "select token, assignee, due_at, state, candidate_groups, id from user_task where instance_id = ? and ended_at is null",
+        "select token, assignee, due_at, state, candidate_groups, candidate_users, id from user_task where instance_id = ? and ended_at is null",
         id,
     )
     assert {r[0] for r in rows} == set(view.tasks) == live
-    for token, assignee, due_at, state, groups, task in rows:
+    for token, assignee, due_at, state, groups, users, task in rows:
         known = view.tasks[token]
         assert assignee == known.assignee
         assert due_at == micros_or_none(known.due_at)
         assert state == ("suspended" if view.is_suspended(token) else "open")
         offered = {p for (p,) in house.rows("select principal from user_task_candidate where task_id = ?", task)}
         free = assignee is None and state == "open"
-        assert offered == ({f"g:{g}" for g in groups.split(",") if g} if free else set())
+        wanted = {f"g:{g}" for g in groups.split(",") if g} | {f"u:{u}" for u in users.split(",") if u}
+        assert offered == (wanted if free else set())
     ended = house.rows(
         "select count(*) from user_task_candidate where task_id in (select id from user_task where ended_at is not null)"
     )

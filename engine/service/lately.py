@@ -1,0 +1,138 @@
+"""What this process has written last, as the next command on one of those user tasks would read it.
+
+Most completions follow another command on the same instance in the same process within the hour: its rows need not be asked for
+again. Nothing here is believed: what follows is written only if the instance's version is still the one that it was worked out from,
+and a refusal is looked up before it is told (`Runtime`). Others who change an instance, another process or a person with a
+database tool, make what is here old, never wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from engine import events as e
+from engine.events import Event
+from engine.model import Actor, InstanceStatus, TokenId
+from engine.store.instances import InstanceRow
+from engine.store.tasks import Found
+
+#: Facts after which rows of user tasks are known: they say of these rows all there is, or nothing.
+_KNOWN = frozenset([
+    e.InstanceStarted, e.ActivityStarted, e.ActivityCompleted, e.ActivityCancelled, e.FlowTaken, e.TokenJoined, e.VariablesChanged,
+    e.UserTaskCreated, e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased, e.UserTaskCompleted, e.UserTaskCancelled,
+    e.JobCreated, e.JobCompleted, e.TimerScheduled, e.TimerCancelled, e.TimerFired, e.DecisionEvaluated, e.ExpressionWasNull,
+])  # fmt: skip
+#: Bytes of a state that is kept.
+_LARGEST = 16_384
+#: Commands for which nothing is kept after something old was met: at first, at most; and after how many that were not old the first again.
+_PAUSE, _LONGEST, _GOOD = 16, 4096, 256
+
+
+class _Kept(NamedTuple):
+    row: InstanceRow
+    tasks: Mapping[TokenId, Found]
+
+
+class Lately:
+    """Rows of so many instances and of their open user tasks, each until the next command on the instance begins."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._instance_of: dict[int, tuple[int, TokenId]] = {}  #: ``{user task: (instance, token)}``
+        self._pause, self._left, self._good = _PAUSE, 0, 0
+
+    def take(self, task_id: int) -> tuple[InstanceRow, Found, tuple[Found, ...]] | None:
+        """Return what `store.tasks.with_instance` would read, with the other tasks, if it is known here; from now on it is not."""
+        place = self._instance_of.get(task_id)
+        if place is None:
+            return None
+        with self._lock:
+            kept = self._drop(place[0])
+        found = None if kept is None else kept.tasks.get(place[1])
+        if kept is None or found is None or found.task.id != task_id:
+            return None
+        return kept.row, found, tuple(kept.tasks.values())
+
+    def forget(self, instance_ids: Iterable[int]) -> None:
+        """A command on these instances begins: what it leads to is not known yet."""
+        with self._lock:
+            for id in instance_ids:
+                self._drop(id)
+
+    def was_old(self) -> None:
+        """Somebody else had changed an instance that was taken from here: for a while nothing is kept, the longer the oftener."""
+        with self._lock:
+            self._kept.clear()
+            self._instance_of.clear()
+            self._left, self._good = self._pause, 0
+            self._pause = min(2 * self._pause, _LONGEST)
+
+    def keep(
+        self, row: InstanceRow, events: Iterable[tuple[Event, Actor]], before: Iterable[Found], task_of: Callable[[TokenId], Found | None]
+    ) -> None:
+        """Remember an instance that was just written.
+
+        Args:
+            row: as it stands now.
+            events: what the command added, each with whose deed it is.
+            before: user tasks that were open before it, as they were read.
+            task_of: gives the task of a token that the command created.
+        """
+        if self._left:
+            with self._lock:
+                self._left = max(0, self._left - 1)
+            return
+        if not self._most or row.status != InstanceStatus.ACTIVE.value or row.state is None or len(row.state) > _LARGEST:
+            return
+        tasks = {found.task.token: found for found in before}
+        for event, actor in events:
+            kind = type(event)
+            if kind not in _KNOWN:
+                return
+            if kind is e.UserTaskCreated:
+                created = task_of(event.token)  # type: ignore[attr-defined]
+                if created is not None:
+                    tasks[created.task.token] = created
+            elif kind in _ENDS:
+                tasks.pop(event.token, None)  # type: ignore[attr-defined]
+            elif kind in _GIVES:
+                token = event.token  # type: ignore[attr-defined]
+                found = tasks.get(token)
+                if found is not None:
+                    holder = actor.id if isinstance(event, e.UserTaskClaimed) else getattr(event, "assignee", None)
+                    tasks[token] = replace(found, task=replace(found.task, assignee=holder, version=found.task.version + 1))
+        with self._lock:
+            there = self._kept.get(row.id)
+            if there is not None and there.row.version > row.version:
+                return  # one that came after it is known already
+            self._drop(row.id)
+            self._kept[row.id] = _Kept(row, tasks)
+            for token, found in tasks.items():
+                self._instance_of[found.task.id] = row.id, token
+            while len(self._kept) > self._most:
+                self._drop(next(iter(self._kept)))
+            self._good += 1
+            if self._good >= _GOOD:
+                self._pause = _PAUSE
+
+    def entries(self) -> list[tuple[InstanceRow, tuple[Found, ...]]]:
+        """Return what is known, for those who compare it with the tables."""
+        with self._lock:
+            return [(kept.row, tuple(kept.tasks.values())) for kept in self._kept.values()]
+
+    def _drop(self, instance_id: int) -> _Kept | None:
+        kept = self._kept.pop(instance_id, None)
+        if kept is not None:
+            for found in kept.tasks.values():
+                self._instance_of.pop(found.task.id, None)
+        return kept
+
+
+_ENDS = frozenset([e.UserTaskCompleted, e.UserTaskCancelled])
+_GIVES = frozenset([e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased])
