@@ -80,7 +80,7 @@ def advance(definition: Definition, state: bytes | None, command: Command, at: d
 
 
 class Run:
-    """An instance that stays awake for several commands at one instant: loaded once, stored once.
+    """An instance that stays awake for several commands at one instant, or at several (`go_on`): loaded once, stored once.
 
     Each command gives the very step that `advance` would give with the state of the one before. One that does not fit leaves the
     instance as it was.
@@ -96,6 +96,16 @@ class Run:
     def __del__(self) -> None:
         if self._awake is not None:
             self._awake.let_go()
+
+    def go_on(self, state: bytes, at: datetime) -> None:
+        """Let commands at another instant follow. What a step says has changed counts from here.
+
+        Args:
+            state: of the last step.
+        """
+        self._base, self._at, self._done, self._changed = state, at.astimezone(UTC), [], {}
+        if self._awake is not None:
+            self._awake.begin_again(self._at)
 
     def do(self, command: Command) -> Step:
         """Carry out a command; see `advance`."""

@@ -489,6 +489,11 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.subprocesses: Lazy[SubWorkflow] = Lazy(stored.scope)
         self._open(Scope(0, None, keeps_new=True), "")
 
+    def begin_again(self, at: datetime) -> None:
+        """Be as one that was just loaded, at this instant, but awake."""
+        self.at, self.now = at, at.isoformat()
+        self.waits.changed = {}
+
     def next_command(self, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         """Begin a command: what the one before it led to is forgotten, the instance stays as it is."""
         self.parked = parked

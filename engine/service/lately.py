@@ -1,7 +1,7 @@
 """What this process has written last, as the next command on one of those user tasks would read it.
 
 Most completions follow another command on the same instance in the same process within the hour: its rows need not be asked for
-again. Nothing here is believed: what follows is written only if the instance's version is still the one that it was worked out from,
+again, nor its state be read. Nothing here is believed: what follows is written only if the instance's version is still the one that it was worked out from,
 and a refusal is looked up before it is told (`Runtime`). Others who change an instance, another process or a person with a
 database tool, make what is here old, never wrong.
 """
@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from engine import events as e
+from engine.bpmn import Run
 from engine.events import Event
 from engine.model import Actor, InstanceStatus, TokenId
 from engine.store.instances import InstanceRow
@@ -26,15 +27,18 @@ _KNOWN = frozenset([
     e.UserTaskCreated, e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased, e.UserTaskCompleted, e.UserTaskCancelled,
     e.JobCreated, e.JobCompleted, e.TimerScheduled, e.TimerCancelled, e.TimerFired, e.DecisionEvaluated, e.ExpressionWasNull,
 ])  # fmt: skip
-#: Bytes of a state that is kept.
-_LARGEST = 16_384
+#: Bytes of a state that is kept, and of one that is kept awake.
+_LARGEST, _LARGEST_AWAKE = 16_384, 4096
 #: Commands for which nothing is kept after something old was met: at first, at most; and after how many that were not old the first again.
 _PAUSE, _LONGEST, _GOOD = 16, 4096, 256
 
 
-class _Kept(NamedTuple):
+class Known(NamedTuple):
+    """An instance as it was written last. `run`: the same, awake; None: its state has to be read."""
+
     row: InstanceRow
-    tasks: Mapping[TokenId, Found]
+    tasks: Mapping[TokenId, Found]  #: open ones, not all of them perhaps
+    run: Run | None
 
 
 class Lately:
@@ -43,12 +47,12 @@ class Lately:
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._kept: OrderedDict[int, Known] = OrderedDict()
         self._instance_of: dict[int, tuple[int, TokenId]] = {}  #: ``{user task: (instance, token)}``
         self._pause, self._left, self._good = _PAUSE, 0, 0
 
-    def take(self, task_id: int) -> tuple[InstanceRow, Found, tuple[Found, ...]] | None:
-        """Return what `store.tasks.with_instance` would read, with the other tasks, if it is known here; from now on it is not."""
+    def take(self, task_id: int) -> tuple[Known, Found] | None:
+        """Return an instance and its task, if both are known here; from now on they are not."""
         place = self._instance_of.get(task_id)
         if place is None:
             return None
@@ -57,7 +61,7 @@ class Lately:
         found = None if kept is None else kept.tasks.get(place[1])
         if kept is None or found is None or found.task.id != task_id:
             return None
-        return kept.row, found, tuple(kept.tasks.values())
+        return kept, found
 
     def forget(self, instance_ids: Iterable[int]) -> None:
         """A command on these instances begins: what it leads to is not known yet."""
@@ -74,12 +78,13 @@ class Lately:
             self._pause = min(2 * self._pause, _LONGEST)
 
     def keep(
-        self, row: InstanceRow, events: Iterable[tuple[Event, Actor]], before: Iterable[Found], task_of: Callable[[TokenId], Found | None]
-    ) -> None:
+        self, row: InstanceRow, run: Run, events: Iterable[tuple[Event, Actor]], before: Mapping[TokenId, Found],
+        task_of: Callable[[TokenId], Found | None],
+    ) -> None:  # fmt: skip
         """Remember an instance that was just written.
 
         Args:
-            row: as it stands now.
+            row: as it stands now. run: the same, awake.
             events: what the command added, each with whose deed it is.
             before: user tasks that were open before it, as they were read.
             task_of: gives the task of a token that the command created.
@@ -90,7 +95,7 @@ class Lately:
             return
         if not self._most or row.status != InstanceStatus.ACTIVE.value or row.state is None or len(row.state) > _LARGEST:
             return
-        tasks = {found.task.token: found for found in before}
+        tasks = {**before}
         for event, actor in events:
             kind = type(event)
             if kind not in _KNOWN:
@@ -112,7 +117,7 @@ class Lately:
             if there is not None and there.row.version > row.version:
                 return  # one that came after it is known already
             self._drop(row.id)
-            self._kept[row.id] = _Kept(row, tasks)
+            self._kept[row.id] = Known(row, tasks, run if len(row.state) <= _LARGEST_AWAKE else None)
             for token, found in tasks.items():
                 self._instance_of[found.task.id] = row.id, token
             while len(self._kept) > self._most:
@@ -121,12 +126,12 @@ class Lately:
             if self._good >= _GOOD:
                 self._pause = _PAUSE
 
-    def entries(self) -> list[tuple[InstanceRow, tuple[Found, ...]]]:
+    def entries(self) -> list[Known]:
         """Return what is known, for those who compare it with the tables."""
         with self._lock:
-            return [(kept.row, tuple(kept.tasks.values())) for kept in self._kept.values()]
+            return list(self._kept.values())
 
-    def _drop(self, instance_id: int) -> _Kept | None:
+    def _drop(self, instance_id: int) -> Known | None:
         kept = self._kept.pop(instance_id, None)
         if kept is not None:
             for found in kept.tasks.values():

@@ -16,23 +16,22 @@ from engine.errors import Conflict, EngineError, InstanceArchived, NotFound, Sto
 from engine.forms import Form, read_form
 from engine.handler import HandlerRegistry
 from engine.metrics import Metrics
-from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source
+from engine.model import ANY_CALL, Actor, ProcessDefinition, ProcessInfo, Source, TokenId
 from engine.service.archives import Archives
 from engine.service.envelopes import Sealing
-from engine.service.lately import Lately
+from engine.service.lately import Known, Lately
 from engine.service.observed import touched, written
 from engine.service.sight import Sights
 from engine.service.turn import Turn
 from engine.settings import Settings
 from engine.store import definitions, instances, keep, tasks
 from engine.store.database import Database, Hold, Missed, Session, Write
-from engine.store.instances import InstanceRow
 from engine.store.tasks import Found
 
 Answer = TypeVar("Answer")
 Target = TypeVar("Target")
-#: The instance, what a command on it is about, user tasks of it, and whether all that was known `Lately`.
-Sought = tuple[InstanceRow, Target, tuple[Found, ...], bool]
+#: The instance, what a command on it is about, and whether that was known `Lately`.
+Sought = tuple[Known, Target, bool]
 _ATTEMPTS = 40
 #: So many runs of handlers may hang in a process for each of its threads before it takes no more.
 _HANGING = 4
@@ -250,7 +249,7 @@ class Runtime:
             row = instances.load(session, instance_id)
             if row is None:
                 raise missing(session, instance_id)
-            return row, None, (), False
+            return Known(row, {}, None), None, False
 
         return self._carry_out(actor, find, lambda turn, _: do(turn))
 
@@ -264,13 +263,14 @@ class Runtime:
         """
 
         def find(session: Session) -> Sought[Found]:
-            known = self.lately.take(task_id)
-            if known is not None:
-                return *known, True
-            found = tasks.with_instance(session, task_id)
-            if found is None:
+            taken = self.lately.take(task_id)
+            if taken is not None:
+                return *taken, True
+            read = tasks.with_instance(session, task_id)
+            if read is None:
                 raise NotFound(what="任务 (task)", id=task_id)
-            return *found, (found[1],), False
+            row, found = read
+            return Known(row, {found.task.token: found}, None), found, False
 
         return self._carry_out(actor, find, do)
 
@@ -278,17 +278,17 @@ class Runtime:
         self, actor: Actor, find: Callable[[Session], Sought[Target]], do: Callable[[Turn, Target], Answer]
     ) -> Answer:
         done: tuple[Turn, Answer] | None = None
-        before: tuple[Found, ...] = ()
+        before: Mapping[TokenId, Found] = {}
         was_known = False
 
         def work(session: Session, hold: Hold) -> Write | None:
             nonlocal done, before, was_known
-            row, target, before, was_known = find(session)
+            (row, before, run), target, was_known = find(session)
             if not hold(row.id):
-                row, target, before, was_known = find(session)
+                (row, before, run), target, was_known = find(session)
             self.lately.forget([row.id])
             touched(row.id)
-            turn = Turn(self, session, self.definitions.compiled(session, row.bundle_id), row, actor, self.clock.now())
+            turn = Turn(self, session, self.definitions.compiled(session, row.bundle_id), row, actor, self.clock.now(), run)
             try:
                 answer = do(turn, target)
             except EngineError as error:
@@ -410,7 +410,7 @@ class Runtime:
             turn, answer = done
             if turn is None:
                 return answer
-            turn.remember(self.lately, ())
+            turn.remember(self.lately, {})
             return self._answer(turn, answer)
         raise Conflict()
 

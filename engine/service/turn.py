@@ -64,6 +64,9 @@ _WITH_INCIDENTS = (e.JobCancelled, e.TimerCancelled, e.TimerFired)
 class Turn:
     """The work of one command on one instance.
 
+    Args:
+        run: of the instance as `row` says, awake; None: its state is read.
+
     Attributes:
         at: the turn's instant.
         refused: what the caller is told although the turn is written (a deadline was faster).
@@ -72,8 +75,9 @@ class Turn:
     """
 
     def __init__(
-        self, runtime: Runtime, session: Session, compiled: Compiled, row: InstanceRow, actor: Actor, at: datetime
-    ) -> None:
+        self, runtime: Runtime, session: Session, compiled: Compiled, row: InstanceRow, actor: Actor, at: datetime,
+        run: Run | None = None,
+    ) -> None:  # fmt: skip
         self.session = session
         self.compiled = compiled
         self.row = row
@@ -84,7 +88,11 @@ class Turn:
         self.made_work = False
         self._runtime = runtime
         self._new = row.version == 0
-        self._run = Run(compiled.definition, row.state, at)
+        if run is None or row.state is None:
+            self._run = Run(compiled.definition, row.state, at)
+        else:
+            self._run = run
+            run.go_on(row.state, at)
         self._step: Step | None = None
         self._status = _STATUS[row.status]
         self._outcome = row.outcome
@@ -529,10 +537,10 @@ class Turn:
         if changed or (made and self._suspended):
             tasks.set_suspended(tx, self.row.id, self._suspended)
 
-    def remember(self, lately: Lately, before: Iterable[Found]) -> None:
+    def remember(self, lately: Lately, before: Mapping[TokenId, Found]) -> None:
         """Let the rows be known that were written; see `Lately.keep`."""
         if not (self._writes or self._rewriting or self._suspended or self.is_empty):
-            lately.keep(self.after, self._events, before, self._found)
+            lately.keep(self.after, self._run, self._events, before, self._found)
 
     def _found(self, token: TokenId) -> Found | None:
         made = self._created.get(token)

@@ -25,7 +25,8 @@ class Kept(Instance):
 
     def __init__(self, definition: Definition) -> None:
         super().__init__(definition)
-        self._run: tuple[datetime, Run] | None = None  #: stays awake from command to command while the clock stands
+        self._run: tuple[datetime, Run] | None = None  #: stays awake from command to command
+        self._moves = 0  #: of the clock
         self._loaded: tuple[tuple[Timer, ...], tuple[Subscription, ...]] = ((), ())  #: as that run found them
 
     def advance(self, command: Command, at: datetime) -> Step:
@@ -46,9 +47,14 @@ class Kept(Instance):
         return step
 
     def _in_the_run(self, command: Command, at: datetime) -> tuple[Step | None, EngineError | None]:
-        """Give the command to the run that the commands before it went to, or to a new one."""
+        """Give the command to the run that the commands before it went to; after a move of the clock it goes on there, or begins anew."""
         if self._run is None or self._run[0] != at:
-            self._run = at, Run(self.definition, self.state, at)
+            if self._run is None or self.state is None or self._moves % 4 == 3:
+                self._run = at, Run(self.definition, self.state, at)
+            else:
+                self._run[1].go_on(self.state, at)
+                self._run = at, self._run[1]
+            self._moves += 1
             self._loaded = (self.step.timers, self.step.subscriptions) if self.step is not None else ((), ())
         try:
             return self._run[1].do(command), None

@@ -34,11 +34,13 @@ def require_agreement(house: House) -> None:
 def require_known_rows(house: House, session: Session) -> int:
     """Compare what is known of the rows without asking with the rows, where they are of the same version; return how many tasks were."""
     count = 0
-    for row, known in house.engine._runtime.lately.entries():
+    for row, known, run in house.engine._runtime.lately.entries():
         now = instances.load(session, row.id)
         if now is not None and now.version == row.version:
             assert now == row
-            for found in known:
+            if run is not None:
+                assert run.look().state == row.state
+            for found in known.values():
                 count += 1
                 assert tasks.with_instance(session, found.task.id) == (row, found)
     return count

@@ -133,7 +133,7 @@ def test_after_something_old_nothing_is_kept_for_a_while_and_longer_each_time(ho
             house.start()
             count += 1
         lasted.append(count)
-        kept.forget([row.id for row, _ in kept.entries()])
+        kept.forget([each.row.id for each in kept.entries()])
     assert lasted == [2, 4, 8]  # the completion itself was the first of them
     other.close()
 
@@ -176,7 +176,7 @@ def test_few_instances_and_no_big_ones_are_kept(tmp_path: Path, asked: list[int]
     house.deploy(THREE)
     ids = [house.start().id for _ in range(5)]
     kept = house.engine._runtime.lately
-    assert [row.id for row, _ in kept.entries()] == ids[2:]
+    assert [each.row.id for each in kept.entries()] == ids[2:]
     assert len(kept._instance_of) == 3
     house.start(variables={"text": "长" * 10_000})
     assert len(kept.entries()) == 3
