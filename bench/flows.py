@@ -29,6 +29,7 @@ from bench.measure import (
     percentile,
     ratio,
     run_instances,
+    tell_cold,
 )
 from bench.psmflow import ANNA, Psmflow
 from engine import SYSTEM
@@ -49,12 +50,16 @@ def _closed(arms: Sequence[Arm]) -> None:
 def workload(plan: Plan, results: Results, key: str) -> None:
     """Run a workload on SQLite NORMAL in every arm and compare."""
     count = {"w1": plan.size(200, 40), "w2": plan.size(25, 4), "w3": plan.size(200, 40)}[key]
-    arms = sqlite_arms(plan.made(key), "NORMAL")
+    folder = plan.made(key)
+    arms = sqlite_arms(folder, "NORMAL")
+    cold = [] if key == "w3" else [Psmflow.cold(folder / "cold", synchronous="NORMAL")]
     try:
-        for arm in arms:
+        for arm in (*arms, *cold):
             run_instances(arm, key, 20, workloads.START)
         before = {arm.name: _bytes(arm) for arm in arms}
-        taken = in_turn(arms, plan.rounds, lambda arm: run_instances(arm, key, count, workloads.START))
+        taken = in_turn([*arms, *cold], plan.rounds, lambda arm: run_instances(arm, key, count, workloads.START))
+        for arm in cold:
+            tell_cold(results, f"{key}.normal", taken.pop(arm.name), taken["plain"])
         tell_turns(results, f"{key}.normal", taken)
         ours, plain = taken["psmflow"], taken["plain"]
         if key == "w3":
@@ -73,7 +78,7 @@ def workload(plan: Plan, results: Results, key: str) -> None:
             results.add("w1.normal.p99_ratio", ratio(*p99), "×", target=("≤", 0.25), ratio_to="plain")
             _verification(results, arms[0])
     finally:
-        _closed(arms)
+        _closed([*arms, *cold])
 
 
 def _bytes(arm: Arm) -> int:

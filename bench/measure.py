@@ -157,6 +157,13 @@ def in_turn(arms: Sequence[Arm], rounds: int, run: Callable[[Arm], Turn]) -> dic
     return taken
 
 
+def tell_cold(results: Results, prefix: str, cold: Sequence[Turn], plain: Sequence[Turn]) -> None:
+    """Add how fast completions are whose instances are read anew."""
+    found = ratio([t.completions_per_second for t in cold], [t.completions_per_second for t in plain])
+    results.add(f"{prefix}.cold, completions ratio", found, "×", ratio_to="plain")
+    results.add(f"{prefix}.cold, completion p50", middle(percentile(t.completions, 0.5) for t in cold) * 1e3, "ms")
+
+
 def bare_seconds(bare: Commits, count: int) -> float:
     """Return the seconds of so many one-insert commits."""
     began = time.perf_counter()

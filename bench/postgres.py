@@ -23,7 +23,7 @@ import psycopg
 from bench import volume, workloads
 from bench.arms import Arm
 from bench.flows import tell_turns
-from bench.measure import Plan, Results, Turn, bare_seconds, in_turn, middle, ratio, run_instances, say
+from bench.measure import Plan, Results, Turn, bare_seconds, in_turn, middle, ratio, run_instances, say, tell_cold
 from bench.plain import Plain
 from bench.psmflow import Psmflow
 
@@ -230,9 +230,12 @@ def approval(plan: Plan, results: Results) -> None:
             assert row is not None
         results.add("machine.postgresql", f"{version // 10000}.{version % 10000}, fsync {row[0]}, synchronous_commit {row[1]}")
         _counts(plan, results, address)
-        with database(address, "psmflow") as ours_at, database(address, "plain") as plain_at:
+        with database(address, "psmflow") as ours_at, database(address, "plain") as plain_at, database(address, "cold") as cold_at:
             bare = Bare(address)
-            arms: list[Arm] = [Psmflow(plan.made("postgres"), database_url=ours_at), Plain(Connection(plain_at))]
+            arms: list[Arm] = [
+                Psmflow(plan.made("postgres"), database_url=ours_at), Plain(Connection(plain_at)),
+                Psmflow.cold(plan.made("postgres_cold"), database_url=cold_at),
+            ]  # fmt: skip
             at = {"psmflow": ours_at, "plain": plain_at}
             laps, count = plan.rounds * plan.size(4, 2), plan.size(50, 10)
             beside: dict[str, list[float]] = {arm.name: [] for arm in arms}
@@ -253,6 +256,7 @@ def approval(plan: Plan, results: Results) -> None:
                 for arm in arms:
                     arm.close()
                 bare.close()
+    tell_cold(results, "w1.postgres", taken.pop("cold"), taken["plain"])
     tell_turns(results, "w1.postgres", taken)
     for name in at:
         results.add(f"w1.postgres.bytes_per_instance.{name}", (after[name] - before[name]) / (laps * count), "bytes")

@@ -30,6 +30,13 @@ class Psmflow:
 
     name = "psmflow"
 
+    @classmethod
+    def cold(cls, folder: Path, **settings: object) -> Psmflow:
+        """Return an arm that reads every instance anew, as a process does whose last command on it was another one's or long ago."""
+        arm = cls(folder, known_instances=0, **settings)
+        arm.name = "cold"
+        return arm
+
     def __init__(self, folder: Path, clock: Clock | None = None, **settings: object) -> None:
         self.settings = read_settings({}, data=folder, **settings)
         self.engine: Engine = open_engine(self.settings, clock, registry())

@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar
 
 import psycopg
@@ -29,6 +30,8 @@ from engine.store.postgres import administered, conninfo, not_connected
 
 #: Where packages of Linux distributions put the programs of one version; PATH often has those of another.
 FOLDERS = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin")
+#: What of an address nobody may see, besides the password.
+_SECRETS = ("sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret")
 #: Bytes of a name; the server cuts longer ones.
 _NAME = 63
 #: What depends on the server that the copy is of, its roles and its administrators; the rest is the house's.
@@ -70,18 +73,27 @@ def require_program(name: str, server: int, zh: str, en: str) -> str:
     )  # fmt: skip
 
 
-def _run(words: Sequence[str], secret: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LC_ALL": "C", **({"PGPASSWORD": secret} if secret else {})}
-    return subprocess.run(  # noqa: S603  our own words; the password is in none of them
+def _run(words: Sequence[str], secrets: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C", **secrets}
+    return subprocess.run(  # noqa: S603  our own words; no secret is in them
         words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
     )
 
 
-def _without_secret(address: str) -> tuple[str, str]:
-    """Return an address as it may stand on a command line, and the password."""
-    given = conninfo_to_dict(address)
-    secret = str(given.pop("password", "") or "")
-    return make_conninfo(**{name: str(value) for name, value in given.items()}), secret
+@contextmanager
+def _kept_secret(address: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give an address as it may stand on a command line, and the environment in which libpq finds what was left out."""
+    given = {name: str(value) for name, value in conninfo_to_dict(address).items()}
+    secrets = {"PGPASSWORD": given.pop("password")} if given.get("password") else {}
+    others = {name: given.pop(name) for name in _SECRETS if name in given}
+    if not others:
+        yield make_conninfo(**given), secrets
+        return
+    # libpq has no variables for these; it reads them from the file of a service, which is its owner's alone
+    with NamedTemporaryFile("w", prefix="psmflow-", encoding="utf-8") as file:
+        file.write("\n".join(["[psmflow]", *(f"{name}={value}" for name, value in others.items()), ""]))
+        file.flush()
+        yield make_conninfo(**given, service="psmflow"), {**secrets, "PGSERVICEFILE": file.name}
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:
@@ -97,10 +109,10 @@ def dump(program: str, address: str, snapshot: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    shown, secret = _without_secret(address)
-    # of extensions plpgsql alone: an administrator's (pg_stat_statements) are none of ours, and only he may make them again
-    words = [program, "--format=custom", f"--snapshot={snapshot}", "--extension=plpgsql", f"--file={path}", f"--dbname={shown}"]
-    done = _run(words, secret)
+    with _kept_secret(address) as (shown, secrets):
+        # of extensions plpgsql alone: an administrator's (pg_stat_statements) are none of ours, and only he may make them again
+        words = [program, "--format=custom", f"--snapshot={snapshot}", "--extension=plpgsql", f"--file={path}", f"--dbname={shown}"]
+        done = _run(words, secrets)
     if done.returncode:
         if is_new:
             path.unlink(missing_ok=True)
@@ -162,9 +174,9 @@ class ServerSite:
             self._require_nobody(connection)
             self._is_made = True
             connection.execute(_made_like(self._new, row))
-        shown, secret = _without_secret(self._at(self._new))
-        words = [program, *_HERE_ALONE, "--exit-on-error", "--single-transaction", f"--dbname={shown}", str(self.landing)]
-        done = _run(words, secret)
+        with _kept_secret(self._at(self._new)) as (shown, secrets):
+            words = [program, *_HERE_ALONE, "--exit-on-error", "--single-transaction", f"--dbname={shown}", str(self.landing)]
+            done = _run(words, secrets)
         if done.returncode:
             raise StorageFailed(
                 action_zh="恢复", action="restored", reason=f"pg_restore 失败（{_said(done)}）", reason_en=f"pg_restore failed ({_said(done)})"

@@ -479,6 +479,8 @@ def test_a_copy_is_what_pg_dump_writes_and_pg_restore_reads(tmp_path: Path) -> N
     house = House(tmp_path / "data")
     house.deploy(diagram(process(start(), user("a"), end(), "s>a", "a>e")))
     id = house.start(variables={"n": 1}).id
+    server = house.engine._database._server
+    server._conninfo = ours.make_conninfo(server._conninfo, sslpassword="none is asked for")  # it goes another way than the rest
     found = house.engine._database.backup(tmp_path / "copies" / "psmflow.dump")
     house.complete(id)
     house.close()
@@ -543,16 +545,19 @@ def test_programs_that_restore_what_older_servers_do_not_know_are_not_used_for_t
 def test_the_password_stands_in_no_message_and_on_no_command_line(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program(tmp_path / "bin", "pg_dump", f'echo "$*" > {tmp_path}/words; echo "$PGPASSWORD" > {tmp_path}/secret; echo no such luck >&2; exit 1')
+    keep = f'echo "$*" > {tmp_path}/words; echo "$PGPASSWORD" > {tmp_path}/secret; stat -c %a "$PGSERVICEFILE" > {tmp_path}/service'
+    program(tmp_path / "bin", "pg_dump", f'{keep}; cat "$PGSERVICEFILE" >> {tmp_path}/service; echo no such luck >&2; exit 1')
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     url = databases.address(tmp_path, {})
     assert url is not None
-    monkeypatch.setattr(database._server, "_conninfo", ours.make_conninfo(url, password="s3cret"))
+    monkeypatch.setattr(database._server, "_conninfo", ours.make_conninfo(url, password="s3cret", sslpassword="s3cret too"))
 
     with pytest.raises(StorageFailed, match="no such luck") as told:
         database.backup(tmp_path / "my.dump")
 
     assert (tmp_path / "secret").read_text() == "s3cret\n"
+    assert (tmp_path / "service").read_text() == "600\n[psmflow]\nsslpassword=s3cret too\n"
+    assert "service=psmflow" in (tmp_path / "words").read_text()
     assert "--snapshot=" in (tmp_path / "words").read_text()
     assert "s3cret" not in (tmp_path / "words").read_text() + told.value.text("zh") + str(told.value)
     assert not (tmp_path / "my.dump").exists()
