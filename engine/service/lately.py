@@ -27,8 +27,8 @@ _KNOWN = frozenset([
     e.UserTaskCreated, e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased, e.UserTaskCompleted, e.UserTaskCancelled,
     e.JobCreated, e.JobCompleted, e.TimerScheduled, e.TimerCancelled, e.TimerFired, e.DecisionEvaluated, e.ExpressionWasNull,
 ])  # fmt: skip
-#: Bytes of a state that is kept, and of one that is kept awake.
-_LARGEST, _LARGEST_AWAKE = 16_384, 4096
+#: Bytes of a state that is kept, and of one that is kept awake; commands after which that is loaded anew, as it gathers what nobody needs.
+_LARGEST, _LARGEST_AWAKE, _LONGEST_AWAKE = 16_384, 4096, 64
 #: Commands for which nothing is kept after something old was met: at first, at most; and after how many that were not old the first again.
 _PAUSE, _LONGEST, _GOOD = 16, 4096, 256
 
@@ -117,7 +117,7 @@ class Lately:
             if there is not None and there.row.version > row.version:
                 return  # one that came after it is known already
             self._drop(row.id)
-            self._kept[row.id] = Known(row, tasks, run if len(row.state) <= _LARGEST_AWAKE else None)
+            self._kept[row.id] = Known(row, tasks, run if len(row.state) <= _LARGEST_AWAKE and run.count < _LONGEST_AWAKE else None)
             for token, found in tasks.items():
                 self._instance_of[found.task.id] = row.id, token
             while len(self._kept) > self._most:

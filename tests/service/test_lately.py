@@ -12,7 +12,7 @@ from engine.model import SYSTEM
 from engine.service import lately
 from engine.store import tasks
 from engine.store.database import Session
-from tests.bpmn.build import boundary, diagram, end, parallel, process, properties, service, start, timer, user
+from tests.bpmn.build import boundary, diagram, end, exclusive, parallel, process, properties, service, start, timer, user
 from tests.service.house import ANN, BOB, FOR_ENGINEERS, House, before_its_commit
 from tests.service.laws import require_agreement, require_known_rows
 
@@ -168,6 +168,21 @@ def test_tasks_that_others_cancel_or_open_beside_are_known(house: House) -> None
     house.engine.tasks.complete(ANN, house.task(id, "a").id)  # the timer of b fires first
     assert set(house.open_tasks(id)) == {"f"}
     assert known(house) == 1
+    require_agreement(house)
+
+
+def test_an_instance_that_stays_awake_is_loaded_anew_now_and_then(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lately, "_LONGEST_AWAKE", 3)
+    house.deploy(diagram(process(start(), user("a"), exclusive("more"), end(), "s>a", "a>more", "more>a: again", "more>e!")))
+    id = house.start().id
+    awake = []
+    for n in range(6):
+        awake.append(house.engine._runtime.lately.entries()[0].run)
+        house.engine.tasks.complete(SYSTEM, house.task(id, "a").id, {"again": True, "n": n})
+        known(house)
+
+    assert [run is not None for run in awake] == [True, True, False, True, True, False]
+    assert awake[0] is awake[1] is not awake[3]
     require_agreement(house)
 
 
