@@ -104,14 +104,13 @@ class _Shape:
     empty: Mapping[str, Any]
 
 
-def _shape(cls: type[Event]) -> _Shape:
-    found = _shapes.get(cls)
-    if found is None:
-        found = _shapes[cls] = _find_shape(cls)
-    return found
+class _Shapes(dict[type[Event], _Shape]):
+    def __missing__(self, cls: type[Event]) -> _Shape:
+        found = self[cls] = _find_shape(cls)
+        return found
 
 
-_shapes: dict[type[Event], _Shape] = {}
+_shapes = _Shapes()
 
 
 def _find_shape(cls: type[Event]) -> _Shape:
@@ -223,7 +222,7 @@ def seal(events: Sequence[tuple[Event, Actor]], *, seq: int, at: datetime, head:
     written: list[dict[str, Any]] = []
     payloads: list[bytes] = []
     for event, actor in events:
-        shape = _shapes.get(type(event)) or _shape(type(event))
+        shape = _shapes[type(event)]
         line = shape.write(event, said)
         if actor is not chief and (actor.id, actor.acting_for) != (chief.id, chief.acting_for):
             line["actor"] = actor.id
@@ -296,7 +295,7 @@ def unseal(instance_id: int, entry: Entry) -> list[Recorded]:
         cls = EVENT_TYPES.get(type_name)
         if cls is None or version > cls.version:
             raise UnreadableEvent(type=type_name, version=version)
-        shape = _shapes.get(cls) or _shape(cls)
+        shape = _shapes[cls]
         actor, acting_for = line.pop("actor", None), line.pop("acting_for", None)
         if actor is None:
             actor, acting_for = body["actor"], body.get("acting_for")

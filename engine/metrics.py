@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import (
@@ -169,15 +170,12 @@ class _Facts(Collector):
 
     def __init__(self, name: str, text: str) -> None:
         self._name, self._text = name, text
-        self._counts = dict[type[object], int]()
+        self._counts = Tally[type[object]]()
         self._lock = threading.Lock()
 
     def add(self, facts: Iterable[object]) -> None:
-        counts = self._counts
         with self._lock:
-            for fact in facts:
-                kind = type(fact)
-                counts[kind] = counts.get(kind, 0) + 1
+            self._counts.update(map(type, facts))
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         family = CounterMetricFamily(self._name, self._text, labels=["type"])

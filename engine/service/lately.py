@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import compress
+from operator import itemgetter
 from typing import NamedTuple
 
 from engine import events as e
@@ -78,7 +80,7 @@ class Lately:
             self._pause = min(2 * self._pause, _LONGEST)
 
     def keep(
-        self, row: InstanceRow, run: Run, events: Iterable[tuple[Event, Actor]], before: Mapping[TokenId, Found],
+        self, row: InstanceRow, run: Run, events: Collection[tuple[Event, Actor]], before: Mapping[TokenId, Found],
         task_of: Callable[[TokenId], Found | None],
     ) -> None:  # fmt: skip
         """Remember an instance that was just written.
@@ -95,23 +97,22 @@ class Lately:
             return
         if not self._most or row.status != InstanceStatus.ACTIVE.value or row.state is None or len(row.state) > _LARGEST:
             return
+        kinds = list(map(type, map(itemgetter(0), events)))
+        if not _KNOWN.issuperset(kinds):
+            return
         tasks = {**before}
-        for event, actor in events:
-            kind = type(event)
-            if kind not in _KNOWN:
-                return
-            if kind is e.UserTaskCreated:
-                created = task_of(event.token)  # type: ignore[attr-defined]
-                if created is not None:
-                    tasks[created.task.token] = created
-            elif kind in _ENDS:
-                tasks.pop(event.token, None)  # type: ignore[attr-defined]
-            elif kind in _GIVES:
-                token = event.token  # type: ignore[attr-defined]
-                found = tasks.get(token)
+        of_tasks = list(compress(events, map(_OF_TASKS.__contains__, kinds)))
+        if of_tasks:
+            ended = {event.token for event, _ in of_tasks if type(event) in _ENDS}  # type: ignore[attr-defined]
+            for event, actor in of_tasks:
+                token: TokenId = event.token  # type: ignore[attr-defined]
+                if token in ended:
+                    continue
+                found = task_of(token) if type(event) is e.UserTaskCreated else _given(tasks.get(token), event, actor)
                 if found is not None:
-                    holder = actor.id if isinstance(event, e.UserTaskClaimed) else getattr(event, "assignee", None)
-                    tasks[token] = replace(found, task=replace(found.task, assignee=holder, version=found.task.version + 1))
+                    tasks[token] = found
+            for token in ended:
+                tasks.pop(token, None)
         with self._lock:
             there = self._kept.get(row.id)
             if there is not None and there.row.version > row.version:
@@ -139,5 +140,13 @@ class Lately:
         return kept
 
 
+def _given(found: Found | None, event: Event, actor: Actor) -> Found | None:
+    """Return a task in the hands that it was given into."""
+    if found is None:
+        return None
+    holder = actor.id if isinstance(event, e.UserTaskClaimed) else getattr(event, "assignee", None)
+    return replace(found, task=replace(found.task, assignee=holder, version=found.task.version + 1))
+
+
 _ENDS = frozenset([e.UserTaskCompleted, e.UserTaskCancelled])
-_GIVES = frozenset([e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased])
+_OF_TASKS = _ENDS | {e.UserTaskCreated, e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased}

@@ -84,7 +84,7 @@ def observed(command: str) -> Callable[[Callable[Concatenate[S, P], R]], Callabl
 
 #: Facts that count or tell more than their own number.
 _LOOKED_AT = frozenset([
-    e.TimerFired, e.JobCompleted, e.JobFailed, e.JobCancelled, e.NotificationSent, e.NotificationFailed, e.IncidentOpened,
+    e.TimerFired, e.JobFailed, e.JobCancelled, e.NotificationSent, e.NotificationFailed, e.IncidentOpened,
 ])  # fmt: skip
 
 
@@ -98,11 +98,10 @@ def touched(instance_id: int) -> None:
 def written(metrics: Metrics, instance_id: int, events: Collection[Event], at: datetime) -> None:
     """Count what one turn wrote, and tell what somebody has to look at. Called after the commit."""
     metrics.events.add(events)
-    if _LOOKED_AT.isdisjoint(map(type, events)):
-        return
-    looked_at = [event for event in events if type(event) in _LOOKED_AT]
-    if done := sum(type(event) is e.JobCompleted for event in looked_at):
+    kinds = list(map(type, events))
+    if done := kinds.count(e.JobCompleted):
         metrics.jobs.labels("service", "completed").inc(done)
+    looked_at = () if _LOOKED_AT.isdisjoint(kinds) else [event for event in events if type(event) in _LOOKED_AT]
     for event in looked_at:
         match event:
             case e.TimerFired():

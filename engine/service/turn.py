@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
+from itertools import compress, repeat
 from typing import TYPE_CHECKING, Any
 
 from engine import events as e
@@ -136,13 +137,13 @@ class Turn:
     @property
     def opened_incident_count(self) -> int:
         """How many incidents this turn opens and leaves open."""
-        kinds = [type(event) for event, _ in self._events]
+        kinds = list(map(type, self.facts))
         return kinds.count(e.IncidentOpened) - kinds.count(e.IncidentResolved)
 
     @property
     def facts(self) -> tuple[Event, ...]:
         """What this turn adds to the history, in order."""
-        return tuple([event for event, _ in self._events])
+        return next(zip(*self._events, strict=False), ())
 
     @property
     def is_empty(self) -> bool:
@@ -199,7 +200,7 @@ class Turn:
         step = self._step = self._run.do(command)
         actor = SYSTEM if step.refused is not None else self.actor
         events: Sequence[Any] = step.events
-        self._events += [(event, actor) for event in events]
+        self._events += zip(events, repeat(actor), strict=False)
         self._status, self._outcome = step.status, step.outcome
         kinds = set(map(type, events))
         self._kinds |= kinds
@@ -466,10 +467,8 @@ class Turn:
             jobs.offer(tx, (j for j in self._jobs if not suspended and j.due_at <= self._micros))
         for failed, message in self._failed_jobs:
             jobs.insert(tx, [failed], held=suspended, state=JobState.FAILED, error=message)
-        for event, actor in self._events:
-            apply = _APPLIERS.get(type(event))
-            if apply is not None:
-                apply(self, tx, event, actor)
+        for event, actor in compress(self._events, map(_APPLIERS.__contains__, map(type, self.facts))):
+            _APPLIERS[type(event)](self, tx, event, actor)
         if self._rewriting and self._step is not None:
             jobs.replace_timers(tx, row.id, [
                 (t.token, t.process, t.element, micros(t.due_at), self._new_id())
