@@ -47,13 +47,16 @@ def test_both_arms_walk_the_same_way_to_the_end(tmp_path: Path, address: str, ke
 def test_round_trips_and_commits_are_counted(address: str) -> None:
     proxy = Proxy(address)
     with psycopg.connect(proxy.address, autocommit=True) as connection, psycopg.connect(address, autocommit=True) as watcher:
-        trips, number = proxy.trips, transactions(watcher)
         connection.execute("create table counted (x integer)")
-        connection.execute("insert into counted values (1)")
-        connection.execute("select x from counted")
-
-        assert proxy.trips - trips == 3
-        assert transactions(watcher) - number == 2
+        counted = []
+        for _ in range(5):
+            trips, number = proxy.trips, transactions(watcher)
+            connection.execute("insert into counted values (1)")
+            connection.execute("update counted set x = 2")
+            connection.execute("select x from counted")
+            assert proxy.trips - trips == 3
+            counted.append(transactions(watcher) - number)
+        assert min(counted) == 2  # autovacuum takes numbers too
     proxy.close()
 
 

@@ -299,7 +299,7 @@ def test_an_older_version_is_read_through_its_upgrade(monkeypatch: pytest.Monkey
     (sealed,) = chain_of(e.UserTaskReminded(process="p", element="a", token=TokenId(1), stage="half", recipients=("ann",)))
     old = replace(sealed, body=sealed.body.replace(b'"stage"', b'"step"'))
     monkeypatch.setattr(e.UserTaskReminded, "version", 2)
-    monkeypatch.setattr(history, "_shapes", {})
+    monkeypatch.setattr(history, "_shapes", type(history._shapes)())
     monkeypatch.setattr(history, "UPGRADES", {("UserTaskReminded", 1): lambda v: {**v, "stage": v["step"]}})
 
     event = unseal(INSTANCE, old)[0].event
