@@ -1,9 +1,9 @@
 """What this process has written last, as the next command on one of those user tasks would read it.
 
 Most completions follow another command on the same instance in the same process within the hour: its rows need not be asked for
-again, nor its state be read. Nothing here is believed: what follows is written only if the instance's version is still the one that it was worked out from,
-and a refusal is looked up before it is told (`Runtime`). Others who change an instance, another process or a person with a
-database tool, make what is here old, never wrong.
+again, nor its state be read. Nothing here is believed: what follows is written only if the instance still has the version and head
+that it was worked out from, and a refusal is looked up before it is told (`Runtime`). Others who change an instance, another process
+or a person with a database tool, make what is here old, never wrong.
 """
 
 from __future__ import annotations
