@@ -27,12 +27,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq.abc import PGresult
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool, PoolProxiedConnection, QueuePool
 
 from engine.clock import countdown
 from engine.errors import Busy, Conflict, OutcomeUnknown, SettingsError, StorageFailed, Unstorable
 from engine.settings import Settings
+from engine.store.connections import AtHand
 from engine.store.copies import POSTGRESQL, CopyFacts, facts
 from engine.store.migrations import migrate
 from engine.store.partitions import COPYING, make_partitions
@@ -546,10 +546,8 @@ class PostgreSQL:
         self._pool = QueuePool(
             self._connect, pool_size=_POOL, max_overflow=_OVERFLOW, timeout=_PATIENCE, reset_on_return=None, use_lifo=True
         )
-        self._idle: deque[Any] = deque()  # given back, and not yet to the pool
+        self._at_hand = AtHand(self._pooled, most=_POOL)
         self._in_hand: deque[None] = deque()  # as many as there are sessions
-        self._gate = threading.Lock()
-        self._wanting = 0  # threads that ask the pool
 
     def _open(self) -> psycopg.Connection[Any]:
         connection = psycopg.connect(self._conninfo, autocommit=True)
@@ -584,49 +582,28 @@ class PostgreSQL:
         finally:
             engine.dispose()
 
-    def _connection(self) -> Any:
-        """Return a connection that nobody uses and whose server has not gone away meanwhile.
-
-        Those that are given back lie at hand: the pool's own book-keeping takes longer than sending a statement.
-        """
+    def _connection(self) -> PoolProxiedConnection:
+        """Return a connection that nobody uses and whose server has not gone away meanwhile."""
         while True:
-            pooled = self._at_hand() or self._pooled()
+            pooled = self._at_hand.borrow()
             if cast(Wire, pooled.driver_connection).is_silent:
                 return pooled
             self._throw_away(pooled)
 
-    def _at_hand(self) -> Any:
+    def _pooled(self) -> PoolProxiedConnection:
         try:
-            return self._idle.pop()
-        except IndexError:
-            return None
-
-    def _pooled(self) -> Any:
-        with self._gate:
-            self._wanting += 1
-        try:
-            return self._at_hand() or self._pool.connect()  # one may have come back just before we were seen to want it
+            return self._pool.connect()
         except psycopg.Error as error:
             raise not_connected(error) from error
-        except PoolTimeout as error:
-            raise told(("同时进行的操作过多", "too much is being done at once"), writing=False) from error
-        finally:
-            with self._gate:
-                self._wanting -= 1
 
-    def _give_back(self, pooled: Any) -> None:
-        if not cast(Wire, pooled.driver_connection).is_idle:
+    def _give_back(self, pooled: PoolProxiedConnection) -> None:
+        if cast(Wire, pooled.driver_connection).is_idle:
+            self._at_hand.give_back(pooled)
+        else:
             self._throw_away(pooled)
-            return
-        with self._gate:
-            is_wanted = self._wanting or len(self._idle) >= _POOL
-            if not is_wanted:
-                self._idle.append(pooled)
-        if is_wanted:  # whoever waits for the pool has it from there
-            pooled.close()
 
     @staticmethod
-    def _throw_away(pooled: Any) -> None:
+    def _throw_away(pooled: PoolProxiedConnection) -> None:
         pooled.invalidate()
         pooled.close()
 
@@ -685,7 +662,7 @@ class PostgreSQL:
             make_partitions(engine, at)
 
     def after_fork(self) -> None:
-        self._inherited += [self._pool, self._idle]  # these connections are the parent's: neither used nor closed here
+        self._inherited += [self._pool, self._at_hand]  # these connections are the parent's: neither used nor closed here
         self._begin_pool()
 
     def tell_commits(self, told: Callable[[int], object]) -> None:
@@ -705,8 +682,7 @@ class PostgreSQL:
         return found
 
     def close(self) -> None:
-        while pooled := self._at_hand():
-            pooled.close()
+        self._at_hand.drop()
         self._pool.dispose()
 
 

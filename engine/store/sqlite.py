@@ -29,6 +29,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from engine.clock import countdown, stopwatch
 from engine.errors import Busy, Conflict, EngineError, StorageFailed
 from engine.settings import Settings
+from engine.store.connections import AtHand
 from engine.store.copies import CopyFacts, facts_of, problems
 from engine.store.migrations import migrate
 from engine.store.session import Missed, Query, Row, Session, Work, Write
@@ -44,6 +45,7 @@ _TROUBLES = {
     sqlite3.SQLITE_NOTADB: ("该文件不是数据库", "the file is no database"),
     sqlite3.SQLITE_PERM: ("没有访问数据库文件的权限", "access to the database file is not permitted"),
 }
+_POOL, _OVERFLOW, _PATIENCE = 8, 56, 60
 #: So many commands share a commit at most.
 _MOST = 64
 #: Seconds that one command is worked out before those who wait for its turn to end go alone.
@@ -140,11 +142,11 @@ class _Reading:
         self._server = server
 
     def __enter__(self) -> _Session:
-        self._pooled = self._server._borrow()
+        self._pooled = self._server._at_hand.borrow()
         return _Session(cast(sqlite3.Connection, self._pooled.driver_connection))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server._give_back(self._pooled)
+        self._server._at_hand.give_back(self._pooled)
         if isinstance(error, sqlite3.DatabaseError):
             raise _trouble(error) from error
 
@@ -275,12 +277,13 @@ class SQLite:
             if isinstance(error.orig, sqlite3.DatabaseError):
                 raise _trouble(error.orig, writing=True) from error
             raise
-        self._idle: deque[PoolProxiedConnection] = deque()
         self.commit_count = self.command_count = 0  #: commits of `commit`, and how many were written by them
         self._tell_commit: Callable[[int], object] = lambda count: None
-        self._make_locks()
+        self._begin()
 
-    def _make_locks(self) -> None:
+    def _begin(self) -> None:
+        """Make what each process has of its own."""
+        self._at_hand = AtHand(self._pooled, most=_POOL + _OVERFLOW)  # all: to open one takes longer than a command
         self._writers = threading.Lock()
         self._gate = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
@@ -301,9 +304,9 @@ class SQLite:
         engine = create_engine(
             f"sqlite:///{self.path}",
             poolclass=QueuePool,
-            pool_size=8,
-            max_overflow=56,
-            pool_timeout=60,
+            pool_size=_POOL,
+            max_overflow=_OVERFLOW,
+            pool_timeout=_PATIENCE,
             connect_args={"isolation_level": None, "check_same_thread": False, "timeout": self._patience, "cached_statements": 512},
         )
 
@@ -322,13 +325,7 @@ class SQLite:
 
         return engine
 
-    def _borrow(self) -> PoolProxiedConnection:
-        """Return a connection that nobody uses. Those that are given back are kept: the pool's own book-keeping takes longer than
-        the statements of a command."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            pass
+    def _pooled(self) -> PoolProxiedConnection:
         try:
             return self._engine.raw_connection()
         except sqlite3.DatabaseError as error:
@@ -338,13 +335,9 @@ class SQLite:
                 raise _trouble(error.orig) from error
             raise
 
-    def _give_back(self, pooled: PoolProxiedConnection) -> None:
-        self._idle.append(pooled)
-
     def drop_idle(self) -> None:
         """Close every connection that nobody uses just now."""
-        while self._idle:
-            self._idle.pop().close()
+        self._at_hand.drop()
         self._engine.dispose()
 
     def reading(self) -> _Reading:
@@ -362,7 +355,7 @@ class SQLite:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        pooled = self._borrow()
+        pooled = self._at_hand.borrow()
         try:
             connection = cast(sqlite3.Connection, pooled.driver_connection)
             self._keep_out(countdown(self._patience))
@@ -380,7 +373,7 @@ class SQLite:
                 finally:
                     self._let_in()
         finally:
-            self._give_back(pooled)
+            self._at_hand.give_back(pooled)
 
     def _keep_out(self, left: Callable[[], float]) -> None:
         """Keep all other writers out, those of this process and those of others, until `_let_in`.
@@ -459,7 +452,7 @@ class SQLite:
         batch: list[_Waiting] = []
         later: list[_Waiting] = []
         try:
-            pooled = self._borrow()
+            pooled = self._at_hand.borrow()
             try:
                 connection = cast(sqlite3.Connection, pooled.driver_connection)
                 self._leader = threading.get_ident()
@@ -472,7 +465,7 @@ class SQLite:
                         self._let_in()
             finally:
                 self._leader = None
-                self._give_back(pooled)
+                self._at_hand.give_back(pooled)
         except Exception as error:  # noqa: BLE001  raised where it was asked for
             for each in batch or [mine]:
                 if not each.is_done:
@@ -608,10 +601,9 @@ class SQLite:
         """A file needs nothing."""
 
     def after_fork(self) -> None:
-        self._idle.clear()
         self._engine.dispose(close=False)
         self._queue.forget()
-        self._make_locks()
+        self._begin()
 
     def backup(self, path: Path) -> CopyFacts:
         """Copy while others go on working (SQLite's online backup)."""

@@ -233,14 +233,14 @@ def test_an_interrupt_while_somebody_elses_command_is_worked_out_does_not_lose_i
 
 def test_a_leader_that_cannot_have_a_connection_hangs_nobody(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     server = database._server
-    borrow, refusals = server._borrow, [OSError("no more files"), OSError("no more files")]
+    borrow, refusals = server._at_hand.borrow, [OSError("no more files"), OSError("no more files")]
 
     def borrowed() -> object:
         if refusals and server._is_led:
             raise refusals.pop()
         return borrow()
 
-    monkeypatch.setattr(server, "_borrow", borrowed)
+    monkeypatch.setattr(server._at_hand, "borrow", borrowed)
     failed: list[OSError] = []
 
     def run(name: str) -> None:

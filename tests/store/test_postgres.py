@@ -430,28 +430,6 @@ def test_much_at_once_goes_through(database: Database) -> None:
         assert len(session.rows("select value from meta where name like 't%'")) == 200
 
 
-def test_more_threads_than_connections_have_them_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("_POOL", 1), ("_OVERFLOW", 1), ("_PATIENCE", 20)):
-        monkeypatch.setattr(ours, name, value)
-    database = opened(tmp_path)
-    begin, told = threading.Barrier(8), list[int]()
-
-    def ask() -> None:
-        begin.wait()
-        for _ in range(50):
-            with database.reading() as session:
-                told.append(session.value("select 1"))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert told == [1] * 400
-    database.close()
-
-
 def test_a_snapshot_sees_one_moment(database: Database) -> None:
     with database.snapshot() as session:
         before = session.value("select count(*) from meta")

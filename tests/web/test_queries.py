@@ -17,8 +17,8 @@ def counted(house: House) -> Iterator[list[str]]:
     """Collect every statement that this thread runs on SQLite; dispatchers of other engines may be at work beside it."""
     statements: list[str] = []
     here = threading.get_ident()
-    server = house.engine._database._server
-    borrow = server._borrow
+    at_hand = house.engine._database._server._at_hand
+    borrow = at_hand.borrow
 
     def note(statement: str) -> None:
         if threading.get_ident() == here:
@@ -29,11 +29,11 @@ def counted(house: House) -> Iterator[list[str]]:
         pooled.driver_connection.set_trace_callback(note)
         return pooled
 
-    server._borrow = listen
+    at_hand.borrow = listen
     try:
         yield statements
     finally:
-        server._borrow = borrow
+        at_hand.borrow = borrow
 
 
 def queries(house: House, user: str, path: str) -> int:
