@@ -601,7 +601,9 @@ class SQLite:
         """A file needs nothing."""
 
     def after_fork(self) -> None:
-        self._engine.dispose(close=False)
+        # While one of the parent's is open here SQLite counts on locks that the parent alone has, and takes none of its own: the
+        # parent would close as the last and delete the log that this process writes to.
+        self.drop_idle()
         self._queue.forget()
         self._begin()
 

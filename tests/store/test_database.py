@@ -219,6 +219,33 @@ def test_a_forked_process_has_its_own_connections_and_its_own_ids(tmp_path: Path
     database.close()
 
 
+def test_what_a_forked_process_writes_stays_when_the_parent_closes_the_database(tmp_path: Path) -> None:
+    """Who closes SQLite's file as the last puts the log into it and deletes it."""
+    database, context = Database(settings(tmp_path), SystemClock()), multiprocessing.get_context("fork")
+    is_open, is_closed = context.Event(), context.Event()
+
+    def write() -> None:
+        database.new_id()
+        is_open.set()
+        assert is_closed.wait(20)
+        with database.writing() as tx:
+            tx.put("insert into meta (name, value) values ('child', 'was here')")
+
+    database.new_id()
+    child = context.Process(target=write)
+    child.start()
+    assert is_open.wait(20)
+    database.close()
+    is_closed.set()
+    child.join(20)
+    assert child.exitcode == 0
+
+    database = Database(settings(tmp_path), SystemClock())
+    with database.reading() as session:
+        assert session.value("select value from meta where name = 'child'") == "was here"
+    database.close()
+
+
 def test_threads_that_begin_together_get_different_ids(tmp_path: Path) -> None:
     for n in range(20):
         database = Database(settings(tmp_path / str(n)), SystemClock())
