@@ -26,6 +26,7 @@ FURTHEST = timedelta(days=730)
 _SECOND = timedelta(seconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
 _NODE_BITS, _SEQUENCE_BITS = 10, 12
+_SEQUENCE = (1 << _SEQUENCE_BITS) - 1
 
 
 class Clock(Protocol):
@@ -150,8 +151,9 @@ class IdIssuer:
     def __init__(self, clock: Clock, node: int) -> None:
         if not 0 <= node < 1 << _NODE_BITS:
             raise ValueError(f"node {node} is not within 0 to {(1 << _NODE_BITS) - 1}")
-        self._clock, self._node = clock, node
-        self._last = (0, 0)
+        self._clock = clock
+        self._low = node << _SEQUENCE_BITS
+        self._last = 0  #: milliseconds and sequence of the last id: one number that only grows, so a full millisecond runs into the next
         self._lock = threading.Lock()
 
     def next(self, at: datetime | None = None) -> int:
@@ -160,17 +162,13 @@ class IdIssuer:
         Args:
             at: what the clock has just said; None: it is asked.
         """
-        now = ((self._clock.now() if at is None else at) - EPOCH) // _MILLISECOND
+        now = ((self._clock.now() if at is None else at) - EPOCH) // _MILLISECOND << _SEQUENCE_BITS
         with self._lock:
-            millis, sequence = self._last
-            if now > millis:
-                millis, sequence = now, 0
-            elif sequence + 1 < 1 << _SEQUENCE_BITS:
-                sequence += 1
-            else:
-                millis, sequence = millis + 1, 0
-            self._last = millis, sequence
-        return millis << (_NODE_BITS + _SEQUENCE_BITS) | self._node << _SEQUENCE_BITS | sequence
+            last = self._last + 1
+            if now > last:
+                last = now
+            self._last = last
+        return last >> _SEQUENCE_BITS << _NODE_BITS + _SEQUENCE_BITS | self._low | last & _SEQUENCE
 
 
 def first_id(at: datetime) -> int:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from hashlib import sha256, shake_128
+from itertools import compress
 from typing import Any, get_origin, get_type_hints
 
 import orjson
@@ -218,23 +219,24 @@ def seal(events: Sequence[tuple[Event, Actor]], *, seq: int, at: datetime, head:
         events: at least one, each with whose deed it is.
         salt: 16 random bytes; made here unless given.
     """
-    chief, said = events[0][1], _Said()
-    written: list[dict[str, Any]] = []
+    facts, actors = zip(*events, strict=True)
+    kinds, said = tuple(map(type, facts)), _Said()
+    written = [_shapes[kind].write(event, said) for kind, event in zip(kinds, facts, strict=True)]
+    chief: Actor = actors[0]
+    if len(set(map(id, actors))) > 1:
+        for line, actor in zip(written, actors, strict=True):
+            if actor is not chief and (actor.id, actor.acting_for) != (chief.id, chief.acting_for):
+                line["actor"] = actor.id
+                if actor.acting_for is not None:
+                    line["acting_for"] = actor.acting_for
     payloads: list[bytes] = []
-    for event, actor in events:
+    for line, event in compress(zip(written, facts, strict=True), map(_WITH_PAYLOADS.__contains__, kinds)):
         shape = _shapes[type(event)]
-        line = shape.write(event, said)
-        if actor is not chief and (actor.id, actor.acting_for) != (chief.id, chief.acting_for):
-            line["actor"] = actor.id
-            if actor.acting_for is not None:
-                line["acting_for"] = actor.acting_for
-        if shape.payload:
-            payload = shape.contents(event)
-            if payload is not None:
-                if not payloads or payload != payloads[-1] or shape.payload != _VALUES:
-                    payloads.append(payload)
-                line["payload"] = len(payloads) - 1
-        written.append(line)
+        payload = shape.contents(event)
+        if payload is not None:
+            if not payloads or payload != payloads[-1] or shape.payload != _VALUES:
+                payloads.append(payload)
+            line["payload"] = len(payloads) - 1
     body: dict[str, Any] = {"at": at.isoformat(), "actor": chief.id}
     if chief.acting_for is not None:
         body["acting_for"] = chief.acting_for
@@ -252,6 +254,7 @@ def seal(events: Sequence[tuple[Event, Actor]], *, seq: int, at: datetime, head:
     )  # fmt: skip
 
 
+_WITH_PAYLOADS = frozenset(cls for cls in EVENT_TYPES.values() if cls.payload)
 #: Events with this payload alone may share it: their values are erased together, as the same names are in them.
 _VALUES = ("values",)
 _NOTHING = bytes(32)

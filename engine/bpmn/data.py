@@ -99,7 +99,7 @@ class Scope(Mapping[str, Value]):
     def values(self) -> dict[str, Value]:  # type: ignore[override]
         """The scope's own variables; change them through `put` only."""
         values, raw = self._values, self._raw
-        if raw or self._items:
+        if not raw.keys() <= values.keys() or self._items:
             for name, stored in raw.items():
                 if name not in values:
                     values[name] = codec.load(stored)

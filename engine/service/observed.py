@@ -100,7 +100,7 @@ def written(metrics: Metrics, instance_id: int, events: Collection[Event], at: d
     metrics.events.add(events)
     kinds = list(map(type, events))
     if done := kinds.count(e.JobCompleted):
-        metrics.jobs.labels("service", "completed").inc(done)
+        metrics.jobs_completed.inc(done)
     looked_at = () if _LOOKED_AT.isdisjoint(kinds) else [event for event in events if type(event) in _LOOKED_AT]
     for event in looked_at:
         match event:

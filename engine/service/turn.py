@@ -36,6 +36,7 @@ from engine.model import (
     SubscriptionKind,
     TaskState,
     ThrowBpmnError,
+    ThrownEvent,
     Timer,
     TokenId,
     complete_job,
@@ -60,6 +61,8 @@ _STATUS = {status.value: status for status in InstanceStatus}
 _INLINE = ("none", "database")
 #: Facts with which the incident of a job or timer ends.
 _WITH_INCIDENTS = (e.JobCancelled, e.TimerCancelled, e.TimerFired)
+#: Facts of what is over, with which something of the service's own is over too.
+_ENDING = frozenset([*_WITH_INCIDENTS, e.InstanceCancelled])
 
 
 class Turn:
@@ -204,6 +207,18 @@ class Turn:
         self._status, self._outcome = step.status, step.outcome
         kinds = set(map(type, events))
         self._kinds |= kinds
+        if not kinds.isdisjoint(_ENDING):
+            self._followed(events, kinds, actor)
+        self.refused = self.refused or step.refused
+        if step.thrown:
+            self._throw(step.thrown)
+        for new in step.jobs:
+            if new.token not in self._gone:
+                self._new_job(new)
+        return step
+
+    def _followed(self, events: Sequence[Any], kinds: set[type[Event]], actor: Actor) -> None:
+        """Let what belongs to a job or timer go with it, and know why the instance was cancelled."""
         if not kinds.isdisjoint(_WITH_INCIDENTS):
             for gone in {g.token: g for g in events if isinstance(g, _WITH_INCIDENTS)}.values():
                 # the core does not know of the incident of a job: it goes with its job
@@ -216,8 +231,10 @@ class Turn:
             self._gone.update(event.token for event in events if isinstance(event, e.JobCancelled))
         if e.InstanceCancelled in kinds:
             self._outcome = next(event.reason for event in events if isinstance(event, e.InstanceCancelled))
-        self.refused = self.refused or step.refused
-        for thrown in step.thrown:
+
+    def _throw(self, events: Iterable[ThrownEvent]) -> None:
+        """Send on their way the messages and signals that nobody in this instance has caught."""
+        for thrown in events:
             body = codec.dump(
                 {
                     "kind": thrown.kind.value, "name": thrown.name, "key": thrown.correlation_key, "payload": dict(thrown.payload),
@@ -225,10 +242,6 @@ class Turn:
                 }
             )  # fmt: skip
             self.outbox(JobKind.EVENT, thrown.name, body)
-        for new in step.jobs:
-            if new.token not in self._gone:
-                self._new_job(new)
-        return step
 
     def _new_job(self, new: NewJob) -> None:
         runtime = self._runtime

@@ -95,7 +95,9 @@ class Node(BpmnSpecMixin):  # type: ignore[misc]
         if taken:
             specs = workflow.spec.task_specs
             token.born = born = []
-            for flow in taken if self.completion_quantity == 1 else [flow for flow in taken for _ in range(self.completion_quantity)]:
+            if self.completion_quantity != 1:
+                taken = [flow for flow in taken for _ in range(self.completion_quantity)]
+            for flow in taken:
                 child = Token(workflow, specs[flow.target], FUTURE, None, {"flow": flow.id})
                 born.append(child)
                 if flow.id is not None:
