@@ -192,12 +192,12 @@ class Scope(Mapping[str, Value]):
     def dump(self) -> tuple[list[str], bytes]:
         """Return the names and the canonical bytes of the own variables; stored bytes where nothing was written."""
         raw, items = self._raw, self._items
-        for name, value in self._values.items():
-            if name not in raw and name not in items:
-                raw[name] = codec.dump(value)
+        for name in self._values.keys() - raw.keys():
+            if name not in items:
+                raw[name] = codec.dump(self._values[name])
         if not items:
             names = sorted(raw)
-            return names, _NEXT.join([raw[name] for name in names])
+            return names, _NEXT.join(map(raw.__getitem__, names))
         names = sorted([*raw, *items])
         return names, _NEXT.join([raw[name] if name in raw else _ITEM + _ITEM.join(items[name]) for name in names])
 

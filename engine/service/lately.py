@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
-from itertools import compress
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from engine import events as e
 from engine.bpmn import Run
 from engine.events import Event
-from engine.model import Actor, InstanceStatus, TokenId
+from engine.model import InstanceStatus, TokenId
 from engine.store.instances import InstanceRow
 from engine.store.tasks import Found
 
@@ -28,11 +25,14 @@ _KNOWN = frozenset([
     e.InstanceStarted, e.ActivityStarted, e.ActivityCompleted, e.ActivityCancelled, e.FlowTaken, e.TokenJoined, e.VariablesChanged,
     e.UserTaskCreated, e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased, e.UserTaskCompleted, e.UserTaskCancelled,
     e.JobCreated, e.JobCompleted, e.TimerScheduled, e.TimerCancelled, e.TimerFired, e.DecisionEvaluated, e.ExpressionWasNull,
+    e.WriteConflicted, e.MessageCorrelated, e.MessageThrown, e.SignalCaught, e.SignalThrown, e.ErrorThrown, e.EscalationThrown,
+    e.ConditionBecameTrue,
 ])  # fmt: skip
 #: Bytes of a state that is kept, and of one that is kept awake; commands after which that is loaded anew, as it gathers what nobody needs.
 _LARGEST, _LARGEST_AWAKE, _LONGEST_AWAKE = 16_384, 4096, 64
 #: Commands for which nothing is kept after something old was met: at first, at most; and after how many that were not old the first again.
 _PAUSE, _LONGEST, _GOOD = 16, 4096, 256
+_ACTIVE = InstanceStatus.ACTIVE.value
 
 
 class Known(NamedTuple):
@@ -80,39 +80,22 @@ class Lately:
             self._pause = min(2 * self._pause, _LONGEST)
 
     def keep(
-        self, row: InstanceRow, run: Run, events: Collection[tuple[Event, Actor]], before: Mapping[TokenId, Found],
-        task_of: Callable[[TokenId], Found | None],
-    ) -> None:  # fmt: skip
+        self, row: InstanceRow, run: Run, kinds: Iterable[type[Event]], tasks_of: Callable[[], Mapping[TokenId, Found]]
+    ) -> None:
         """Remember an instance that was just written.
 
         Args:
             row: as it stands now. run: the same, awake.
-            events: what the command added, each with whose deed it is.
-            before: user tasks that were open before it, as they were read.
-            task_of: gives the task of a token that the command created.
+            kinds: of what the command added.
+            tasks_of: gives its open user tasks, as far as they are known.
         """
         if self._left:
             with self._lock:
                 self._left = max(0, self._left - 1)
             return
-        if not self._most or row.status != InstanceStatus.ACTIVE.value or row.state is None or len(row.state) > _LARGEST:
+        if not self._most or row.status != _ACTIVE or row.state is None or len(row.state) > _LARGEST or not _KNOWN.issuperset(kinds):
             return
-        kinds = list(map(type, map(itemgetter(0), events)))
-        if not _KNOWN.issuperset(kinds):
-            return
-        tasks = {**before}
-        of_tasks = list(compress(events, map(_OF_TASKS.__contains__, kinds)))
-        if of_tasks:
-            ended = {event.token for event, _ in of_tasks if type(event) in _ENDS}  # type: ignore[attr-defined]
-            for event, actor in of_tasks:
-                token: TokenId = event.token  # type: ignore[attr-defined]
-                if token in ended:
-                    continue
-                found = task_of(token) if type(event) is e.UserTaskCreated else _given(tasks.get(token), event, actor)
-                if found is not None:
-                    tasks[token] = found
-            for token in ended:
-                tasks.pop(token, None)
+        tasks = tasks_of()
         with self._lock:
             there = self._kept.get(row.id)
             if there is not None and there.row.version > row.version:
@@ -138,15 +121,3 @@ class Lately:
             for found in kept.tasks.values():
                 self._instance_of.pop(found.task.id, None)
         return kept
-
-
-def _given(found: Found | None, event: Event, actor: Actor) -> Found | None:
-    """Return a task in the hands that it was given into."""
-    if found is None:
-        return None
-    holder = actor.id if isinstance(event, e.UserTaskClaimed) else getattr(event, "assignee", None)
-    return replace(found, task=replace(found.task, assignee=holder, version=found.task.version + 1))
-
-
-_ENDS = frozenset([e.UserTaskCompleted, e.UserTaskCancelled])
-_OF_TASKS = _ENDS | {e.UserTaskCreated, e.UserTaskClaimed, e.UserTaskAssigned, e.UserTaskReleased}

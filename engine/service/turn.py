@@ -6,7 +6,7 @@ transaction whose first statement is the version check. Nothing here asks the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -61,6 +61,8 @@ _STATUS = {status.value: status for status in InstanceStatus}
 _INLINE = ("none", "database")
 #: Facts with which the incident of a job or timer ends.
 _WITH_INCIDENTS = (e.JobCancelled, e.TimerCancelled, e.TimerFired)
+#: Facts by which user tasks come to stand still or go on.
+_SUSPENDING = frozenset([e.ScopeSuspended, e.ScopeResumed, e.InstanceResumed])
 #: Facts of what is over, with which something of the service's own is over too.
 _ENDING = frozenset([*_WITH_INCIDENTS, e.InstanceCancelled])
 
@@ -113,7 +115,9 @@ class Turn:
         self._rewriting = False
         self._incident_jobs: dict[int, int] = {}
         self._task_ids: dict[int, int] = {}
-        self._created: dict[int, NewTask] = {}  #: by token
+        self._created: dict[TokenId, NewTask] = {}  #: user tasks that this turn has written, by token; what became of others of them
+        self._given: dict[TokenId, str | None] = {}
+        self._ended: set[TokenId] = set()
         self._entry: Row | None = None
         self.after = row
 
@@ -135,7 +139,7 @@ class Turn:
 
     @property
     def _suspended(self) -> frozenset[int]:
-        return frozenset() if self._step is None else frozenset(self._step.suspended)
+        return frozenset() if self._step is None or not self._step.suspended else frozenset(self._step.suspended)
 
     @property
     def opened_incident_count(self) -> int:
@@ -430,15 +434,11 @@ class Turn:
             seq, head = entry.seq, entry.hash
             self._entry = chain.prepared(row.id, seq, entry.body, head, entry.commitment, entry.salt, entry.payloads)
         ended = self._status in _ENDED
-        subscriptions_mark = None
+        subscriptions_mark = None if ended else row.subscriptions_mark
         if self._step is not None:
             self._timer_changes = self._step.timer_changes
-        if not ended:
-            subscriptions_mark = (
-                row.subscriptions_mark
-                if self._subscriptions is None
-                else mark_of(self._subscriptions)
-            )
+            if not ended:
+                subscriptions_mark = mark_of(self._step.subscriptions)
         self.after = row._replace(
             status=self._status.value,
             version=row.version + 1,
@@ -544,19 +544,24 @@ class Turn:
         if self._status is InstanceStatus.SUSPENDED:
             if made:
                 tasks.suspend(tx, self.row.id)
-            return
-        changed = not self._kinds.isdisjoint((e.ScopeSuspended, e.ScopeResumed, e.InstanceResumed))
-        if changed or (made and self._suspended):
+        elif (made and self._suspended) or not self._kinds.isdisjoint(_SUSPENDING):
             tasks.set_suspended(tx, self.row.id, self._suspended)
 
     def remember(self, lately: Lately, before: Mapping[TokenId, Found]) -> None:
         """Let the rows be known that were written; see `Lately.keep`."""
         if not (self._writes or self._rewriting or self._suspended or self.is_empty):
-            lately.keep(self.after, self._run, self._events, before, self._found)
+            lately.keep(self.after, self._run, map(type, self.facts), lambda: self._open_tasks(before))
 
-    def _found(self, token: TokenId) -> Found | None:
-        made = self._created.get(token)
-        return None if made is None else tasks.created(made, self.after)
+    def _open_tasks(self, before: Mapping[TokenId, Found]) -> dict[TokenId, Found]:
+        """Return the user tasks that are open after this turn, of those that were open before it and those that it created."""
+        found = {token: each for token, each in before.items() if token not in self._ended}
+        for token in self._given.keys() & found.keys():
+            each = found[token]
+            found[token] = replace(each, task=replace(each.task, assignee=self._given[token], version=each.task.version + 1))
+        for token, made in self._created.items():
+            if token not in self._ended:
+                found[token] = tasks.created(made, self.after)
+        return found
 
     def write_task(self, tx: Session, event: e.UserTaskCreated) -> None:
         """Write the row of a task that the history tells of and that is not there."""
@@ -609,13 +614,16 @@ class Turn:
     ) -> None:
         task = None if self._ends(event.token) else self._task(tx, event.token)
         if task is not None:
+            holder: str | None
             match event:
                 case e.UserTaskAssigned():
-                    tasks.give(tx, task, event.assignee)
+                    holder = event.assignee
                 case e.UserTaskClaimed():
-                    tasks.give(tx, task, actor.id)
+                    holder = actor.id
                 case _:
-                    tasks.give(tx, task, None)
+                    holder = None
+            self._given[event.token] = holder
+            tasks.give(tx, task, holder)
 
     def _ends(self, token: int) -> bool:
         """True if the task at `token` is completed in this turn: who took it is written with that."""
@@ -626,6 +634,7 @@ class Turn:
         if task is not None:
             completed = isinstance(event, e.UserTaskCompleted)
             state = TaskState.COMPLETED if completed else TaskState.CANCELLED
+            self._ended.add(event.token)
             tasks.end(tx, task, state=state, at=self._micros, by=actor.id if completed else None)
 
     def _task(self, tx: Session, token: int) -> int | None:
@@ -709,13 +718,9 @@ def _taken(message_id: int, tx: Session) -> bool:
     return messages.take(tx, message_id)
 
 
-def mark_of(subscriptions: Iterable[Subscription]) -> int | None:
-    """Return the digest of an instance's subscriptions that its row keeps; None for none."""
-    return _mark([(s.token, s.kind.value, s.name, s.correlation_key, s.form, sorted(s.candidate_groups)) for s in subscriptions])
-
-
-def _mark(waiting: Any) -> int | None:
-    """Return a digest of what waits, as a signed 63-bit number; None for nothing."""
-    if not waiting:
+def mark_of(subscriptions: Collection[Subscription]) -> int | None:
+    """Return the digest of an instance's subscriptions that its row keeps, a signed 63-bit number; None for none."""
+    if not subscriptions:
         return None
+    waiting = [(s.token, s.kind.value, s.name, s.correlation_key, s.form, sorted(s.candidate_groups)) for s in subscriptions]
     return int.from_bytes(blake2b(repr(sorted(waiting, key=repr)).encode(), digest_size=8).digest(), "big") >> 1

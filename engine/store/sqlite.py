@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -162,18 +162,24 @@ class _Waiting:
         left: gives the seconds that it still waits for the place of the writer.
         write: what it has to write, once somebody worked it out.
         is_called: it has to lead.
+        context: of its thread, which sleeps: what the command is about is told there.
         woken: released when it is done, or when it has to lead.
     """
 
     __slots__ = ("context", "error", "is_called", "is_done", "left", "woken", "work", "write")
+    context: Context
+    woken: threading.Lock
 
     def __init__(self, work: Work, left: Callable[[], float]) -> None:
         self.work = work
         self.left = left
-        self.context = copy_context()  # of the thread that waits: what its command is about is told there
         self.write: Write = _nothing
         self.is_called = self.is_done = False
         self.error: BaseException | None = None
+
+    def fall_asleep(self) -> None:
+        """Let another thread carry it out: from here on this one waits for `woken`."""
+        self.context = copy_context()
         self.woken = threading.Lock()
         self.woken.acquire()
 
@@ -412,6 +418,7 @@ class SQLite:
             if leads:
                 self._is_led = True  # nobody waits where nobody leads
             else:
+                mine.fall_asleep()
                 self._waiting.append(mine)
                 if len(self._waiting) == self._awaited:
                     self._awaited = 0
@@ -473,8 +480,11 @@ class SQLite:
         finally:
             with self._gate:
                 # an interrupt ends us alone: what is not written is carried out by the next
-                self._waiting.extendleft(each for each in (*reversed(later), *reversed(batch)) if not each.is_done and each is not mine)
-                if mine in self._waiting:
+                if later or len(batch) > 1:
+                    self._waiting.extendleft(
+                        each for each in (*reversed(later), *reversed(batch)) if not each.is_done and each is not mine
+                    )
+                if first is None and mine in self._waiting:
                     self._waiting.remove(mine)
                 self._expected = len(batch) + len(self._waiting)
                 if self._waiting:
@@ -527,7 +537,8 @@ class SQLite:
                 each.settle()
             finally:
                 self._until_slow = _never
-            each.woken.release()
+            if each is not mine:
+                each.woken.release()
 
     def _linger(self, count: int) -> bool:
         """Wait for those who were just answered and may come again, at most half as long as a commit takes; True if somebody came."""

@@ -12,7 +12,21 @@ from engine.model import SYSTEM
 from engine.service import lately
 from engine.store import tasks
 from engine.store.database import Session
-from tests.bpmn.build import boundary, diagram, end, exclusive, parallel, process, properties, service, start, timer, user
+from tests.bpmn.build import (
+    boundary,
+    diagram,
+    end,
+    event,
+    exclusive,
+    parallel,
+    process,
+    properties,
+    service,
+    start,
+    throw,
+    timer,
+    user,
+)
 from tests.service.house import ANN, BOB, FOR_ENGINEERS, House, before_its_commit
 from tests.service.laws import require_agreement, require_known_rows
 
@@ -167,6 +181,21 @@ def test_tasks_that_others_cancel_or_open_beside_are_known(house: House) -> None
     house.moved.advance(days=2)
     house.engine.tasks.complete(ANN, house.task(id, "a").id)  # the timer of b fires first
     assert set(house.open_tasks(id)) == {"f"}
+    assert known(house) == 1
+    require_agreement(house)
+
+
+def test_facts_that_are_no_user_tasks_leave_them_known(house: House) -> None:
+    house.deploy(diagram(process(
+        start(), parallel("fork"), user("a", **FOR_ENGINEERS), user("b", **FOR_ENGINEERS), parallel("join"),
+        throw("tell", event("signal", "sA")), user("c"), end(), "s>fork", "fork>a", "fork>b", "a>join", "b>join", "join>tell", "tell>c", "c>e",
+    )))  # fmt: skip
+    id = house.start().id
+    house.engine.tasks.complete(ANN, house.task(id, "a").id, {"n": 1})
+    assert known(house) == 1
+    house.engine.tasks.complete(ANN, house.task(id, "b").id, {"n": 2})  # the branches disagree, and a signal goes out
+    kinds = {type(recorded.event).__name__ for recorded in house.history(id)}
+    assert {"WriteConflicted", "SignalThrown"} <= kinds
     assert known(house) == 1
     require_agreement(house)
 
