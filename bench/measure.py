@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -184,6 +185,17 @@ def file_bytes(file: Path) -> int:
 
 
 @contextmanager
+def opened_connections(opened: Callable[..., sqlite3.Connection]) -> Iterator[None]:
+    """Let `opened` open every SQLite connection meanwhile: it is given what opens one, and its arguments."""
+    real = sqlite3.dbapi2.connect
+    sqlite3.connect = sqlite3.dbapi2.connect = partial(opened, real)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sqlite3.connect = sqlite3.dbapi2.connect = real
+
+
+@contextmanager
 def counted_statements() -> Iterator[Counter[str]]:
     """Count what every SQLite connection opened meanwhile executes: ``{"statements": …, "commits": …}``."""
     counts: Counter[str] = Counter()
@@ -193,18 +205,13 @@ def counted_statements() -> Iterator[Counter[str]]:
         if sql.lstrip()[:6].lower() in ("commit", "end"):
             counts["commits"] += 1
 
-    real = sqlite3.dbapi2.connect
-
-    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = real(*args, **options)
+    def opened(connect: Callable[..., sqlite3.Connection], *args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
         connection.set_trace_callback(note)
         return connection
 
-    sqlite3.connect = sqlite3.dbapi2.connect = connect  # type: ignore[assignment]
-    try:
+    with opened_connections(opened):
         yield counts
-    finally:
-        sqlite3.connect = sqlite3.dbapi2.connect = real
 
 
 def resident_bytes(pid: int | Literal["self"] = "self") -> int:
