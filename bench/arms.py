@@ -1,4 +1,5 @@
-"""What is compared: psmflow through its façade, beside what people write first (`plain`) and the least that could do it (`floor`).
+"""What is compared: psmflow through its façade, beside what people write first (`plain`), the least that could do it (`floor`), and what
+it executes itself with nothing around it (`rows`).
 
 An arm starts instances and completes user tasks; both return after the commit. Every arm is given the id of the task to complete,
 which is asked outside of what is timed.
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 
 class Arm(Protocol):
-    """`name`: ``psmflow``, ``plain`` or ``floor``; `file`: its SQLite database, None on PostgreSQL."""
+    """`name`: ``psmflow``, ``plain``, ``floor``, ``cold``, ``rows`` or ``sealed``; `file`: its SQLite database, None on PostgreSQL."""
 
     name: str
     file: Path | None

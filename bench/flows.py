@@ -29,12 +29,14 @@ from bench.measure import (
     percentile,
     ratio,
     run_instances,
-    tell_cold,
+    tell_beside,
 )
 from bench.psmflow import ANNA, Psmflow
+from bench.rows import Rows, Sealed, record
 from engine import SYSTEM
 
 _TARGETS = {"w1": 8.0, "w2": 12.0, "w3": 6.0}
+_WARM = 20  #: instances before what is timed
 
 
 def _variables(key: str, turns: int = 0) -> Mapping[str, Any]:
@@ -46,20 +48,29 @@ def _closed(arms: Sequence[Arm]) -> None:
         arm.close()
 
 
+def _bounds(folder: Path, key: str, count: int, synchronous: str) -> list[Rows]:
+    """Return the arms that psmflow cannot beat, for so many instances."""
+    recording = record(folder / "recorded", key, count)
+    return [arm(recording, folder / f"{arm.name}.db", synchronous) for arm in (Rows, Sealed)]
+
+
 # ------------------------------------------------------------------------------------------------------------------------ w1, w2, w3
 def workload(plan: Plan, results: Results, key: str) -> None:
     """Run a workload on SQLite NORMAL in every arm and compare."""
     count = {"w1": plan.size(200, 40), "w2": plan.size(25, 4), "w3": plan.size(200, 40)}[key]
     folder = plan.made(key)
+    bounds = _bounds(folder, key, _WARM + plan.rounds * count, "NORMAL")
     arms = sqlite_arms(folder, "NORMAL")
-    cold = [] if key == "w3" else [Psmflow.cold(folder / "cold", synchronous="NORMAL")]
+    beside: list[Arm] = [*([] if key == "w3" else [Psmflow.cold(folder / "cold", synchronous="NORMAL")]), *bounds]
     try:
-        for arm in (*arms, *cold):
-            run_instances(arm, key, 20, workloads.START)
+        for arm in (*arms, *beside):
+            run_instances(arm, key, _WARM, workloads.START)
         before = {arm.name: _bytes(arm) for arm in arms}
-        taken = in_turn([*arms, *cold], plan.rounds, lambda arm: run_instances(arm, key, count, workloads.START))
-        for arm in cold:
-            tell_cold(results, f"{key}.normal", taken.pop(arm.name), taken["plain"])
+        taken = in_turn([*arms, *beside], plan.rounds, lambda arm: run_instances(arm, key, count, workloads.START))
+        for bound in bounds:
+            assert not bound.differences()
+        for arm in beside:
+            tell_beside(results, f"{key}.normal", arm.name, taken.pop(arm.name), taken["plain"])
         tell_turns(results, f"{key}.normal", taken)
         ours, plain = taken["psmflow"], taken["plain"]
         if key == "w3":
@@ -78,7 +89,7 @@ def workload(plan: Plan, results: Results, key: str) -> None:
             results.add("w1.normal.p99_ratio", ratio(*p99), "×", target=("≤", 0.25), ratio_to="plain")
             _verification(results, arms[0])
     finally:
-        _closed([*arms, *cold])
+        _closed([*arms, *beside])
 
 
 def _bytes(arm: Arm) -> int:
@@ -180,9 +191,10 @@ def _turn(arm: Psmflow, instance: int, number: int) -> tuple[float, float]:
 def durable(plan: Plan, results: Results) -> None:
     """W1 on SQLite FULL, one client, in short laps with bare commits before and after: the disk changes by itself."""
     folder = plan.made("full")
-    arms = sqlite_arms(folder, "FULL")
-    bare = Bare(folder / "bare.db", "FULL")
     laps, count = plan.rounds * plan.size(4, 2), plan.size(12, 8)
+    bounds = _bounds(folder, "w1", 5 + laps * count, "FULL")
+    arms = [*sqlite_arms(folder, "FULL"), *bounds]
+    bare = Bare(folder / "bare.db", "FULL")
     try:
         for arm in arms:
             run_instances(arm, "w1", 5, workloads.START)
@@ -196,9 +208,16 @@ def durable(plan: Plan, results: Results) -> None:
             return turn
 
         taken = in_turn(arms, laps, lap)
+        for bound in bounds:
+            assert not bound.differences()
     finally:
         _closed(arms)
         bare.close()
+    for bound in bounds:
+        turns = taken.pop(bound.name)
+        tell_beside(results, "w1.full", bound.name, turns, taken["plain"])
+        found = ratio([t.completions_per_second for t in turns], beside[bound.name])
+        results.add(f"w1.full.{bound.name}, to bare", found, "×", ratio_to="bare commits")
     tell_turns(results, "w1.full", taken)
     for name, turns in taken.items():
         results.add(f"w1.full.bare_commits_beside.{name}", middle(beside[name]), "/s")

@@ -158,11 +158,16 @@ def in_turn(arms: Sequence[Arm], rounds: int, run: Callable[[Arm], Turn]) -> dic
     return taken
 
 
-def tell_cold(results: Results, prefix: str, cold: Sequence[Turn], plain: Sequence[Turn]) -> None:
-    """Add how fast completions are whose instances are read anew."""
-    found = ratio([t.completions_per_second for t in cold], [t.completions_per_second for t in plain])
-    results.add(f"{prefix}.cold, completions ratio", found, "×", ratio_to="plain")
-    results.add(f"{prefix}.cold, completion p50", middle(percentile(t.completions, 0.5) for t in cold) * 1e3, "ms")
+def tell_beside(results: Results, prefix: str, name: str, turns: Sequence[Turn], plain: Sequence[Turn]) -> None:
+    """Add how fast an arm is that stands in no table beside the others: completions, or starts where nothing is completed."""
+    if turns[0].completions:
+        found = ratio([t.completions_per_second for t in turns], [t.completions_per_second for t in plain])
+        results.add(f"{prefix}.{name}, completions ratio", found, "×", ratio_to="plain")
+        results.add(f"{prefix}.{name}, completion p50", middle(percentile(t.completions, 0.5) for t in turns) * 1e3, "ms")
+    else:
+        found = ratio([t.starts_per_second for t in turns], [t.starts_per_second for t in plain])
+        results.add(f"{prefix}.{name}, instances ratio", found, "×", ratio_to="plain")
+        results.add(f"{prefix}.{name}, start p50", middle(percentile(t.starts, 0.5) for t in turns) * 1e3, "ms")
 
 
 def bare_seconds(bare: Commits, count: int) -> float:

@@ -23,7 +23,7 @@ import psycopg
 from bench import volume, workloads
 from bench.arms import Arm
 from bench.flows import tell_turns
-from bench.measure import Plan, Results, Turn, bare_seconds, in_turn, middle, ratio, run_instances, say, tell_cold
+from bench.measure import Plan, Results, Turn, bare_seconds, in_turn, middle, ratio, run_instances, say, tell_beside
 from bench.plain import Plain
 from bench.psmflow import Psmflow
 
@@ -256,7 +256,7 @@ def approval(plan: Plan, results: Results) -> None:
                 for arm in arms:
                     arm.close()
                 bare.close()
-    tell_cold(results, "w1.postgres", taken.pop("cold"), taken["plain"])
+    tell_beside(results, "w1.postgres", "cold", taken.pop("cold"), taken["plain"])
     tell_turns(results, "w1.postgres", taken)
     for name in at:
         results.add(f"w1.postgres.bytes_per_instance.{name}", (after[name] - before[name]) / (laps * count), "bytes")
