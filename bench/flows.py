@@ -32,7 +32,7 @@ from bench.measure import (
     tell_beside,
 )
 from bench.psmflow import ANNA, Psmflow
-from bench.rows import Rows, Sealed, record
+from bench.rows import Rows, Sealed, Stepped, record
 from engine import SYSTEM
 
 _TARGETS = {"w1": 8.0, "w2": 12.0, "w3": 6.0}
@@ -51,7 +51,7 @@ def _closed(arms: Sequence[Arm]) -> None:
 def _bounds(folder: Path, key: str, count: int, synchronous: str) -> list[Rows]:
     """Return the arms that psmflow cannot beat, for so many instances."""
     recording = record(folder / "recorded", key, count)
-    return [arm(recording, folder / f"{arm.name}.db", synchronous) for arm in (Rows, Sealed)]
+    return [arm(recording, folder / f"{arm.name}.db", synchronous) for arm in (Rows, Sealed, Stepped)]
 
 
 # ------------------------------------------------------------------------------------------------------------------------ w1, w2, w3

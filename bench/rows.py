@@ -1,8 +1,8 @@
-"""What no Python above the driver could beat: the statements that psmflow executed, once more, and nothing else (`Rows`); and the same
-with the calls that make its history and state of values that are ready (`Sealed`).
+"""What no Python above the driver could beat: the statements that psmflow executed, once more, and nothing else (`Rows`); the same with
+the calls that make its history and state of values that are ready (`Sealed`); and with the core's steps too (`Stepped`).
 
 `record` lets an engine of its own run instances and notes each command: its statements with their values, what its entry of the history
-was sealed of, the parts of its state. An arm goes through the commands in that order, each as fast as a loop can, on a copy of the
+was sealed of, the parts of its state, what it gave the core to do. An arm goes through the commands in that order, each as fast as a loop can, on a copy of the
 database as it was before the first of them. Whether a command changed as many rows as it had is seen outside of what is timed;
 `Rows.differences` compares every row at the end.
 """
@@ -26,8 +26,11 @@ from bench.arms import sqlite
 from bench.measure import opened_connections, run_instances
 from bench.psmflow import Psmflow
 from engine import Actor, history
+from engine.bpmn import Definition, Run
 from engine.events import Event
 from engine.feel import codec
+from engine.model import Command as CoreCommand
+from engine.model import InstanceStatus, Step
 from engine.store import chain
 
 
@@ -49,6 +52,7 @@ class Command:
         changed: how many rows each of them changed.
         sealing: None only until it is noted.
         texts: ``[(place in _ENCODERS, value)]``: written and joined they are the state after it; none when the instance has ended.
+        core: what the core had to do, one after the other; a start also completes the jobs of handlers that run within it.
         waiting: elements that wait for a person after it.
     """
 
@@ -57,6 +61,7 @@ class Command:
     changed: list[int] = field(default_factory=list)
     sealing: Sealing | None = None
     texts: list[tuple[int, Any]] = field(default_factory=list)
+    core: list[CoreCommand] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
 
 
@@ -68,9 +73,11 @@ class Recording:
         before, after: the database without and with them.
         commands: pickled, as Python's collector does not go through bytes while others are timed.
         strings: every one in them, once: those of SQL, diagrams and variables are the same objects in every command of psmflow too.
+        definition: what the instances were started with.
     """
 
     key: str
+    definition: Definition
     before: Path
     after: Path
     commands: list[bytes]
@@ -87,7 +94,7 @@ class Recording:
 def record(folder: Path, key: str, count: int) -> Recording:
     """Run so many instances of a workload in an engine of its own and return what it executed."""
     notes = _Notes()
-    with opened_connections(notes.open), notes.of_seals():
+    with opened_connections(notes.open), notes.of_seals(), notes.of_steps():
         arm = Psmflow(folder, synchronous="NORMAL")
         assert arm.file is not None
         run_instances(arm, key, 1, workloads.START)  # opens the connections and finds out which definitions belong together
@@ -98,7 +105,8 @@ def record(folder: Path, key: str, count: int) -> Recording:
             run_instances(recorder, key, count, workloads.START)
         finally:
             arm.close()
-    return Recording(key=key, before=before, after=arm.file, commands=recorder.commands, strings=list(recorder.strings))
+    assert notes.definition is not None
+    return Recording(key=key, definition=notes.definition, before=before, after=arm.file, commands=recorder.commands, strings=list(recorder.strings))
 
 
 class _Notes:
@@ -106,6 +114,7 @@ class _Notes:
 
     def __init__(self) -> None:
         self.command: Command | None = None
+        self.definition: Definition | None = None
 
     def open(self, connect: Callable[..., sqlite3.Connection], *args: Any, **options: Any) -> sqlite3.Connection:
         """Open a connection whose statements are noted."""
@@ -130,6 +139,24 @@ class _Notes:
             yield
         finally:
             history.seal = real
+
+
+    @contextmanager
+    def of_steps(self) -> Iterator[None]:
+        """Note what the core is given to do meanwhile."""
+        real = Run.do
+
+        def do(run: Run, command: CoreCommand) -> Step:
+            if self.command is not None:
+                self.command.core.append(command)
+                self.definition = run._definition
+            return real(run, command)
+
+        Run.do = do  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            Run.do = real  # type: ignore[method-assign]
 
 
 class _Connection(sqlite3.Connection):
@@ -339,6 +366,38 @@ class Sealed(Rows):
         assert sealing is not None
         entry = history.seal(sealing.events, seq=sealing.seq, at=sealing.at, head=sealing.head)
         chain.prepared(command.instance, entry.seq, entry.body, entry.hash, entry.commitment, entry.salt, entry.payloads)
+        self._text(command)
+        Rows._carry_out(self, command)
+
+    def _text(self, command: Command) -> None:
+        """Make the state's text."""
         if command.texts:
             _joined(command.texts)
-        Rows._carry_out(self, command)
+
+
+class Stepped(Sealed):
+    """The same, and the core's steps in place of the finished text of the state: what psmflow does but for its service.
+
+    An instance stays awake from one command to the next, as it does in psmflow.
+    """
+
+    name = "stepped"
+
+    def __init__(self, recording: Recording, file: Path, synchronous: str) -> None:
+        super().__init__(recording, file, synchronous)
+        self._run: Run | None = None
+        self.state: bytes | None = None  #: of the instance whose commands are carried out, after the last of them
+
+    def _text(self, command: Command) -> None:
+        assert command.sealing is not None
+        at = command.sealing.at
+        if self._run is None or self.state is None:
+            self._run = Run(self._recording.definition, None, at)
+        else:
+            self._run.go_on(self.state, at)
+        for each in command.core:
+            step = self._run.do(each)
+        goes_on = step.status is InstanceStatus.ACTIVE
+        self.state = step.state if goes_on else None
+        if not goes_on:
+            self._run = None

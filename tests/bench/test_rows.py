@@ -12,12 +12,12 @@ from bench import workloads
 from bench.arms import sqlite
 from bench.measure import counted_statements, run_instances
 from bench.psmflow import Psmflow
-from bench.rows import Recording, Rows, Sealed, record
+from bench.rows import Recording, Rows, Sealed, Stepped, record
 from engine import history
 from engine.store import chain
 
 COUNT = 4
-ARMS = (Rows, Sealed)
+ARMS = (Rows, Sealed, Stepped)
 
 
 @pytest.fixture(scope="module", params=["w1", "w2", "w3"])
@@ -134,3 +134,18 @@ def test_the_state_is_written_wherever_an_instance_goes_on(recording: Recording)
     for command in recording:
         assert bool(command.texts) == bool(command.waiting)
         assert not command.texts or any(not isinstance(value, bytes) for _, value in command.texts)
+
+
+def test_the_core_steps_to_the_state_that_psmflow_stored(recording: Recording, tmp_path: Path) -> None:
+    arm = Stepped(recording, tmp_path / "stepped.db", "NORMAL")
+    instance = arm.start(recording.key, workloads.START)
+    while True:
+        stored = arm._connection.execute("select body from instance_state where instance_id = ?", (instance,)).fetchone()
+        assert arm.state == (None if stored is None else stored[0])
+        waiting = arm.open_tasks(instance)
+        if not waiting:
+            break
+        arm.complete(waiting[0][1], {})
+
+    assert arm.is_finished(instance)
+    arm.close()
