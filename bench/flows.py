@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import workloads
-from bench.arms import Arm, Bare, sqlite_arms
+from bench.arms import Arm, Bare, lengthen_log, sqlite_arms
 from bench.measure import (
     Plan,
     Results,
@@ -194,17 +194,21 @@ def durable(plan: Plan, results: Results) -> None:
     laps, count = plan.rounds * plan.size(4, 2), plan.size(12, 8)
     bounds = _bounds(folder, "w1", 5 + laps * count, "FULL")
     arms = [*sqlite_arms(folder, "FULL"), *bounds]
-    bare = Bare(folder / "bare.db", "FULL")
+    bare, again = Bare(folder / "bare.db", "FULL"), Bare(folder / "again.db", "FULL")
     try:
         for arm in arms:
             run_instances(arm, "w1", 5, workloads.START)
         bare_seconds(bare, 20)
+        bare_seconds(again, 20)
+        lengthen_log(again.file)
         beside: dict[str, list[float]] = {arm.name: [] for arm in arms}
+        overwriting: dict[str, list[float]] = {arm.name: [] for arm in arms}
 
         def lap(arm: Arm) -> Turn:
-            seconds = bare_seconds(bare, count)
+            seconds, seconds_again = bare_seconds(bare, count), bare_seconds(again, count)
             turn = run_instances(arm, "w1", count, workloads.START)
             beside[arm.name].append(2 * count / (seconds + bare_seconds(bare, count)))
+            overwriting[arm.name].append(2 * count / (seconds_again + bare_seconds(again, count)))
             return turn
 
         taken = in_turn(arms, laps, lap)
@@ -213,17 +217,25 @@ def durable(plan: Plan, results: Results) -> None:
     finally:
         _closed(arms)
         bare.close()
+        again.close()
+
+    def tell_overwriting(name: str, turns: Sequence[Turn]) -> None:
+        found = ratio([t.completions_per_second for t in turns], overwriting[name])
+        results.add(f"w1.full.{name}, to bare that overwrite their log", found, "×", ratio_to="bare commits")
+
     for bound in bounds:
         turns = taken.pop(bound.name)
         tell_beside(results, "w1.full", bound.name, turns, taken["plain"])
         found = ratio([t.completions_per_second for t in turns], beside[bound.name])
         results.add(f"w1.full.{bound.name}, to bare", found, "×", ratio_to="bare commits")
+        tell_overwriting(bound.name, turns)
     tell_turns(results, "w1.full", taken)
     for name, turns in taken.items():
         results.add(f"w1.full.bare_commits_beside.{name}", middle(beside[name]), "/s")
         found = ratio([t.completions_per_second for t in turns], beside[name])
         target = ("≥", 0.45) if name == "psmflow" else None
         results.add(f"w1.full.to_bare.{name}", found, "×", target=target, ratio_to="bare commits")  # type: ignore[arg-type]
+        tell_overwriting(name, turns)
     found = ratio([t.completions_per_second for t in taken["psmflow"]], [t.completions_per_second for t in taken["plain"]])
     results.add("w1.full.completions_ratio", found, "×", ratio_to="plain")
 

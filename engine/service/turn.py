@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from engine import events as e
 from engine import history
 from engine.bpmn import KEYED, Run, fits
+from engine.clock import IdIssuer
 from engine.errors import BpmnError
 from engine.events import EVENT_TYPES, Event
 from engine.feel import codec
@@ -119,6 +120,7 @@ class Turn:
         self._given: dict[TokenId, str | None] = {}
         self._ended: set[TokenId] = set()
         self._entry: Row | None = None
+        self._ids: IdIssuer | None = None
         self.after = row
 
     # -- what a command does
@@ -200,7 +202,10 @@ class Turn:
         return self._step
 
     def _new_id(self) -> int:
-        return self._runtime.database.new_id(self.at)
+        ids = self._ids
+        if ids is None:
+            ids = self._ids = self._runtime.database.ids()
+        return ids.next(self.at)
 
     # -- the core
     def _advance(self, command: Command) -> Step:

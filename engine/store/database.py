@@ -125,13 +125,17 @@ class Database:
         Args:
             at: what the clock has just said; None: it is asked.
         """
+        return self.ids().next(at)
+
+    def ids(self) -> IdIssuer:
+        """Return what issues ids in this process; for who needs several at once."""
         self._after_fork()
         ids = self._ids
         if ids is None:
             self._lease()
             ids = self._ids
             assert ids is not None
-        return ids.next(at)
+        return ids
 
     def _lease(self) -> None:
         """Lease a node number: the lowest never used, else the one whose lease ran out longest ago.
