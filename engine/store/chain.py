@@ -1,8 +1,9 @@
 """The rows of history: entries and their payloads, appended once and never changed; packed, as their texts repeat themselves.
 
 Packed is a byte 2 and the raw deflate stream, begun with `_FAMILIAR`, of the text in GBK, where Chinese takes two bytes for three;
-a byte 3 and that of the text as it is, if GBK lacks one of its characters; or, when neither is shorter, the text itself. What is
-hashed, exported and verified is the text.
+a byte 3 and that of the text as it is, if GBK lacks one of its characters; a byte 4 and the text in GBK, of payloads so short that
+deflating them takes longer than it is worth; or, when nothing is shorter, the text itself. What is hashed, exported and verified is
+the text.
 
 Payloads stand in the entry's own row as long as it fits a leaf of SQLite's tree; larger ones in `event_payload`.
 """
@@ -54,7 +55,7 @@ _DEFLATE = zlib.compressobj(4, zlib.DEFLATED, -12, 4, zlib.Z_DEFAULT_STRATEGY, _
 
 
 def pack(text: bytes) -> bytes:
-    """Return a text as it is stored."""
+    """Return a text as it is stored: that of an entry, whose words are the same again and again."""
     kind, plain = _GBK, text
     if not text.isascii():
         try:
@@ -66,7 +67,20 @@ def pack(text: bytes) -> bytes:
     return packed if len(packed) <= len(text) else text
 
 
-_GBK, _AS_IT_IS = b"\x02", b"\x03"
+def pack_payloads(text: bytes) -> bytes:
+    """Return the payloads of an entry as they are stored. What a person types is short and mostly said once."""
+    if len(text) >= _WORTH_DEFLATING:
+        return pack(text)
+    if text.isascii():
+        return text
+    try:
+        return _SHORT + text.decode().encode("gbk")
+    except UnicodeError:
+        return text
+
+
+_GBK, _AS_IT_IS, _SHORT = b"\x02", b"\x03", b"\x04"
+_WORTH_DEFLATING = 256  #: bytes: a form's few answers are less, and would be a fifth shorter
 
 
 def unpack(stored: object) -> bytes:
@@ -74,9 +88,11 @@ def unpack(stored: object) -> bytes:
     if not isinstance(stored, bytes):
         return str(stored).encode("utf-8", "replace")
     kind = stored[:1]
-    if kind not in (_GBK, _AS_IT_IS):
+    if kind not in (_GBK, _AS_IT_IS, _SHORT):
         return stored
     try:
+        if kind == _SHORT:
+            return stored[1:].decode("gbk").encode()
         inflate = zlib.decompressobj(-12, _FAMILIAR)
         text = inflate.decompress(stored[1:], _MOST)
         if not inflate.eof or inflate.unused_data:
@@ -93,7 +109,7 @@ def prepared(
     instance_id: int, seq: int, body: bytes, hash: bytes, commitment: bytes | None, salt: bytes | None, payloads: bytes | None
 ) -> Row:
     """Return an entry as `append` writes it; the work that needs no transaction."""
-    return instance_id, seq, pack(body), hash, commitment, salt, None if payloads is None else pack(payloads)
+    return instance_id, seq, pack(body), hash, commitment, salt, None if payloads is None else pack_payloads(payloads)
 
 
 def append(tx: Session, row: Row) -> None:
@@ -132,7 +148,7 @@ def rewrite_payloads(tx: Session, instance_id: int, seq: int, salt: bytes | None
         tx.put("update event set salt = null, payloads = null where instance_id = ? and seq = ?", own)
         tx.put("delete from event_payload where instance_id = ? and seq = ?", own)
     else:
-        packed = pack(payloads)
+        packed = pack_payloads(payloads)
         tx.put("update event set salt = ?, payloads = ? where instance_id = ? and seq = ? and payloads is not null", (salt, packed, *own))
         tx.put("update event_payload set salt = ?, body = ? where instance_id = ? and seq = ?", (salt, packed, *own))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.model import ERASED
-from engine.store.chain import pack, unpack
+from engine.store.chain import pack, pack_payloads, unpack
 from engine.store.database import Row, Session
 from engine.store.instances import like
 
@@ -84,7 +84,7 @@ def append(
     """Write a record after the last one of its register, and let the register end with it."""
     tx.put(
         "insert into register_record (register_id, seq, entry_id, body, hash, commitment, salt, payloads) values (?, ?, ?, ?, ?, ?, ?, ?)",
-        (register, seq, entry, pack(body), hash, commitment, salt, None if payloads is None else pack(payloads)),
+        (register, seq, entry, pack(body), hash, commitment, salt, None if payloads is None else pack_payloads(payloads)),
     )
     tx.must("update register set seq = ?, head = ? where id = ? and seq = ?", (seq, hash, register, seq - 1))
 
@@ -128,7 +128,7 @@ def versions(tx: Session, entry: int) -> list[Row]:
 
 def rewrite_payloads(tx: Session, register: int, seq: int, salt: bytes | None, payloads: bytes | None) -> None:
     """Write the payloads that are left of a record, and the salts: nobody can guess any more what stood in the others."""
-    packed = None if payloads is None else pack(payloads)
+    packed = None if payloads is None else pack_payloads(payloads)
     tx.put("update register_record set salt = ?, payloads = ? where register_id = ? and seq = ?", (salt, packed, register, seq))
 
 

@@ -21,7 +21,7 @@ from engine import history
 from engine.events import EVENT_TYPES, Event, Recorded
 from engine.history import Entry, UnreadableEvent, export, fold, genesis, payloads, replay, seal, unseal, verify, without
 from engine.model import SYSTEM, Actor, InstanceId, TokenId
-from engine.store.chain import pack, unpack
+from engine.store.chain import pack, pack_payloads, unpack
 
 INSTANCE = 683478614016000003
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
@@ -112,6 +112,8 @@ def test_every_character_is_packed_and_unpacked_as_it_was() -> None:
         text = "".join(chr(c) for c in range(block, block + 64) if not 0xD800 <= c < 0xE000)
         stored = pack(('"values":{"' + text * 2 + '"values":{"').encode())
         assert unpack(stored) == ('"values":{"' + text * 2 + '"values":{"').encode()
+        for few in (f'{{"{text[:20]}', f'{{"{text[20:40]}', f'{{"{text[40:]}'):
+            assert unpack(pack_payloads(few.encode())) == few.encode()
     # Python's GBK has to stay what it was when an entry was written
     known = b"".join(chr(c).encode("gbk", "ignore") for c in range(0x110000))
     assert sha256(known).hexdigest().startswith("f443cb4e97d2f2004f7cd200a1061edd")
@@ -127,12 +129,26 @@ def test_chinese_takes_two_bytes_for_three_unless_gbk_lacks_a_character(text: st
     assert len(stored) < len(payload)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("同意。", 4), ("中标😀", None), ("plain", None), ("同意。" * 30, 2), ("同意😀" * 30, 3), ("plain" * 60, 2)],
+)
+def test_short_payloads_are_not_deflated(text: str, kind: int | None) -> None:
+    payload = ('{"values":{"comment":"' + text + '"}}').encode()
+
+    stored = pack_payloads(payload)
+
+    assert unpack(stored) == payload
+    assert stored == payload if kind is None else (stored[0], len(stored) < len(payload)) == (kind, True)
+
+
 @given(st.binary(max_size=60))
 def test_whatever_stands_in_a_row_is_unpacked_to_something(stored: bytes) -> None:
     assert isinstance(unpack(stored), bytes)
-    for kind in (b"\x01", b"\x02", b"\x03"):
+    for kind in (b"\x01", b"\x02", b"\x03", b"\x04"):
         assert isinstance(unpack(kind + stored), bytes)
-    assert unpack(pack(stored)) == stored or stored[:1] in (b"\x02", b"\x03")
+    for packed in (pack(stored), pack_payloads(stored)):
+        assert unpack(packed) == stored or stored[:1] in (b"\x02", b"\x03", b"\x04")
 
 
 def test_every_type_of_event_is_tried() -> None:
