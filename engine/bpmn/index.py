@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -83,6 +83,7 @@ class Facts(NamedTuple):
         join: (element, flow) where it waits for others.
         forks: the forks that its branch lies behind.
         timers: (number of the event definition, due, host or 0); messages: (number, name, key); signals: (number, name).
+        waits: whether it waits for a time, a message or a signal.
     """
 
     kind: int
@@ -91,11 +92,7 @@ class Facts(NamedTuple):
     timers: tuple[tuple[int, str, int], ...] = ()
     messages: tuple[tuple[int, str, str | None], ...] = ()
     signals: tuple[tuple[int, str], ...] = ()
-
-    @property
-    def waits(self) -> bool:
-        """Whether it waits for a time, a message or a signal."""
-        return bool(self.timers or self.messages or self.signals)
+    waits: bool = False
 
 
 #: Of a token that runs or waits for a person, behind no fork: most are.
@@ -107,7 +104,7 @@ def facts(token: Token) -> Facts:
     data, spec = token.internal_data, token.task_spec
     waiting = token._standing == WAITING
     if not waiting and not spec.is_event_subprocess and _TOLD.isdisjoint(data):
-        return PLAIN
+        return Facts(OPEN, None, forks_of(data)) if "trail" in data else PLAIN
     subscribed = "host" in data or "standing" in data or spec.is_event_subprocess
     join: tuple[str, str] | None = None
     timers: tuple[Any, ...] = ()
@@ -128,12 +125,16 @@ def facts(token: Token) -> Facts:
             (n, wait["timer"]["due"], data.get("host", 0)) for n, wait in waits if wait.get("timer") and "frozen" not in wait)
         messages = tuple((n, wait["message"], wait["key"]) for n, wait in waits if wait.get("message") is not None)
         signals = tuple((n, wait["signal"]) for n, wait in waits if "signal" in wait)
-    trail = data.get("trail")
-    return Facts(kind, join, tuple([level[0] for level in trail]) if trail else (), timers, messages, signals)
+    return Facts(kind, join, forks_of(data), timers, messages, signals, bool(timers or messages or signals))
 
 
-#: What of a token's data its facts depend on while it does not wait.
-_TOLD = frozenset({"host", "standing", "undoes", "trail"})
+def forks_of(data: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the forks behind which a token with this data lies."""
+    return tuple([level[0] for level in data["trail"]]) if "trail" in data else ()
+
+
+#: What of a token's data its facts depend on while it does not wait, but for the forks.
+_TOLD = frozenset({"host", "standing", "undoes"})
 
 
 class ScopeIndex:

@@ -21,7 +21,7 @@ from engine import events as log
 from engine.bpmn import compensation, timers
 from engine.bpmn.collaboration import Address, shown_key
 from engine.bpmn.data import Scope
-from engine.bpmn.index import AT_JOIN, DORMANT, OPEN, PLAIN, STUCK, Facts, Lazy, Place, ScopeIndex, Waits, facts
+from engine.bpmn.index import AT_JOIN, DORMANT, OPEN, STUCK, Facts, Lazy, Place, ScopeIndex, Waits, facts
 from engine.bpmn.spiff import (
     CANCELLED,
     COMPLETED,
@@ -277,7 +277,7 @@ class ScopeMixin:
             self.index.remove(number, token.task_spec.name, old)
         if new is not None:
             self.index.add(number, token.task_spec.name, new)
-        if (old is not None and old is not PLAIN and old.waits) or (new is not None and new is not PLAIN and new.waits):
+        if (old is not None and old.waits) or (new is not None and new.waits):
             top.waits.change(number, old, new)
         place = self.parent_task_id or 0
         top.moved[place] = top.restless[place] = self
