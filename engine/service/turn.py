@@ -52,7 +52,7 @@ from engine.store.database import Missed, Row, Session, instant_or_none, micros,
 from engine.store.instances import InstanceRow
 from engine.store.jobs import JobRow, NewIncident
 from engine.store.messages import KeptMessage
-from engine.store.tasks import Found, NewTask
+from engine.store.tasks import Found
 
 if TYPE_CHECKING:
     from engine.service.runtime import Compiled, Runtime
@@ -116,7 +116,7 @@ class Turn:
         self._rewriting = False
         self._incident_jobs: dict[int, int] = {}
         self._task_ids: dict[int, int] = {}
-        self._created: dict[TokenId, NewTask] = {}  #: user tasks that this turn has written, by token; what became of others of them
+        self._created: dict[TokenId, Found] = {}  #: user tasks that this turn has written, by token; what became of others of them
         self._given: dict[TokenId, str | None] = {}
         self._ended: set[TokenId] = set()
         self._entry: Row | None = None
@@ -563,9 +563,7 @@ class Turn:
         for token in self._given.keys() & found.keys():
             each = found[token]
             found[token] = replace(each, task=replace(each.task, assignee=self._given[token], version=each.task.version + 1))
-        for token, made in self._created.items():
-            if token not in self._ended:
-                found[token] = tasks.created(made, self.after)
+        found.update((token, made) for token, made in self._created.items() if token not in self._ended)
         return found
 
     def write_task(self, tx: Session, event: e.UserTaskCreated) -> None:
@@ -577,28 +575,29 @@ class Turn:
         zone = self._runtime.settings.time_zone
         first = reminders.first(self.at, event.due_at, zone)
         process = self.compiled.processes.get(event.process)
-        made = NewTask(
-            id=self._new_id(),
-            instance_id=self.row.id,
-            token=event.token,
+        groups, users = ",".join(event.candidate_groups), ",".join(event.candidate_users)
+        made = self._created[event.token] = tasks.created(
+            self._new_id(),
+            self.after,
+            event.token,
             process=event.process,
             process_name=process.name if process is not None else event.process,
             element=event.element,
             name=event.name,
             form=event.form,
             assignee=event.assignee,
-            candidate_groups=event.candidate_groups,
-            candidate_users=event.candidate_users,
+            groups=groups,
+            users=users,
             properties=event.properties,
             priority=event.priority,
-            created_at=self._micros,
-            due_at=micros_or_none(event.due_at),
-            deadline_at=micros_or_none(event.deadline_at),
-            remind_at=None if first is None else micros(first.at),
-            remind_stage=None if first is None else first.stage,
+            at=self.at,
+            due_at=event.due_at,
+            deadline_at=event.deadline_at,
         )
-        self._created[event.token] = made
-        tasks.insert(tx, made)
+        tasks.insert(
+            tx, made, groups=groups, users=users, remind_at=None if first is None else micros(first.at),
+            remind_stage=None if first is None else first.stage,
+        )  # fmt: skip
 
     def _task_rescheduled(self, tx: Session, event: e.UserTaskRescheduled, actor: Actor) -> None:
         task = self._task(tx, event.token)

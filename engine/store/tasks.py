@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 
 from engine.model import MOST_COUNTED, Actor, Document, DocumentId, InstanceId, TaskId, TaskState, TokenId, UserTask, maker
 from engine.store import instances
-from engine.store.database import END_OF_TIME, Session, instant, instant_or_none, micros
+from engine.store.database import END_OF_TIME, Session, instant, instant_or_none, micros, micros_or_none
 from engine.store.instances import InstanceRow, like
 
 _COLUMNS = (
@@ -111,16 +112,19 @@ def with_instance(tx: Session, task_id: int) -> tuple[InstanceRow, Found] | None
     )
 
 
-def created(t: NewTask, instance: InstanceRow) -> Found:
-    """Return what `with_instance` reads of a task that was just inserted."""
+def created(
+    id: int, instance: InstanceRow, token: TokenId, *, process: str, process_name: str, element: str, name: str, form: str | None,
+    assignee: str | None, groups: str, users: str, properties: Mapping[str, str], priority: int, at: datetime, due_at: datetime | None,
+    deadline_at: datetime | None,
+) -> Found:  # fmt: skip
+    """Return a new open task, as `with_instance` reads it once it is inserted. `groups`, `users`: separated by commas."""
     made = _make_task(
-        id=TaskId(t.id), instance_id=InstanceId(t.instance_id), token=TokenId(t.token), process=t.process, process_name=t.process_name,
-        element=t.element, name=t.name, title=instance.title, business_key=instance.business_key, form=t.form, state=TaskState.OPEN,
-        assignee=t.assignee, candidate_groups=_words(",".join(t.candidate_groups)), candidate_users=_words(",".join(t.candidate_users)),
-        priority=t.priority, created_at=instant(t.created_at), due_at=instant_or_none(t.due_at),
-        deadline_at=instant_or_none(t.deadline_at), ended_at=None, ended_by=None, version=1,
+        id=TaskId(id), instance_id=InstanceId(instance.id), token=token, process=process, process_name=process_name, element=element,
+        name=name, title=instance.title, business_key=instance.business_key, form=form, state=TaskState.OPEN, assignee=assignee,
+        candidate_groups=_words(groups), candidate_users=_words(users), priority=priority, created_at=at, due_at=due_at,
+        deadline_at=deadline_at, ended_at=None, ended_by=None, version=1,
     )  # fmt: skip
-    return _make_found(task=made, properties=orjson.loads(_written(t.properties)), has_documents=False)
+    return _make_found(task=made, properties=properties, has_documents=False)
 
 
 def of_instance(tx: Session, instance_id: int) -> list[UserTask]:
@@ -164,27 +168,6 @@ def with_places(tx: Session, instance_ids: Collection[int]) -> set[int]:
 
 
 # ------------------------------------------------------------------------------------------------------------ written by a command
-class NewTask(NamedTuple):
-    id: int
-    instance_id: int
-    token: int
-    process: str
-    process_name: str
-    element: str
-    name: str
-    form: str | None
-    assignee: str | None
-    candidate_groups: tuple[str, ...]
-    candidate_users: tuple[str, ...]
-    properties: Mapping[str, str]
-    priority: int
-    created_at: int
-    due_at: int | None
-    deadline_at: int | None
-    remind_at: int | None
-    remind_stage: str | None
-
-
 _INSERT = (
     "insert into user_task (id, instance_id, token, process, process_name, element, name, form, state, assignee, candidate_groups,"
     " candidate_users, properties, priority, created_at, due_at, sort_at, deadline_at, ended_at, ended_by, version, remind_at,"
@@ -193,20 +176,19 @@ _INSERT = (
 _OFFER = "insert into user_task_candidate (principal, sort_at, task_id) values (?, ?, ?) on conflict do nothing"
 
 
-def insert(tx: Session, t: NewTask) -> None:
-    """Write a new open task and whom it is offered to."""
-    sort_at = END_OF_TIME if t.due_at is None else t.due_at
-    properties = _written(t.properties)
+def insert(tx: Session, new: Found, *, groups: str, users: str, remind_at: int | None, remind_stage: str | None) -> None:
+    """Write what `created` gave, and whom it is offered to."""
+    t, due_at = new.task, micros_or_none(new.task.due_at)
+    sort_at = END_OF_TIME if due_at is None else due_at
     tx.put(_INSERT, (
-        t.id, t.instance_id, t.token, t.process, t.process_name, t.element, t.name, t.form, t.assignee, ",".join(t.candidate_groups),
-        ",".join(t.candidate_users), properties, t.priority, t.created_at, t.due_at, sort_at, t.deadline_at, t.remind_at, t.remind_stage,
+        t.id, t.instance_id, t.token, t.process, t.process_name, t.element, t.name, t.form, t.assignee, groups, users,
+        _written(new.properties), t.priority, micros(t.created_at), due_at, sort_at, micros_or_none(t.deadline_at), remind_at, remind_stage,
     ))  # fmt: skip
     if t.assignee is None:
-        offers = [(f"g:{g}", sort_at, t.id) for g in t.candidate_groups] + [
-            (f"u:{u}", sort_at, t.id) for u in t.candidate_users
-        ]
-        for offer in offers:
-            tx.put(_OFFER, offer)
+        for group in groups.split(",") if groups else ():
+            tx.put(_OFFER, (f"g:{group}", sort_at, t.id))
+        for user in users.split(",") if users else ():
+            tx.put(_OFFER, (f"u:{user}", sort_at, t.id))
 
 
 def _written(properties: Mapping[str, str]) -> str:
