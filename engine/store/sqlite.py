@@ -78,18 +78,17 @@ def _told(error: sqlite3.DatabaseError) -> Exception:
 
 
 class _Session(Session):
-    """Every statement is executed at once."""
+    """Every statement is executed at once, so to `put` one is what the connection itself does."""
 
-    __slots__ = ("connection",)
+    __slots__ = ("connection", "put")
+    put: Callable[..., object]  # type: ignore[assignment]
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.put = connection.execute
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         return self.connection.execute(sql, values).rowcount
-
-    def put(self, sql: str, values: Sequence[Any] = ()) -> None:
-        self.connection.execute(sql, values)
 
     def must(self, sql: str, values: Sequence[Any] = ()) -> None:
         if not self.connection.execute(sql, values).rowcount:
