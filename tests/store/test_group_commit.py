@@ -231,6 +231,29 @@ def test_an_interrupt_while_somebody_elses_command_is_worked_out_does_not_lose_i
     assert names(database) == ["other"]
 
 
+def test_an_interrupt_while_somebody_elses_command_is_written_does_not_lose_it(database: Database) -> None:
+    """The main thread has nothing to write itself."""
+    server, main, threads = database._server, threading.main_thread(), list[threading.Thread]()
+
+    def other(tx: Session) -> None:
+        adding("other")(tx)
+        if threading.current_thread() is main:
+            raise KeyboardInterrupt
+
+    def mine(session: Session, hold: Hold) -> None:
+        threads.append(threading.Thread(target=commit, args=(database, other)))
+        threads[0].start()
+        while not server._waiting:
+            threading.Event().wait(0.001)
+
+    with pytest.raises(KeyboardInterrupt):
+        database.carry_out(mine)
+    threads[0].join(20)
+
+    assert not threads[0].is_alive()
+    assert names(database) == ["other"]
+
+
 def test_a_leader_that_cannot_have_a_connection_hangs_nobody(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     server = database._server
     borrow, refusals = server._at_hand.borrow, [OSError("no more files"), OSError("no more files")]
