@@ -26,11 +26,11 @@ from bench.arms import sqlite
 from bench.measure import opened_connections, run_instances
 from bench.psmflow import Psmflow
 from engine import Actor, history
-from engine.bpmn import Definition, Run
+from engine.bpmn import Answer, Definition, Run, Serve
 from engine.events import Event
 from engine.feel import codec
 from engine.model import Command as CoreCommand
-from engine.model import InstanceStatus, Step
+from engine.model import InstanceStatus, NewJob, Step
 from engine.store import chain
 
 
@@ -52,7 +52,7 @@ class Command:
         changed: how many rows each of them changed.
         sealing: None only until it is noted.
         texts: ``[(place in _ENCODERS, value)]``: written and joined they are the state after it; none when the instance has ended.
-        core: what the core had to do, one after the other; a start also completes the jobs of handlers that run within it.
+        core: what the core had to do, one after the other, and what became of the jobs of each, as handlers say that run within it.
         waiting: elements that wait for a person after it.
     """
 
@@ -61,7 +61,7 @@ class Command:
     changed: list[int] = field(default_factory=list)
     sealing: Sealing | None = None
     texts: list[tuple[int, Any]] = field(default_factory=list)
-    core: list[CoreCommand] = field(default_factory=list)
+    core: list[tuple[CoreCommand, list[Answer | None]]] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
 
 
@@ -146,13 +146,20 @@ class _Notes:
         """Note what the core is given to do meanwhile."""
         real = Run.do
 
-        def do(run: Run, command: CoreCommand) -> Step:
-            if self.command is not None:
-                self.command.core.append(command)
-                self.definition = run._definition
-            return real(run, command)
+        def do(run: Run, command: CoreCommand, serve: Serve | None = None) -> Step:
+            if self.command is None or serve is None:
+                return real(run, command, serve)
+            answers: list[Answer | None] = []
+            self.command.core.append((command, answers))
+            self.definition = run._definition
 
-        Run.do = do  # type: ignore[method-assign]
+            def noted(job: NewJob) -> Answer | None:
+                answers.append(serve(job))
+                return answers[-1]
+
+            return real(run, command, noted)
+
+        Run.do = do  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
@@ -375,6 +382,10 @@ class Sealed(Rows):
             _joined(command.texts)
 
 
+def _in_turn(answers: Iterator[Answer | None]) -> Serve:
+    return lambda job: next(answers)
+
+
 class Stepped(Sealed):
     """The same, and the core's steps in place of the finished text of the state: what psmflow does but for its service.
 
@@ -395,8 +406,8 @@ class Stepped(Sealed):
             self._run = Run(self._recording.definition, None, at)
         else:
             self._run.go_on(self.state, at)
-        for each in command.core:
-            step = self._run.do(each)
+        for each, answers in command.core:
+            step = self._run.do(each, _in_turn(iter(answers)))
         goes_on = step.status is InstanceStatus.ACTIVE
         self.state = step.state if goes_on else None
         if not goes_on:

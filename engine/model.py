@@ -480,6 +480,7 @@ class Step:
 
     Attributes:
         events: `engine.events`, in the order in which they happened.
+        told: which of them came with what became of jobs, by number.
         suspended: tokens of the user tasks that an event sub-process suspends now (the whole list), in order.
         refused: the command's target was gone once overdue timers had fired; the rest of the step is valid and is written,
             then the service raises it.
@@ -491,6 +492,7 @@ class Step:
     thrown: Sequence[ThrownEvent]
     status: InstanceStatus
     outcome: str | None
+    told: Sequence[int] = ()
     suspended: Sequence[TokenId] = ()
     refused: Exception | None = None
     standing: Standing

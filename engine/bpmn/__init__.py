@@ -9,15 +9,29 @@ from engine.bpmn.definition import Definition
 from engine.bpmn.explain import explain
 from engine.bpmn.reader import DiagramCannotRun, compile_definition, describe, start_timers, starters
 from engine.bpmn.specs.tasks import PLACE
-from engine.bpmn.step import Run, advance, form_of_start, open_elements, scopes_of_visible, values_named, visible_variables
+from engine.bpmn.step import (
+    Answer,
+    Run,
+    Serve,
+    advance,
+    answered,
+    form_of_start,
+    open_elements,
+    scopes_of_visible,
+    values_named,
+    visible_variables,
+)
 
 __all__ = [
     "KEYED",
     "PLACE",
+    "Answer",
     "Definition",
     "DiagramCannotRun",
     "Run",
+    "Serve",
     "advance",
+    "answered",
     "compile_definition",
     "describe",
     "explain",

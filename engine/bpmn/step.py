@@ -6,7 +6,8 @@ token at the same place; the rest of the command stands.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +39,7 @@ from engine.model import (
     CorrelateMessage,
     FireTimers,
     InstanceStatus,
+    NewJob,
     OpenElement,
     ResumeInstance,
     RetryElement,
@@ -59,6 +61,28 @@ _made_step = maker(Step)
 
 #: Elements of one command that may fail before the command itself is given up.
 _FAILURE_LIMIT = 200
+#: The same before jobs that it leads to are left for later: each failure runs the command, and what became of its jobs, once more.
+_FAILURES_WITH_JOBS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of a job within the command that led to it.
+
+    Attributes:
+        command: that the instance goes on with; None: the job is no matter of the step's any more, its token waits on.
+        facts: to record before that.
+    """
+
+    command: CompleteJob | ThrowBpmnError | None
+    facts: Sequence[log.Event] = ()
+
+
+answered = maker(Answer)
+
+#: Does the work of a job; None: it is for later.
+Serve = Callable[[NewJob], Answer | None]
+_Answers = dict[TokenId, Answer | None]
 
 
 def advance(definition: Definition, state: bytes | None, command: Command, at: datetime) -> Step:
@@ -88,7 +112,7 @@ class Run:
 
     def __init__(self, definition: Definition, state: bytes | None, at: datetime) -> None:
         self._definition, self._base, self._at = definition, state, at.astimezone(UTC)
-        self._done: list[Command] = []  #: since `_base`
+        self._done: list[tuple[Command, _Answers]] = []  #: since `_base`
         self._changed: dict[int, tuple[Facts | None, Facts | None]] = {}  #: up to `_base`
         self._awake: Workflow | None = None  #: as these commands left it
         self.count = 0  #: commands that were carried out
@@ -107,16 +131,23 @@ class Run:
         if self._awake is not None:
             self._awake.begin_again(self._at)
 
-    def do(self, command: Command) -> Step:
-        """Carry out a command; see `advance`."""
+    def do(self, command: Command, serve: Serve | None = None) -> Step:
+        """Carry out a command; see `advance`.
+
+        Args:
+            serve: is asked for the work of each job that the command leads to, in the order of their creation, what one leads to
+                before the next. None from it, or in its place: the job is one of the step's. It is asked once for each job, also
+                when the command is run again because an element fails; what it raises gives up the command.
+        """
         if self._base is None and not self._done and not isinstance(command, StartInstance):
             raise WrongState(what="流程实例", id="", state="未启动", action="执行此操作", action_en="changed before it is started")
         parked: dict[tuple[int, str], ElementFailed] = {}
+        answers: _Answers = {}
         while True:
             workflow, self._awake = self._awake or self.awake(), None  # what raises leaves it half done
             workflow.next_command(parked)
             try:
-                refused = _carry_through(workflow, command)
+                refused = _carry_through(workflow, command, answers, serve)
                 break
             except ElementFailed as failure:
                 key = failure.token.id, failure.phase
@@ -129,12 +160,12 @@ class Run:
             self._base, self._done = states.dump(workflow), []
             self._changed = workflow.waits.changed
         else:
-            self._done.append(command)
+            self._done.append((command, answers))
             self._awake = workflow
         self.count += 1
         return _made_step(
-            events=tuple(workflow.events), jobs=tuple(workflow.jobs), thrown=tuple(workflow.thrown), status=workflow.status,
-            outcome=workflow.outcome() if workflow.completed else None,
+            events=tuple(workflow.events), told=tuple(workflow.told), jobs=tuple(workflow.jobs), thrown=tuple(workflow.thrown),
+            status=workflow.status, outcome=workflow.outcome() if workflow.completed else None,
             suspended=_suspended(workflow) if self._definition.suspends else (), refused=refused,
             standing=_Standing(self))
 
@@ -150,14 +181,18 @@ class Run:
         if self._awake is None:
             self._awake = states.load(self._definition, self._base, self._at)
             self._awake.waits.changed = dict(self._changed)
-            for command in self._done:
+            for command, answers in self._done:
                 self._awake.next_command({})
-                _carry_through(self._awake, command)
+                _carry_through(self._awake, command, answers)
         return self._awake
 
 
-def _carry_through(workflow: Workflow, command: Command) -> EngineError | None:
-    """Carry out a command and all that follows; return why it was refused, if it was."""
+def _carry_through(workflow: Workflow, command: Command, answers: _Answers, serve: Serve | None = None) -> EngineError | None:
+    """Carry out a command and all that follows; return why it was refused, if it was.
+
+    Args:
+        answers: known ones; those that `serve` gives are added.
+    """
     refused: EngineError | None = None
     if type(command) is StartInstance:
         if workflow.last_token:
@@ -166,6 +201,8 @@ def _carry_through(workflow: Workflow, command: Command) -> EngineError | None:
         workflow.settle()
     else:
         refused = _go_on(workflow, command)
+    if workflow.jobs and (serve is not None or answers):
+        _take_answers(workflow, answers, serve)
     definition = workflow.definition
     if definition.bounds_time and not workflow.completed:
         workflow.meet_deadlines()
@@ -195,6 +232,37 @@ def _go_on(workflow: Workflow, command: Command) -> EngineError | None:
     carry_out(workflow, command, token)
     workflow.settle()
     return None
+
+
+def _take_answers(workflow: Workflow, answers: _Answers, serve: Serve | None) -> None:
+    """Go on with what became of each new job, if its work is done now."""
+    left: list[NewJob] = []
+    todo = workflow.jobs[::-1]
+    while todo:
+        job = todo.pop()
+        token = workflow.find(job.token)
+        if token is None or "job" not in token.internal_data:
+            continue  # what came of another one has cancelled it
+        if job.token in answers:
+            found = answers[job.token]
+        elif serve is None or len(workflow.parked) > _FAILURES_WITH_JOBS:
+            found = answers[job.token] = None
+        else:
+            if workflow.scope.written:
+                store_written(workflow.scope.written)
+            found = answers[job.token] = serve(job)
+        if found is None:
+            left.append(job)
+            continue
+        if found.facts:
+            workflow.told += range(len(workflow.events), len(workflow.events) + len(found.facts))
+            workflow.events += found.facts
+        if found.command is not None:
+            workflow.jobs = []
+            _CARRY_OUT[type(found.command)](workflow, found.command, token)
+            workflow.settle()
+            todo += reversed(workflow.jobs)
+    workflow.jobs = left
 
 
 # --------------------------------------------------------------------------------------------------------------------- targets

@@ -443,6 +443,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     Attributes:
         at: the instant of its commands; there is no other clock. now: the same as text, in UTC.
+        told: which of the events came with what became of jobs.
         parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
         stored: the state it was loaded from.
@@ -458,7 +459,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     __slots__ = (
         "agenda", "at", "changed", "conversations", "definition", "dirty", "emit", "events", "fresh", "jobs", "last_end", "last_token",
         "located", "moved", "nesting", "now", "parked", "recent", "restless", "sequence", "status", "steps", "stored",
-        "subprocess_specs", "subprocesses", "suspended_since", "thrown", "touched", "waits", "zone",
+        "subprocess_specs", "subprocesses", "suspended_since", "thrown", "told", "touched", "waits", "zone",
     )
 
     def __init__(self, definition: Definition, at: datetime, stored: Stored) -> None:
@@ -471,6 +472,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         self.emit: Callable[[log.Event], None] = self.events.append
         self.jobs: list[NewJob] = []
         self.thrown: list[ThrownEvent] = []
+        self.told: list[int] = []
         self.status = InstanceStatus.ACTIVE
         self.suspended_since: str | None = None
         self.last_end: str | None = None
@@ -497,7 +499,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     def next_command(self, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         """Begin a command: what the one before it led to is forgotten, the instance stays as it is."""
         self.parked = parked
-        self.events, self.jobs, self.thrown, self.steps = [], [], [], 0
+        self.events, self.told, self.jobs, self.thrown, self.steps = [], [], [], [], 0
         self.emit = self.events.append
         self.recent.clear()
         self.moved.clear()

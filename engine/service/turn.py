@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as e
 from engine import history
-from engine.bpmn import KEYED, Run, fits
+from engine.bpmn import KEYED, Answer, Run, answered, fits
 from engine.clock import IdIssuer
 from engine.errors import BpmnError
 from engine.events import EVENT_TYPES, Event
 from engine.feel import codec
-from engine.handler import Handler, Job, make_job
+from engine.handler import Job, make_job
 from engine.model import (
     SYSTEM,
     Actor,
@@ -209,10 +209,16 @@ class Turn:
 
     # -- the core
     def _advance(self, command: Command) -> Step:
-        step = self._step = self._run.do(command)
-        actor = SYSTEM if step.refused is not None else self.actor
+        step = self._step = self._run.do(command, self._serve)
         events: Sequence[Any] = step.events
-        self._events += zip(events, repeat(actor), strict=False)
+        actor = SYSTEM if step.refused is not None else self.actor
+        if step.told:
+            actors = [actor] * len(events)
+            for n in step.told:
+                actors[n] = SYSTEM
+            self._events += zip(events, actors, strict=False)
+        else:
+            self._events += zip(events, repeat(actor), strict=False)
         self._status, self._outcome = step.status, step.outcome
         kinds = set(map(type, events))
         self._kinds |= kinds
@@ -223,7 +229,9 @@ class Turn:
             self._throw(step.thrown)
         for new in step.jobs:
             if new.token not in self._gone:
-                self._new_job(new)
+                handler = self._runtime.handlers.named(new.type)
+                self._jobs.append(self._job_row(new, self._new_id(), retries_of(new.retries, handler)))
+                self.made_work = True
         return step
 
     def _followed(self, events: Sequence[Any], kinds: set[type[Event]], actor: Actor) -> None:
@@ -252,15 +260,6 @@ class Turn:
             )  # fmt: skip
             self.outbox(JobKind.EVENT, thrown.name, body)
 
-    def _new_job(self, new: NewJob) -> None:
-        runtime = self._runtime
-        handler = runtime.handlers.named(new.type)
-        if handler is not None and handler.effect in _INLINE:
-            self._run_inline(handler, new, self._new_id())
-        else:
-            self._jobs.append(self._job_row(new, self._new_id(), retries_of(new.retries, handler)))
-            self.made_work = True
-
     def _job_row(self, new: NewJob, id: int, retries: Retries, attempts: int = 0) -> JobRow:
         return JobRow(
             id=id,
@@ -278,28 +277,29 @@ class Turn:
             body=codec.dump({"values": dict(new.values), "properties": dict(new.properties)}),
         )
 
-    def _run_inline(self, handler: Handler, new: NewJob, id: int) -> None:
+    def _serve(self, new: NewJob) -> Answer | None:
         """Run a handler whose effect is nothing outside, as a part of this turn: exactly once, as the turn is."""
-        errands = Errands(self._runtime, self.session, key=str(id), instance_id=self.row.id, at=self.at, inside=True, actor=self.actor)
-        job = self.job_for(new, new.values, new.properties, attempt=1, errands=errands)
+        runtime = self._runtime
+        handler = runtime.handlers.named(new.type)
+        if handler is None or handler.effect not in _INLINE:
+            return None
+        id = self._new_id()
+        errands = Errands(runtime, self.session, key=str(id), instance_id=self.row.id, at=self.at, inside=True, actor=self.actor)
         try:
-            values = dict(handler.run(job) or {})
+            values = dict(handler.run(self.job_for(new, new.values, new.properties, attempt=1, errands=errands)) or {})
             codec.check(values)
         except BpmnError as error:
-            self.take_errands(errands, new)
-            self._advance(ThrowBpmnError(token=new.token, code=error.code, message=error.message))
-            return
+            thrown = ThrowBpmnError(token=new.token, code=error.code, message=error.message)
+            return answered(command=thrown, facts=self._errands_done(errands, new))
         except Exception as error:  # noqa: BLE001  a handler's author may raise anything; it becomes a job, tried again
             retries = retries_of(new.retries, handler)
-            self.job_failed(self._job_row(new, id, retries, attempts=1), f"{type(error).__name__}: {error}", retries)
-            return
-        if errands.did_something:
-            self.take_errands(errands, new)
+            row = self._job_row(new, id, retries, attempts=1)
+            return answered(command=None, facts=self._failure(row, f"{type(error).__name__}: {error}", retries))
         completed = e.job_completed(
             process=new.process, element=new.element, token=new.token, job_type=new.type, attempt=1, values=values
         )
-        self._events.append((completed, SYSTEM))
-        self._advance(complete_job(token=new.token, values=values))
+        facts = [*self._errands_done(errands, new), completed] if errands.did_something else [completed]
+        return answered(command=complete_job(token=new.token, values=values), facts=facts)
 
     def job_for(self, row: JobRow | NewJob, values: Any, properties: Any, *, attempt: int, errands: Errands) -> Job:
         """Return what a handler sees of a job."""
@@ -323,12 +323,15 @@ class Turn:
         """Return the label of an element as drawn, or its id."""
         return self.compiled.names.get((process, element)) or element
 
-    def take_errands(self, errands: Errands, row: JobRow | NewJob) -> None:
-        """Write what a handler sent, whatever becomes of its job: what is remembered is not sent again."""
-        for event in errands.events(row.process, row.element):
+    def _errands_done(self, errands: Errands, row: JobRow | NewJob) -> list[Event]:
+        """Write what a handler sent, whatever becomes of its job: what is remembered is not sent again. Return the facts of it."""
+        self._writes += errands.writes()
+        return errands.events(row.process, row.element)
+
+    def take_errands(self, errands: Errands, row: JobRow) -> None:
+        """Write and record what a handler sent, whatever becomes of its job."""
+        for event in self._errands_done(errands, row):
             self.record(event, SYSTEM)
-        for write in errands.writes():
-            self.also(write)
 
     def job_done(self, row: JobRow, values: dict[str, Any], errands: Errands) -> None:
         """A worker finished a job that it holds: the token goes on, and the row goes."""
@@ -356,12 +359,17 @@ class Turn:
 
     def job_failed(self, row: JobRow, message: str, retries: Retries, errands: Errands | None = None) -> None:
         """A handler raised anything else: it is tried again later, or becomes an incident. `row.attempts` counts this one."""
-        assert row.token is not None
         if errands is not None:
             self.take_errands(errands, row)
+        for event in self._failure(row, message, retries):
+            self.record(event, SYSTEM)
+
+    def _failure(self, row: JobRow, message: str, retries: Retries) -> list[Event]:
+        """Let a job's row say that it failed; return the facts of it."""
+        assert row.token is not None
         again = retries.next_at(self.at, row.attempts, key=str(row.id))
         place: dict[str, Any] = {"process": row.process, "element": row.element, "token": TokenId(row.token)}
-        self.record(e.JobFailed(**place, job_type=row.type, attempt=row.attempts, message=message, retry_at=again), SYSTEM)
+        facts: list[Event] = [e.JobFailed(**place, job_type=row.type, attempt=row.attempts, message=message, retry_at=again)]
         if row.fence == 0:  # failed within the turn that made it: the row is written now
             if again is not None:
                 self._jobs.append(row._replace(due_at=micros(again)))
@@ -374,7 +382,8 @@ class Turn:
             self.require(lambda tx: jobs.fail(tx, row.id, row.fence, message))
         if again is None:
             self.link_incident(TokenId(row.token), row.id)
-            self.record(e.IncidentOpened(**place, kind="handler", message=message), SYSTEM)
+            facts.append(e.IncidentOpened(**place, kind="handler", message=message))
+        return facts
 
     def outbox(self, kind: JobKind, type: str, body: bytes) -> None:
         """Write a job that no token waits for: an event on its way to others, or something to tell people."""

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import random
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from engine import events as log
-from engine.bpmn import Definition, Run, advance
+from engine.bpmn import Answer, Definition, Run, Serve, advance, open_elements
 from engine.errors import EngineError, NotFound, TaskNotOpen, TaskSuspended, WrongState
 from engine.model import (
     Command,
     CompleteJob,
     CompleteUserTask,
+    CorrelateMessage,
+    FireTimers,
     InstanceStatus,
+    NewJob,
     RetryElement,
     SetVariables,
     StartInstance,
     Step,
+    SubscriptionKind,
     SuspendInstance,
+    ThrowBpmnError,
     TokenId,
 )
-from tests.bpmn.build import diagram, end, exclusive, process, script, service, start, user
+from tests.bpmn.build import boundary, diagram, end, event, exclusive, parallel, process, script, service, start, timer, user
 from tests.bpmn.play import MONDAY, Play
+from tests.bpmn.test_walks import Writer
 
 WORK = process(start(), service("a"), script("f", "{n: m + 1}"), service("b"), end(), "s>a", "a>f", "f>b", "b>e")
 GIVEN = {"price": Decimal("2.50"), "lots": [{"no": 1}, {"no": 2}]}
@@ -139,3 +147,178 @@ def test_whoever_holds_a_value_of_a_job_or_gave_it_cannot_change_a_variable() ->
 
     assert last.state == one_by_one(
         definition(WORK), begin, CompleteJob(token=TokenId(2), values={"gave": [1]}), after)[-1].state
+
+
+# --------------------------------------------------------------------------------------- jobs whose work is done within the command
+def completed(**values: Any) -> Serve:
+    """Every job is done and gave this."""
+    return lambda job: Answer(command=CompleteJob(token=job.token, values=values))
+
+
+def by_commands(run: Run, command: Command, serve: Serve) -> tuple[Step, list[log.Event], list[NewJob]]:
+    """Give a command, then for each job what `serve` says as a command of its own; return the last step, all events, the jobs left."""
+    events: list[Any] = []
+    left: list[NewJob] = []
+
+    def give(command: Command) -> None:
+        step = run.do(command)
+        events.extend(step.events)
+        for job in step.jobs:
+            if not any(isinstance(event, log.JobCancelled) and event.token == job.token for event in events):
+                found = serve(job)
+                if found is None or found.command is None:
+                    left.append(job)
+                else:
+                    give(found.command)
+
+    give(command)
+    return run.look(), events, left
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_jobs_done_within_a_command_lead_where_commands_of_their_own_lead(seed: int) -> None:
+    rnd = random.Random(seed)
+    xml = Writer(rnd).process()
+    if seed % 2:  # machines do most of it
+        xml = xml.replace(b"<userTask ", b'<sendTask camunda:type="external" camunda:topic="work" ').replace(b"</userTask>", b"</sendTask>")
+    of = Play(xml, None).definition("p")
+
+    def serve(job: NewJob) -> Answer | None:
+        luck = random.Random(f"{seed} {job.token}")
+        n = luck.randrange(10)
+        if n < 2:
+            return None
+        thrown = ThrowBpmnError(token=job.token, code="no")
+        return Answer(command=thrown if n == 2 else CompleteJob(token=job.token, values={"n": luck.randrange(9)}))
+
+    within, single, at = Run(of, None, MONDAY), Run(of, None, MONDAY), MONDAY
+    command: Command = StartInstance(variables={"n": 0})
+    open_jobs: list[TokenId] = []
+    for _ in range(30):
+        step = within.do(command, serve)
+        stands, events, left = by_commands(single, command, serve)
+
+        assert step.state == stands.state
+        assert list(step.events) == events
+        assert list(step.jobs) == left
+        if step.status is not InstanceStatus.ACTIVE:
+            break
+        cancelled = {event.token for event in events if isinstance(event, log.JobCancelled)}
+        open_jobs = [token for token in (*open_jobs, *(job.token for job in left)) if token not in cancelled]
+        choices: list[Any] = [CompleteJob(token=token, values={"n": 1}) for token in open_jobs]
+        choices += [
+            CompleteUserTask(token=found.token, values={"n": rnd.randrange(9)}) for found in open_elements(of, step.state)
+            if (found.kind, found.state) == ("userTask", "ready")]
+        choices += [CorrelateMessage(name=s.name, token=s.token) for s in step.subscriptions if s.kind is SubscriptionKind.MESSAGE]
+        if step.timers and (not choices or rnd.random() < 0.3):
+            at = max(at, step.timers[0].due_at + timedelta(seconds=rnd.choice([0, 5])))
+            command = FireTimers()
+        elif choices:
+            command = rnd.choice(choices)
+            if isinstance(command, CompleteJob):
+                open_jobs.remove(command.token)
+        else:
+            break
+        within.go_on(step.state, at)
+        single.go_on(stands.state, at)
+
+
+def test_what_is_told_of_a_job_stands_before_what_it_leads_to() -> None:
+    def serve(job: NewJob) -> Answer:
+        fact = log.JobCompleted(process=job.process, element=job.element, token=job.token, job_type=job.type, attempt=1, values={})
+        return Answer(command=CompleteJob(token=job.token, values={}), facts=[fact, fact] if job.element == "a" else [fact])
+
+    step = Run(definition(WORK), None, MONDAY).do(StartInstance(variables={"m": 1}), serve)
+
+    assert step.status is InstanceStatus.COMPLETED
+    told = [step.events[n] for n in step.told]
+    assert [(type(event).__name__, event.element) for event in told] == [  # type: ignore[attr-defined]
+        ("JobCompleted", "a"), ("JobCompleted", "a"), ("JobCompleted", "b")]
+    kinds = [(type(event).__name__, getattr(event, "element", None)) for event in step.events]
+    assert kinds.index(("JobCreated", "a")) < step.told[0] < kinds.index(("ActivityCompleted", "a"))
+
+
+def test_nobody_is_asked_twice_when_an_element_fails_and_the_command_is_run_again() -> None:
+    broken = process(start(), service("a"), service("b"), user("u", camunda_priority="= rank"), end(), "s>a", "a>b", "b>u", "u>e")
+    asked: list[str] = []
+
+    def serve(job: NewJob) -> Answer:
+        asked.append(job.element)
+        return Answer(command=CompleteJob(token=job.token, values={"m": len(asked)}))
+
+    run = Run(definition(broken), None, MONDAY)
+    step = run.do(StartInstance(), serve)
+    for command in (SetVariables(values={"rank": 7}), RetryElement(token=TokenId(4))):
+        last = run.do(command, serve)
+
+    assert [event.element for event in step.events if isinstance(event, log.IncidentOpened)] == ["u"]
+    assert asked == ["a", "b"]
+    assert [(task.name, task.priority) for task in last.events if isinstance(task, log.UserTaskCreated)] == [("u", 7)]
+
+
+def test_when_many_elements_fail_the_other_jobs_are_left_for_later() -> None:
+    many = process(
+        start(), parallel("f"), *(service(f"a{n}") for n in range(60)),
+        *(user(f"u{n}", camunda_priority="= rank") for n in range(60)), end(), "s>f", *(f"f>a{n}" for n in range(60)),
+        *(f"a{n}>u{n}" for n in range(60)), *(f"u{n}>e" for n in range(60)))
+    asked: list[str] = []
+
+    def serve(job: NewJob) -> Answer:
+        asked.append(job.element)
+        return Answer(command=CompleteJob(token=job.token, values={}))
+
+    step = Run(definition(many), None, MONDAY).do(StartInstance(), serve)
+
+    failed = [event.element for event in step.events if isinstance(event, log.IncidentOpened)]
+    assert failed == [element.replace("a", "u") for element in asked]
+    assert len(failed) == 21
+    assert len(step.jobs) == 60 - 21
+
+
+def test_an_instance_that_is_loaded_anew_does_what_was_done_without_asking() -> None:
+    run = Run(definition(WORK), None, MONDAY)
+    run.do(StartInstance(variables={"m": 1}), lambda job: completed(m=4)(job) if job.element == "a" else None)
+    with pytest.raises(NotFound):
+        run.do(CompleteJob(token=TokenId(9), values={}))  # leaves it half done: what follows begins with what is stored
+    last = run.do(CompleteJob(token=TokenId(4), values={}))
+
+    other = one_by_one(
+        definition(WORK), StartInstance(variables={"m": 1}), CompleteJob(token=TokenId(2), values={"m": 4}),
+        CompleteJob(token=TokenId(4), values={}))
+    assert last.standing == other[-1].standing
+
+
+def test_what_a_server_raises_gives_up_the_command() -> None:
+    def serve(job: NewJob) -> Answer:
+        if job.element == "b":
+            raise OSError("gone")
+        return Answer(command=CompleteJob(token=job.token, values={}))
+
+    run = Run(definition(WORK), None, MONDAY)
+    with pytest.raises(OSError, match="gone"):
+        run.do(StartInstance(variables={"m": 1}), serve)
+
+    assert run.do(StartInstance(variables={"m": 1}), completed()).status is InstanceStatus.COMPLETED
+
+
+def test_a_timer_that_is_over_before_it_began_does_not_interrupt_work_that_is_done_at_once() -> None:
+    late = process(
+        start(), service("a"), boundary("late", "a", timer("timeDate", "2020-01-01T00:00:00Z")), user("b"), end(), end("x"), "s>a", "a>b",
+        "late>x", "b>e")
+
+    step = Run(definition(late), None, MONDAY).do(StartInstance(), completed())
+
+    assert step.refused is None
+    assert not [event for event in step.events if isinstance(event, log.TimerFired)]
+
+
+def test_a_join_is_said_stuck_only_when_all_work_of_the_command_is_done() -> None:
+    """One of the branches ends the sub-process, whose join can never fire: the incident would open and close in one breath."""
+    race = process(
+        start(), parallel("f"), parallel("j"), service("a"), end("t", event("terminate")), user("u"), end(), "s>f", "f>j", "f>a", "a>t",
+        "u>j", "j>e")
+
+    step = Run(definition(race), None, MONDAY).do(StartInstance(), completed())
+
+    assert step.status is InstanceStatus.COMPLETED
+    assert not [event for event in step.events if isinstance(event, log.IncidentOpened)]

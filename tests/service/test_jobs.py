@@ -18,6 +18,7 @@ from tests.bpmn.build import (
     diagram,
     end,
     event,
+    exclusive,
     parallel,
     process,
     properties,
@@ -188,6 +189,62 @@ def test_a_handler_that_fails_within_the_command_is_tried_again_as_a_job(house: 
 
     assert calls == [1, 2]
     assert set(house.open_tasks(started.id)) == {"after"}
+
+
+COUNTED = diagram(process(
+    start(), exclusive("m"), service("w", "count"), exclusive("x"), user("after"), end(), "s>m", "m>w", "w>x", "x>m: n < top", "x>after!",
+    "after>e"))
+
+
+def test_a_loop_of_handlers_within_the_command_may_be_long(house: House) -> None:
+    @house.handler("count", effect="none")
+    def count(job: Job) -> dict[str, Any]:
+        """Count."""
+        return {"n": job.values["n"] + 1}
+
+    house.deploy(COUNTED)
+    started = house.start(variables={"n": 0, "top": 2_000})
+
+    assert house.engine.instances.variables(SYSTEM, started.id)["n"] == 2_000
+    assert set(house.open_tasks(started.id)) == {"after"}
+    assert len(house.events(started.id, "JobCompleted")) == 2_000
+    assert house.rows("select count(*) from job") == [(0,)]
+    assert house.engine.audit.verify() == ()
+
+
+def test_a_loop_of_handlers_without_end_becomes_an_incident(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.bpmn.workflow.STEP_LIMIT", 500)
+    calls: list[int] = []
+
+    @house.handler("count", effect="none")
+    def count(job: Job) -> dict[str, Any]:
+        """Count."""
+        calls.append(1)
+        return {"n": 0}
+
+    house.deploy(COUNTED)
+    house.start(variables={"n": 0, "top": 1})
+
+    (incident,) = house.engine.jobs.incidents(OWNER)
+    assert incident.kind == "endless"
+    assert 100 < len(calls) < 500
+    assert house.rows("select count(*) from job") == [(0,)]
+
+
+def test_what_handlers_within_a_command_do_is_the_engines_and_all_else_the_persons(house: House) -> None:
+    @house.handler("count", effect="none")
+    def count(job: Job) -> dict[str, Any]:
+        """Count."""
+        return {"n": job.values["n"] + 1}
+
+    house.deploy(diagram(process(
+        start(), user("u", **FOR_ENGINEERS), service("w", "count"), service("v", "count"), end(), "s>u", "u>w", "w>v", "v>e")))
+    started = house.start(variables={"n": 0})
+    house.engine.tasks.complete(ANN, house.task(started.id, "u").id, {})
+
+    by = {type(r.event).__name__: r.actor for r in house.history(started.id)}
+    assert len(house.events(started.id, "JobCompleted")) == 2
+    assert (by["JobCompleted"], by["JobCreated"], by["InstanceCompleted"]) == ("system", "ann", "ann")
 
 
 def test_a_handler_that_gives_what_no_variable_can_hold_fails_as_any_other(house: House) -> None:
