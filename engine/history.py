@@ -22,7 +22,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from hashlib import sha256, shake_128
-from itertools import compress
+from itertools import compress, repeat
+from operator import is_not
 from typing import Any, get_origin, get_type_hints
 
 import orjson
@@ -112,6 +113,17 @@ class _Shapes(dict[type[Event], _Shape]):
 
 
 _shapes = _Shapes()
+
+
+class _Writers(dict[type[Event], Callable[[Event, _Said], dict[str, Any]]]):
+    """`_Shape.write` of each class."""
+
+    def __missing__(self, cls: type[Event]) -> Callable[[Event, _Said], dict[str, Any]]:
+        found = self[cls] = _shapes[cls].write
+        return found
+
+
+_writers = _Writers()
 
 
 def _find_shape(cls: type[Event]) -> _Shape:
@@ -221,11 +233,11 @@ def seal(events: Sequence[tuple[Event, Actor]], *, seq: int, at: datetime, head:
     """
     facts, actors = zip(*events, strict=True)
     kinds, said = tuple(map(type, facts)), _Said()
-    written = [_shapes[kind].write(event, said) for kind, event in zip(kinds, facts, strict=True)]
+    written = [write(event, said) for write, event in zip(map(_writers.__getitem__, kinds), facts, strict=True)]
     chief: Actor = actors[0]
     if len(set(map(id, actors))) > 1:
-        for line, actor in zip(written, actors, strict=True):
-            if actor is not chief and (actor.id, actor.acting_for) != (chief.id, chief.acting_for):
+        for line, actor in compress(zip(written, actors, strict=True), map(is_not, actors, repeat(chief))):
+            if (actor.id, actor.acting_for) != (chief.id, chief.acting_for):
                 line["actor"] = actor.id
                 if actor.acting_for is not None:
                     line["acting_for"] = actor.acting_for

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from engine.feel import codec
+from engine.feel.codec import PLAIN
 from engine.model import Value, Values
 
 #: What loops and gateways put into their local scopes; never copied into or out of a called process.
@@ -20,9 +21,6 @@ LOOP_NAMES = frozenset(
         "activationCount",
     }
 )
-
-#: Values that are read from their bytes just as they were written.
-PLAIN = frozenset({type(None), bool, int, str})
 
 #: Variables by scope and name.
 Written = list[tuple["Scope", str]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -130,7 +131,10 @@ def facts(token: Token) -> Facts:
 
 def forks_of(data: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the forks behind which a token with this data lies."""
-    return tuple([level[0] for level in data["trail"]]) if "trail" in data else ()
+    return tuple(map(_FORK, data["trail"])) if "trail" in data else ()
+
+
+_FORK = itemgetter(0)  #: of a level of a trail
 
 
 #: What of a token's data its facts depend on while it does not wait, but for the forks.

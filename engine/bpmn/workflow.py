@@ -282,9 +282,16 @@ class ScopeMixin:
         place = self.parent_task_id or 0
         top.moved[place] = top.restless[place] = self
 
-    def flows_at(self, spec: Node) -> dict[str, list[int]]:
-        """``{flow: tokens that came over it}`` of those that wait at a join, oldest first; not to be changed."""
-        self.top_workflow.refresh()
+    def flows_at(self, spec: Node, besides: Token | None = None) -> dict[str, list[int]]:
+        """``{flow: tokens that came over it}`` of those that wait at a join, oldest first; not to be changed.
+
+        Args:
+            besides: a token that has just come, and need not be known yet.
+        """
+        if besides is None:
+            self.top_workflow.refresh()
+        else:
+            self.top_workflow.refresh_besides(besides)
         return self.index.joins.get(spec.name, {})
 
     def tokens_at(self, spec: Node, besides: Token | None = None) -> list[Token]:
@@ -520,6 +527,14 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             for token in dirty.values():
                 token.workflow.note(token)
 
+    def refresh_besides(self, token: Token) -> None:
+        """Bring the indexes up to date, but for a token that is just coming or going: what they know of it stays."""
+        if self.dirty.pop(token.id, None) is None:
+            self.refresh()
+        else:
+            self.refresh()
+            self.dirty[token.id] = token
+
     def find(self, token: int) -> Token | None:
         found: Token | None = self.tasks.get(token)
         if found is None:
@@ -696,7 +711,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def _closed_forks_folded(self, token: Token, trail: list[list[Any]]) -> list[list[Any]]:
         """Drop levels whose other branches are all gone, so that a trail is never longer than the tokens abreast."""
-        self.refresh()
+        self.refresh_besides(token)
         forks = token.workflow.index.forks
         mine = token.facts.forks if token.facts is not None else ()  # it may be on its way out
         folded: list[list[Any]] = []

@@ -34,7 +34,8 @@ from engine.feel.temporal import (
 )
 from engine.feel.values import MAX_INT_DIGITS, from_float
 
-_PLAIN: Final = frozenset([type(None), bool, int, str])
+#: Types whose values are written and read as they are.
+PLAIN: Final = frozenset([type(None), bool, int, str])
 _MAY_HOLD_INTS: Final = frozenset([int, dict, list])
 _MAX_NUMBER_DIGITS: Final = 4000
 _EXACT = Context(prec=_MAX_NUMBER_DIGITS, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999)
@@ -53,7 +54,7 @@ def dump(value: Any) -> bytes:
         NotEncodable: a type that is not in the table, NaN, a key that is no str, half a surrogate pair, too deep a nesting.
     """
     try:
-        document = value if type(value) in _PLAIN else _to_json(value)
+        document = value if type(value) in PLAIN else _to_json(value)
         try:
             return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:  # perhaps for an int that is too big, which only orjson notices quickly
@@ -87,7 +88,7 @@ def load(data: bytes) -> Any:
         ValueError: the bytes are no JSON, or hold a tag that says nothing.
     """
     document = orjson.loads(data)
-    if type(document) in _PLAIN:
+    if type(document) in PLAIN:
         return document
     if b'{"#":' in data or b'{"@":' in data or b'{"=":' in data:
         return from_json(document)
@@ -109,16 +110,16 @@ def to_json(value: Any) -> Any:
 def _to_json(value: Any) -> Any:
     kind = type(value)
     if kind is dict:
-        if not _PLAIN.issuperset(map(type, value.values())):
-            value = {key: part if type(part) in _PLAIN else _to_json(part) for key, part in value.items()}
+        if not PLAIN.issuperset(map(type, value.values())):
+            value = {key: part if type(part) in PLAIN else _to_json(part) for key, part in value.items()}
         if len(value) == 1 and not _TAGS.isdisjoint(value):
             return {"=": value}
         return value
     if kind is list:
-        if _PLAIN.issuperset(map(type, value)):
+        if PLAIN.issuperset(map(type, value)):
             return value
-        return [part if type(part) in _PLAIN else _to_json(part) for part in value]
-    return value if kind in _PLAIN else _scalar(value)
+        return [part if type(part) in PLAIN else _to_json(part) for part in value]
+    return value if kind in PLAIN else _scalar(value)
 
 
 _TAGS: Final = frozenset("#@=")
@@ -198,7 +199,7 @@ def from_json(document: Any) -> Any:
     """
     kind = type(document)
     if kind is list:
-        return [from_json(part) for part in document]
+        return [part if type(part) in PLAIN else from_json(part) for part in document]
     if kind is dict:
         if len(document) == 1:
             [(key, part)] = document.items()
@@ -207,10 +208,10 @@ def from_json(document: Any) -> Any:
             if key == "@" and type(part) is str:
                 return _temporal_of(part)
             if key == "=" and type(part) is dict:
-                return {name: from_json(inner) for name, inner in part.items()}
+                return {name: inner if type(inner) in PLAIN else from_json(inner) for name, inner in part.items()}
             if key in _TAGS:
                 raise ValueError(f"no value is written {document!r}")
-        return {name: from_json(part) for name, part in document.items()}
+        return {name: part if type(part) in PLAIN else from_json(part) for name, part in document.items()}
     if kind is float:
         raise ValueError(f"a number that is not whole must be written {{\"#\": …}}, not {document!r}")
     return document

@@ -71,7 +71,7 @@ def storable(values: Mapping[str, Any]) -> Values:
         InvalidValues: one of them is none of FEEL's data, is no readable text, or a tag that says nothing.
     """
     try:
-        found: dict[str, Any] = codec.from_json(_exact(dict(values)))
+        found = {name: part if type(part) in codec.PLAIN else codec.from_json(_exact(part)) for name, part in values.items()}
         codec.dump(found)
     except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidValues({"": ("填写的内容含有无法保存的值。", f"a value cannot be stored: {error}")}) from error

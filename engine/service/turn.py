@@ -105,6 +105,7 @@ class Turn:
         self._outcome = row.outcome
         self._events: list[tuple[Event, Actor]] = []
         self._kinds: set[type[Event]] = set()  #: of the core's events
+        self._facts: tuple[Event, ...] | None = None  #: once no more are added
         self._jobs: list[JobRow] = []
         self._gone: set[int] = set()  #: tokens of jobs that were cancelled
         self._failed_jobs: list[tuple[JobRow, str]] = []
@@ -152,7 +153,7 @@ class Turn:
     @property
     def facts(self) -> tuple[Event, ...]:
         """What this turn adds to the history, in order."""
-        return next(zip(*self._events, strict=False), ())
+        return self._facts if self._facts is not None else next(zip(*self._events, strict=False), ())
 
     @property
     def is_empty(self) -> bool:
@@ -443,6 +444,7 @@ class Turn:
         """Seal the events and compute the new row, before the transaction begins."""
         row = self.row
         seq, head = row.seq, row.head
+        self._facts = self.facts
         if self._events:
             entry = history.seal(self._events, seq=seq, at=self.at, head=head)
             seq, head = entry.seq, entry.hash
@@ -640,7 +642,9 @@ class Turn:
 
     def _ends(self, token: int) -> bool:
         """True if the task at `token` is completed in this turn: who took it is written with that."""
-        return any(isinstance(event, e.UserTaskCompleted) and event.token == token for event, _ in self._events)
+        return e.UserTaskCompleted in self._kinds and any(
+            type(event) is e.UserTaskCompleted and event.token == token for event in self.facts
+        )
 
     def _task_ended(self, tx: Session, event: e.UserTaskCompleted | e.UserTaskCancelled, actor: Actor) -> None:
         task = self._task(tx, event.token)

@@ -479,7 +479,9 @@ class SQLite:
         finally:
             with self._gate:
                 # an interrupt ends us alone: what is not written is carried out by the next
-                self._waiting.extendleft(each for each in (*reversed(later), *reversed(batch)) if not each.is_done and each is not mine)
+                if later or len(batch) != 1 or batch[0] is not mine:
+                    left = (each for each in (*reversed(later), *reversed(batch)) if not each.is_done and each is not mine)
+                    self._waiting.extendleft(left)
                 if first is None and mine in self._waiting:
                     self._waiting.remove(mine)
                 self._expected = len(batch) + len(self._waiting)

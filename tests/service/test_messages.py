@@ -431,6 +431,17 @@ def test_raw_values_without_a_form_are_exact_and_canonical_or_refused(house: Hou
     assert (values["n"], values["at"]) == (Decimal("0.1"), date(2026, 12, 1))
 
 
+def test_raw_values_have_names_whatever_a_name_looks_like(house: House) -> None:
+    house.deploy(WAITS)
+    for given in ({"#": "12"}, {"@": {"#": "2.50"}}, {"=": {"x": [1]}}):
+        id = house.start(variables={"number": "N"}).id
+        house.engine.messages.correlate(SYSTEM, "mA", given, correlation_key="N", raw=True)
+
+        (name,) = given
+        expected = {"#": "12", "@": Decimal("2.50"), "=": {"x": [1]}}[name]
+        assert house.engine.instances.variables(SYSTEM, id)[name] == expected
+
+
 def test_a_raw_message_cannot_be_kept(house: House) -> None:
     with pytest.raises(ValueError, match="form"):
         house.engine.messages.correlate(SYSTEM, "mA", {}, correlation_key="N", keep_for=timedelta(days=1), raw=True)

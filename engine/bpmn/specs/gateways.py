@@ -41,7 +41,8 @@ class Join(Node):
     def together(self, token: Token) -> list[Token]:
         """One token of each other flow."""
         own, tasks = token.internal_data["flow"], token.workflow.tasks
-        return [tasks[id] for id in sorted(found[0] for flow, found in token.workflow.flows_at(self).items() if flow != own)]
+        return [tasks[id] for id in sorted(
+            [found[0] for flow, found in token.workflow.flows_at(self, token).items() if flow != own])]
 
 
 class ParallelGateway(Join):
@@ -53,7 +54,7 @@ class ParallelGateway(Join):
     def arrive(self, token: Token) -> bool:
         if len(self.incoming) < 2:
             return True
-        waiting = token.workflow.flows_at(self)
+        waiting = token.workflow.flows_at(self, token)
         enough = len(waiting) + (token.internal_data["flow"] not in waiting) >= len(self.incoming)
         return self.consume(token, self.together(token) if enough else (), enough)
 

@@ -310,15 +310,18 @@ class JobTask(Activity):
     ) -> None:
         super().__init__(wf_spec, element, **kwargs)
         self.topic, self.retries, self.properties = topic, retries, properties
+        self._type = topic if isinstance(topic, str) and topic else None
 
     def _run_hook(self, my_task: Token) -> bool | None:
         return None
 
     def started(self, token: Token) -> None:
-        top = token.workflow.top_workflow
-        type_ = text_of(self.topic, token, top)
-        if not isinstance(type_, str) or not type_:
-            raise timers.BadTime(f"the job type {shown(self.topic)} is null")
+        top = token.top
+        type_ = self._type
+        if type_ is None:
+            type_ = text_of(self.topic, token, top)
+            if not isinstance(type_, str) or not type_:
+                raise timers.BadTime(f"the job type {shown(self.topic)} is null")
         token.internal_data["job"] = type_
         values = token.data.visible()
         if self.data.carried or self.mapping.inputs:
