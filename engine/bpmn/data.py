@@ -142,7 +142,10 @@ class Scope(Mapping[str, Value]):
         news = {}
         for name, value in values.items():
             if name in raw:
-                if (codec.dump(value) == raw[name]) if type(value) in PLAIN else same(self.own(name), value):
+                if type(value) in PLAIN and name not in known:
+                    if codec.dump(value) == raw[name]:
+                        continue
+                elif same(self.own(name), value):
                     continue
                 del raw[name]
             elif name in known or name in items:

@@ -236,6 +236,7 @@ def _go_on(workflow: Workflow, command: Command) -> EngineError | None:
 
 def _take_answers(workflow: Workflow, answers: _Answers, serve: Serve | None) -> None:
     """Go on with what became of each new job, if its work is done now."""
+    events, written = workflow.events, workflow.scope.written
     left: list[NewJob] = []
     todo = workflow.jobs[::-1]
     while todo:
@@ -248,15 +249,15 @@ def _take_answers(workflow: Workflow, answers: _Answers, serve: Serve | None) ->
         elif serve is None or len(workflow.parked) > _FAILURES_WITH_JOBS:
             found = answers[job.token] = None
         else:
-            if workflow.scope.written:
-                store_written(workflow.scope.written)
+            if written:
+                store_written(written)
             found = answers[job.token] = serve(job)
         if found is None:
             left.append(job)
             continue
-        if found.facts:
-            workflow.told += range(len(workflow.events), len(workflow.events) + len(found.facts))
-            workflow.events += found.facts
+        for fact in found.facts:
+            workflow.told.append(len(events))
+            events.append(fact)
         if found.command is not None:
             workflow.jobs = []
             _CARRY_OUT[type(found.command)](workflow, found.command, token)

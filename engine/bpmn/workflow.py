@@ -706,7 +706,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
             return
         trail = self._closed_forks_folded(token, trail) if trail else []
         for child in children:
-            child.internal_data["trail"] = [*copy_trail(trail), [token.id, {}]]
+            child.internal_data["trail"] = [*copy_trail(trail), [token.id, {}]] if trail else [[token.id, {}]]
             child.touch()
 
     def _closed_forks_folded(self, token: Token, trail: list[list[Any]]) -> list[list[Any]]:
