@@ -36,11 +36,18 @@ _ACTIVE = InstanceStatus.ACTIVE.value
 
 
 class Known(NamedTuple):
-    """An instance as it was written last. `run`: the same, awake; None: its state has to be read."""
+    """An instance as it was written last.
+
+    Attributes:
+        tasks: open ones, not all of them perhaps.
+        run: the same instance, awake; None: its state has to be read.
+        is_plain: no job, timer or incident of it was ever written.
+    """
 
     row: InstanceRow
-    tasks: Mapping[TokenId, Found]  #: open ones, not all of them perhaps
-    run: Run | None
+    tasks: Mapping[TokenId, Found]
+    run: Run | None = None
+    is_plain: bool = False
 
 
 class Lately:
@@ -80,12 +87,13 @@ class Lately:
             self._pause = min(2 * self._pause, _LONGEST)
 
     def keep(
-        self, row: InstanceRow, run: Run, kinds: Iterable[type[Event]], tasks_of: Callable[[], Mapping[TokenId, Found]]
-    ) -> None:
+        self, row: InstanceRow, run: Run, is_plain: bool, kinds: Iterable[type[Event]],
+        tasks_of: Callable[[], Mapping[TokenId, Found]],
+    ) -> None:  # fmt: skip
         """Remember an instance that was just written.
 
         Args:
-            row: as it stands now. run: the same, awake.
+            row: as it stands now. run: the same, awake. is_plain: see `Known`.
             kinds: of what the command added.
             tasks_of: gives its open user tasks, as far as they are known.
         """
@@ -98,10 +106,12 @@ class Lately:
         tasks = tasks_of()
         with self._lock:
             there = self._kept.get(row.id)
-            if there is not None and there.row.version > row.version:
-                return  # one that came after it is known already
-            self._drop(row.id)
-            self._kept[row.id] = Known(row, tasks, run if len(row.state) <= _LARGEST_AWAKE and run.count < _LONGEST_AWAKE else None)
+            if there is not None:
+                if there.row.version > row.version:
+                    return  # one that came after it is known already
+                self._drop(row.id)
+            stays_awake = len(row.state) <= _LARGEST_AWAKE and run.count < _LONGEST_AWAKE
+            self._kept[row.id] = Known(row, tasks, run if stays_awake else None, is_plain)
             for token, found in tasks.items():
                 self._instance_of[found.task.id] = row.id, token
             while len(self._kept) > self._most:

@@ -249,7 +249,7 @@ class Runtime:
             row = instances.load(session, instance_id)
             if row is None:
                 raise missing(session, instance_id)
-            return Known(row, {}, None), None, False
+            return Known(row, {}), None, False
 
         return self._carry_out(actor, find, lambda turn, _: do(turn))
 
@@ -270,7 +270,7 @@ class Runtime:
             if read is None:
                 raise NotFound(what="任务 (task)", id=task_id)
             row, found = read
-            return Known(row, {found.task.token: found}, None), found, False
+            return Known(row, {found.task.token: found}), found, False
 
         return self._carry_out(actor, find, do)
 
@@ -283,12 +283,14 @@ class Runtime:
 
         def work(session: Session, hold: Hold) -> Write | None:
             nonlocal done, before, was_known
-            (row, before, run), target, was_known = find(session)
+            (row, before, run, is_plain), target, was_known = find(session)
             if not hold(row.id):
-                (row, before, run), target, was_known = find(session)
-            self.lately.forget([row.id])
+                (row, before, run, is_plain), target, was_known = find(session)
+            if not was_known:  # else it was taken away
+                self.lately.forget([row.id])
             touched(row.id)
-            turn = Turn(self, session, self.definitions.compiled(session, row.bundle_id), row, actor, self.clock.now(), run)
+            compiled = self.definitions.compiled(session, row.bundle_id)
+            turn = Turn(self, session, compiled, row, actor, self.clock.now(), run, is_plain=is_plain)
             try:
                 answer = do(turn, target)
             except EngineError as error:

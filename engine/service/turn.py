@@ -73,6 +73,7 @@ class Turn:
 
     Args:
         run: of the instance as `row` says, awake; None: its state is read.
+        is_plain: no job, timer or incident of the instance was ever written.
 
     Attributes:
         at: the turn's instant.
@@ -83,7 +84,7 @@ class Turn:
 
     def __init__(
         self, runtime: Runtime, session: Session, compiled: Compiled, row: InstanceRow, actor: Actor, at: datetime,
-        run: Run | None = None,
+        run: Run | None = None, *, is_plain: bool = False,
     ) -> None:  # fmt: skip
         self.session = session
         self.compiled = compiled
@@ -95,6 +96,7 @@ class Turn:
         self.made_work = False
         self._runtime = runtime
         self._new = row.version == 0
+        self._was_plain = is_plain or self._new
         if run is None or row.state is None:
             self._run = Run(compiled.definition, row.state, at)
         else:
@@ -547,10 +549,17 @@ class Turn:
         elif self._status is InstanceStatus.ACTIVE:
             tasks.resume(tx, id)
             jobs.hold(tx, id, False)
-        else:
+        elif not self._is_plain:
             # the tasks of its tokens went with the events that say so
             jobs.cancel_all(tx, id)
             jobs.resolve_incidents(tx, id, None, at=self._micros, by=self.actor.id)
+
+    @property
+    def _is_plain(self) -> bool:
+        """True if no job, timer or incident of the instance was ever written, nor is by this turn."""
+        return self._was_plain and not (
+            self._jobs or self._failed_jobs or self._timer_changes or e.IncidentOpened in map(type, self.facts)
+        )
 
     def _suspend_tasks(self, tx: Session) -> None:
         """Let the tasks of suspended scopes stand still, those that came to be there in this turn among them."""
@@ -566,7 +575,7 @@ class Turn:
     def remember(self, lately: Lately, before: Mapping[TokenId, Found]) -> None:
         """Let the rows be known that were written; see `Lately.keep`."""
         if not (self._writes or self._rewriting or self._suspended or self.is_empty):
-            lately.keep(self.after, self._run, map(type, self.facts), lambda: self._open_tasks(before))
+            lately.keep(self.after, self._run, self._is_plain, map(type, self.facts), lambda: self._open_tasks(before))
 
     def _open_tasks(self, before: Mapping[TokenId, Found]) -> dict[TokenId, Found]:
         """Return the user tasks that are open after this turn, of those that were open before it and those that it created."""

@@ -34,12 +34,15 @@ def require_agreement(house: House) -> None:
 def require_known_rows(house: House, session: Session) -> int:
     """Compare what is known of the rows without asking with the rows, where they are of the same version; return how many tasks were."""
     count = 0
-    for row, known, run in house.engine._runtime.lately.entries():
+    for row, known, run, is_plain in house.engine._runtime.lately.entries():
         now = instances.load(session, row.id)
         if now is not None and now.version == row.version:
             assert now == row
             if run is not None:
                 assert run.look().state == row.state
+            if is_plain:
+                jobs = session.rows("select id from job where instance_id = ? and kind in ('timer', 'service')", (row.id,))
+                assert (jobs, session.rows("select id from incident where instance_id = ?", (row.id,))) == ([], [])
             for found in known.values():
                 count += 1
                 assert tasks.with_instance(session, found.task.id) == (row, found)

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import StalePage, TaskNotOpen, TaskSuspended
 from engine.model import SYSTEM
 from engine.service import lately
-from engine.store import tasks
+from engine.store import jobs, tasks
 from engine.store.database import Session
 from tests.bpmn.build import (
     boundary,
@@ -231,3 +231,51 @@ def test_few_instances_and_no_big_ones_are_kept(tmp_path: Path, asked: list[int]
     house.engine.tasks.complete(ANN, house.task(ids[0], "b").id)
     assert len(asked) == 2
     house.close()
+
+
+def test_nobody_looks_for_jobs_and_incidents_of_an_instance_that_never_had_any(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    sought: list[int] = []
+    for name in ("cancel_all", "resolve_incidents"):
+        real = getattr(jobs, name)
+        monkeypatch.setattr(jobs, name, lambda tx, id, *args, real=real, **given: (sought.append(id), real(tx, id, *args, **given)))
+    house.handler("nobody")(lambda job: None)
+    house.deploy(
+        THREE,
+        diagram(process(
+            start(), user("a", **FOR_ENGINEERS), boundary("late", "a", timer("timeDuration", "P1D")), end(), "s>a", "a>e", "late>e", id="timed",
+        )),
+        diagram(process(start(), parallel("f"), service("w", "nobody"), user("a", **FOR_ENGINEERS), end(), "s>f", "f>w", "f>a", "w>e", "a>e", id="worked")),
+    )  # fmt: skip
+    plain = house.start().id
+    for element in "abc":
+        house.engine.tasks.complete(ANN, house.task(plain, element).id)
+    assert (house.status(plain), sought) == ("completed", [])
+
+    timed = house.start("timed").id
+    house.engine.tasks.complete(ANN, house.task(timed, "a").id)
+    assert (house.status(timed), sought) == ("completed", [timed, timed])
+
+    worked = house.start("worked").id
+    house.engine.tasks.complete(ANN, house.task(worked, "a").id)
+    house.engine.instances.cancel(SYSTEM, worked, "no bid")
+    assert sought[2:] == [worked, worked]
+
+    unknown = house.start().id
+    house.engine._runtime.lately.forget([unknown])
+    for element in "abc":
+        house.engine.tasks.complete(ANN, house.task(unknown, element).id)
+    assert sought[4:] == [unknown, unknown]
+    require_agreement(house)
+
+
+def test_an_instance_that_ends_as_it_starts_leaves_no_job_behind(house: House) -> None:
+    house.handler("nobody")(lambda job: None)
+    house.deploy(diagram(process(
+        start(), parallel("f"), service("w", "nobody"), end("stop", event("terminate")), user("a"), end(), "s>f", "f>w", "f>stop", "w>a", "a>e",
+    )))  # fmt: skip
+
+    id = house.start().id
+
+    assert house.status(id) == "completed"
+    assert house.rows("select count(*) from job") == [(0,)]
+    require_agreement(house)
