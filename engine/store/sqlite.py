@@ -52,6 +52,11 @@ _MOST = 64
 _HELD_UP = 0.05
 _LONGEST_LINGER = 0.002
 
+#: The driver asks of each value that is neither number nor text who adapts it, by an error that it drops: a dozen of them a command cost
+#: more than some statement does. These adapt nothing.
+sqlite3.register_adapter(bytes, bytes.__bytes__)
+sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
+
 
 def _never() -> float:
     return 1.0
