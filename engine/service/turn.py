@@ -242,7 +242,7 @@ class Turn:
         if not kinds.isdisjoint(_WITH_INCIDENTS):
             for gone in {g.token: g for g in events if isinstance(g, _WITH_INCIDENTS)}.values():
                 # the core does not know of the incident of a job: it goes with its job
-                if jobs.has_incident(self.session, self.row.id, gone.token):
+                if gone.token in self._incident_jobs or jobs.has_incident(self.session, self.row.id, gone.token):
                     place: dict[str, Any] = {"process": gone.process, "element": gone.element, "token": gone.token}
                     kind = "handler" if isinstance(gone, e.JobCancelled) else "timer"
                     self.record(

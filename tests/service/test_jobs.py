@@ -25,10 +25,12 @@ from tests.bpmn.build import (
     script,
     service,
     start,
+    sub,
     timer,
     user,
 )
 from tests.service.house import ANN, EVE, FOR_ENGINEERS, MONDAY, OWNER, House
+from tests.service.laws import require_agreement
 
 WORK = diagram(process(start(), service("w", "work"), user("after"), end(), "s>w", "w>after", "after>e"))
 RETRIED = "<extensionElements><camunda:failedJobRetryTimeCycle>R2/PT10M</camunda:failedJobRetryTimeCycle></extensionElements>"
@@ -229,6 +231,33 @@ def test_a_loop_of_handlers_without_end_becomes_an_incident(house: House, monkey
     assert incident.kind == "endless"
     assert 100 < len(calls) < 500
     assert house.rows("select count(*) from job") == [(0,)]
+
+
+@pytest.mark.parametrize("around", [True, False])
+def test_the_incident_of_a_job_that_the_same_command_cancels_is_resolved(house: House, around: bool) -> None:
+    @house.handler("bad", effect="none", retries=0)
+    def bad(job: Job) -> None:
+        """Fail."""
+        raise OSError("down")
+
+    @house.handler("good", effect="none")
+    def good(job: Job) -> None:
+        """Do nothing."""
+
+    inner = (
+        parallel("f"), service("w", "bad"), service("v", "good"), end("stop", event("terminate")), user("a"), end("ie"), "f>w", "f>v",
+        "v>stop", "w>a", "a>ie",
+    )  # fmt: skip
+    house.deploy(diagram(
+        process(start(), sub("z", start("is"), *inner, "is>f"), user("u"), end(), "s>z", "z>u", "u>e") if around
+        else process(start(), *inner, "s>f")))  # fmt: skip
+
+    id = house.start().id
+
+    assert house.status(id) == ("active" if around else "completed")
+    assert (house.rows("select id from job"), house.engine.jobs.incidents(OWNER)) == ([], ())
+    assert [e.reason for e in house.events(id, "IncidentResolved")] == ["cancelled"]
+    require_agreement(house)
 
 
 def test_what_handlers_within_a_command_do_is_the_engines_and_all_else_the_persons(house: House) -> None:
