@@ -141,18 +141,19 @@ class Scope(Mapping[str, Value]):
         known, raw, items = self._values, self._raw, self._items
         news = {}
         for name, value in values.items():
-            if name in raw:
-                if type(value) in PLAIN and name not in known:
-                    if codec.dump(value) == raw[name]:
-                        continue
-                elif same(self.own(name), value):
+            if name in known:
+                if same(known[name], value):
+                    continue
+                raw.pop(name, None)
+                items.pop(name, None)
+            elif name in raw:
+                if (codec.dump(value) == raw[name]) if type(value) in PLAIN else same(self.own(name), value):
                     continue
                 del raw[name]
-            elif name in known or name in items:
+            elif name in items:
                 if same(self.own(name), value):
                     continue
-                if items:
-                    items.pop(name, None)
+                del items[name]
             news[name] = known[name] = value
             if type(value) not in PLAIN:
                 self.written.append((self, name))

@@ -728,16 +728,17 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
         if not mine or not other:
             return
         common = 0
-        while common < min(len(mine), len(other)) and mine[common][0] == other[common][0]:
+        for ours, theirs in zip(mine, other, strict=False):
+            if ours[0] != theirs[0]:
+                break
             common += 1
         if not common:
             return
-        left: dict[str, str] = {}
-        right: dict[str, str] = {}
-        for level in mine[common - 1:]:
-            left.update(level[1])
-        for level in other[common - 1:]:
-            right.update(level[1])
+        left, right = mine[common - 1][1], other[common - 1][1]
+        for level in mine[common:]:
+            left = {**left, **level[1]}
+        for level in other[common:]:
+            right = {**right, **level[1]}
         for name in sorted(left.keys() & right.keys()):
             if left[name] != right[name]:
                 self.emit(log.WriteConflicted(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from engine import events as log
 from engine.bpmn.data import Scope
 from engine.model import CompleteJob, SetVariables, TokenId
@@ -150,6 +152,20 @@ def test_a_write_in_a_nested_fork_conflicts_at_the_outer_join() -> None:
         start(), parallel("f"), parallel("f2"), user("a1"), user("a2"), parallel("j2"), sub("b", start("s1"), user("b1"), "s1>b1"),
         parallel("j"), user("z"), "s>f", "f>f2", "f2>a1", "f2>a2", "a1>j2", "a2>j2", "j2>j", "f>b", "b>j", "j>z"))
     p.do("a1", x=1).do("a2").do("b1", x=2).check("z")
+
+    assert [(e.element, e.name) for e in p.seen(log.WriteConflicted)] == [("j", "x")]
+
+
+@pytest.mark.parametrize("last", ["inner", "outer"])
+def test_a_write_behind_an_inner_fork_that_is_still_open_conflicts_at_the_outer_join(last: str) -> None:
+    p = play(process(
+        start(), parallel("f"), parallel("f2"), user("a1"), user("a2"), user("b"), parallel("j"), user("z"), "s>f", "f>f2", "f2>a1",
+        "f2>a2", "f>b", "a1>j", "a2>j", "b>j", "j>z"))
+    if last == "outer":
+        p.do("a1", x=1).do("a2").do("b", x=2)
+    else:
+        p.do("b", x=2).do("a2").do("a1", x=1)
+    p.check("z")
 
     assert [(e.element, e.name) for e in p.seen(log.WriteConflicted)] == [("j", "x")]
 

@@ -238,6 +238,37 @@ def test_what_is_told_of_a_job_stands_before_what_it_leads_to() -> None:
     assert kinds.index(("JobCreated", "a")) < step.told[0] < kinds.index(("ActivityCompleted", "a"))
 
 
+def test_whoever_gave_a_value_cannot_change_it_while_the_command_goes_on() -> None:
+    gave: list[int] = []
+    seen: list[Any] = []
+
+    def serve(job: NewJob) -> Answer:
+        gave.append(len(gave))
+        seen.append(job.values.get("gave"))
+        return Answer(command=CompleteJob(token=job.token, values={"gave": gave} if job.element == "a" else {}))
+
+    run = Run(definition(process(start(), service("a"), service("b"), service("c"), end(), "s>a", "a>b", "b>c", "c>e")), None, MONDAY)
+    run.do(StartInstance(), serve)
+
+    assert seen == [None, [0], [0]]
+
+
+def test_a_job_that_the_answer_to_another_one_cancels_is_nobodys() -> None:
+    race = process(
+        start(), parallel("f"), service("a"), service("b"), end("t", event("terminate")), user("u"), end(), "s>f", "f>a", "f>b", "a>t",
+        "b>u", "u>e")
+    asked: list[str] = []
+
+    def serve(job: NewJob) -> Answer:
+        asked.append(job.element)
+        return Answer(command=CompleteJob(token=job.token, values={}))
+
+    step = Run(definition(race), None, MONDAY).do(StartInstance(), serve)
+
+    assert (asked, step.jobs, step.status) == (["a"], (), InstanceStatus.COMPLETED)
+    assert [event.element for event in step.events if isinstance(event, log.JobCancelled)] == ["b"]
+
+
 def test_nobody_is_asked_twice_when_an_element_fails_and_the_command_is_run_again() -> None:
     broken = process(start(), service("a"), service("b"), user("u", camunda_priority="= rank"), end(), "s>a", "a>b", "b>u", "u>e")
     asked: list[str] = []
