@@ -30,9 +30,19 @@ class EngineError(Exception):
         self.facts = facts
         super().__init__(self.text("en"))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let another process tell it: the constructor takes other arguments than an exception keeps."""
+        return _remade, (type(self), self.args, self.__dict__)
+
     def text(self, language: str = "zh") -> str:
         """Return the message in `language` (``zh`` or ``en``): what is wrong and what to do."""
         return (self.zh if language == "zh" else self.en).format(**self.facts)
+
+
+def _remade(cls: type[EngineError], args: tuple[object, ...], state: dict[str, object]) -> EngineError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class NotFound(EngineError, LookupError):
