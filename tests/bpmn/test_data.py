@@ -279,6 +279,15 @@ def test_a_list_of_single_items_that_is_written_as_a_whole_is_stored_as_it_was_w
     assert stored(scope)["results"] == ["x", "y"]
 
 
+def test_a_list_of_single_items_that_was_read_is_stored_as_it_was_written_as_a_whole() -> None:
+    scope = Scope(0, None, keeps_new=True)
+    scope.put_items("results", [None, None, None])
+    assert scope["results"] == [None, None, None]
+    scope.put({"results": ["x", "y"]})
+
+    assert stored(scope)["results"] == ["x", "y"]
+
+
 def test_an_item_that_is_set_is_seen_at_once_and_after_a_reload() -> None:
     scope = Scope(0, None, keeps_new=True)
     scope.put_items("results", [None, None])

@@ -81,6 +81,13 @@ def test_an_activity_takes_its_plain_flows_its_true_flows_and_the_default_when_n
     play(xml, n=0).check("a d")
 
 
+def test_an_event_takes_its_plain_flows_its_true_flows_and_the_default_when_no_condition_holds() -> None:
+    xml = process(start(), user("a"), user("b"), user("c"), user("d"), "s>a", "s>b: n > 0", "s>c: n > 1", "s>d!")
+    play(xml, n=5).check("a b c")
+    play(xml, n=1).check("a b")
+    play(xml, n=0).check("a d")
+
+
 def test_flows_that_meet_at_an_activity_do_not_join() -> None:
     p = play(process(start(), parallel("f"), task("a"), task("b"), user("z"), end(), "s>f", "f>a", "f>b", "a>z", "b>z", "z>e"))
     p.check("z z").do("z").check("z", False).do("z").check("", True)

@@ -65,11 +65,6 @@ class InclusiveGateway(Join):
     Decided by `try_release` when nothing else can run, on the diagram, not on a task tree.
     """
 
-    def choose(self, token: Token) -> list[Flow]:
-        if len(self.flows) == 1 and self.flows[0].condition is None:
-            return self.flows
-        return self.select(token, first=False)
-
     def arrive(self, token: Token) -> bool:
         return len(self.incoming) < 2 or self.consume(token, [], False)
 
