@@ -50,6 +50,7 @@ class Code(StrEnum):
     INTEGRITY = "integrity"
     HISTORY = "history"
     TABLES = "tables"
+    ROWS_LEFT = "rows_left"
     UNREADABLE = "unreadable"
     SEALED_MISSING = "sealed_missing"
     SEALED_EXTRA = "sealed_extra"
@@ -87,6 +88,7 @@ _ADVICE: dict[Code, tuple[bool, str, str]] = {
     Code.INTEGRITY: (True, "停止服务，用 psmflow restore 恢复最近的备份。", "Stop the server and restore the latest backup with psmflow restore."),
     Code.HISTORY: (True, "历史被改动：保全现场，与备份和已导出的链头比对。", "The history was changed: keep everything as it is, compare it with backups and exported heads."),
     Code.TABLES: (True, "运行 psmflow doctor --fix，由执行状态重写这些行。", "Run psmflow doctor --fix: it writes these rows anew from the state."),
+    Code.ROWS_LEFT: (False, "运行 psmflow doctor --fix 删除。", "Run psmflow doctor --fix: it deletes them."),
     Code.UNREADABLE: (True, "升级程序后再查；仍不行时从备份恢复该实例的数据。", "Look again after an upgrade; failing that, take the instance from a backup."),
     Code.SEALED_MISSING: (True, "不要开封：保全现场，通知合规专员与审计员；从备份取回该实例的 sealed_price 与 sealed_key 行。", "Let nothing be unsealed: keep everything as it is, call compliance and the auditor; take the rows of the instance in sealed_price and sealed_key from a backup."),
     Code.SEALED_EXTRA: (True, "历史中没有这次封存：保全现场，通知合规专员与审计员，查清后由其决定是否删除该行。", "The history knows of no such sealing: keep everything as it is, call compliance and the auditor; they decide whether the row goes."),
@@ -172,7 +174,7 @@ class Doctor:
         if not current:
             return (_found(Code.SCHEMA, "数据库的结构不是本版本的", "the database has another schema than this release"),)
         found = [*self._room(), *self._settings_of_house(at), *self._clock(at), *self._work(at, fix=fix), *self._diagrams()]
-        found += [*self._histories(fix=fix), *self._sealed(), *self._files(at, fix=fix)]
+        found += [*self._histories(fix=fix), *self._strays(fix=fix), *self._sealed(), *self._files(at, fix=fix)]
         return tuple(sorted(found, key=lambda a: (a.fixed, not a.is_error)))
 
     # -- the machine
@@ -400,6 +402,15 @@ class Doctor:
                 yield replace(each.event, assignee=now.assignee, due_at=now.due_at, deadline_at=now.deadline_at)
 
     # -- uploaded files
+    def _strays(self, *, fix: bool) -> Iterator[Ailment]:
+        with self._database.reading() as session:
+            found = checkup.strays(session)
+        if found and fix:
+            with self._database.writing() as tx:
+                checkup.reap_strays(tx)
+        for table, count in found.items():
+            yield _found(Code.ROWS_LEFT, f"{table} 中有 {count} 行所属的任务已不存在", f"{count} rows of {table} stand for a task that is not there", fixed=fix)
+
     def _files(self, at: datetime, *, fix: bool) -> Iterator[Ailment]:
         folder = self._settings.data / "documents"
         with self._database.snapshot() as session:

@@ -26,6 +26,17 @@ def damage(tx: Session) -> list[str]:
     return [line for line in found if line != "ok"]
 
 
+#: Rows that stand for a user task; no foreign key binds them to it.
+_OF_A_TASK = ("user_task_candidate", "draft")
+_STRAY = "not exists (select 1 from user_task t where t.id = task_id)"
+
+
+def strays(tx: Session) -> dict[str, int]:
+    """Return how many rows of a table stand for a user task that is not there: ``{table: count}``, those with none left out."""
+    counts = {table: int(tx.value(f"select count(*) from {table} where {_STRAY}")) for table in _OF_A_TASK}  # noqa: S608  constants
+    return {table: count for table, count in counts.items() if count}
+
+
 def is_used(tx: Session) -> bool:
     """True once a process instance was started."""
     return tx.value("select 1 from instance limit 1") is not None
@@ -126,6 +137,12 @@ def offer_anew(tx: Session, instance_id: int) -> None:
     ):  # fmt: skip
         offered = [f"g:{g}" for g in groups.split(",") if g] + [f"u:{u}" for u in users.split(",") if u]
         tx.run_many("insert into user_task_candidate (principal, sort_at, task_id) values (?, ?, ?)", [(p, sort_at, id) for p in offered])
+
+
+def reap_strays(tx: Session) -> None:
+    """Delete what `strays` counts."""
+    for table in _OF_A_TASK:
+        tx.run(f"delete from {table} where {_STRAY}")  # noqa: S608  constants
 
 
 def reap_services(tx: Session, instance_id: int, tokens: Iterable[int]) -> None:

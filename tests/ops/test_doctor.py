@@ -271,6 +271,22 @@ def test_a_foreign_schema_is_named_and_nothing_else_is_looked_at(sound: House) -
     assert codes(sound.engine.audit.examine(fix=True)) == {Code.SCHEMA}
 
 
+@pytest.mark.parametrize("row", [
+    "user_task_candidate (principal, sort_at, task_id) values ('g:g', 1, 7)", "draft (task_id, user_id, body, saved_at) values (7, 'ann', '{}', 1)",
+])  # fmt: skip
+def test_rows_of_a_task_that_is_not_there_are_named_and_deleted(sound: House, row: str) -> None:
+    table = row.split()[0]
+    before = sound.rows(f"select * from {table}")
+    sound.change(f"insert into {row}")
+
+    found, fixed = sound.engine.audit.examine(), sound.engine.audit.examine(fix=True)
+
+    assert [(a.code, f"1 rows of {table}" in a.en, a.fixed) for a in (*found, *fixed)] == [
+        (Code.ROWS_LEFT, True, False), (Code.ROWS_LEFT, True, True)]  # fmt: skip
+    assert sound.rows(f"select * from {table}") == before
+    assert sound.engine.audit.examine() == ()
+
+
 def test_a_damaged_file_of_the_database_is_named(sound: House) -> None:
     ((page,),) = sound.rows("select rootpage from sqlite_master where name = 'ix_instance_status'")
     ((size,),) = sound.rows("pragma page_size")

@@ -15,7 +15,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import CheckConstraint, Engine, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from engine.clock import MovableClock, SystemClock
@@ -63,6 +63,12 @@ def test_the_migrations_make_the_schema_as_written(empty: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": _is_ours})
         assert compare_metadata(context, METADATA) == []
+        if engine.dialect.name == "sqlite":  # PostgreSQL tells constraints in words of its own
+            checks = {(t, c["name"], c["sqltext"]) for t in METADATA.tables for c in inspect(connection).get_check_constraints(t)}
+            assert checks == {
+                (t.name, str(c.name), str(c.sqltext)) for t in METADATA.tables.values() for c in t.constraints if isinstance(c, CheckConstraint)
+            }
+            assert connection.execute(text("pragma integrity_check")).scalar() == "ok"
     indexes = {i["name"] for t in METADATA.tables for i in inspect(engine).get_indexes(t) if "duplicates_constraint" not in i}
     assert indexes == {i.name for t in METADATA.tables.values() for i in t.indexes}
     assert scripts().get_heads() == [HEAD]
@@ -88,6 +94,45 @@ def test_a_database_with_histories_of_an_older_form_is_refused_and_left_as_it_is
     with empty.connect() as connection:
         assert current(connection) == "v2"
         assert connection.execute(text("select count(*) from event_payload")).scalar() == 0
+
+
+def test_rows_of_before_stay_and_may_be_deleted_without_a_foreign_key(empty: Engine) -> None:
+    with empty.begin() as connection:
+        command.upgrade(_config(connection), "v6")
+        if empty.dialect.name == "sqlite":
+            connection.execute(text("pragma foreign_keys = off"))
+        else:
+            connection.execute(text("alter table user_task drop constraint fk_user_task_instance_id_instance"))
+        connection.execute(text(
+            "insert into user_task (id, instance_id, token, process, process_name, element, name, state, candidate_groups, candidate_users,"
+            " properties, priority, created_at, sort_at, version) values (7, 1, 1, 'p', 'p', 'a', 'a', 'open', 'g', '', '{}', 50, 1, 1, 1)"
+        ))
+        connection.execute(text("insert into user_task_candidate (principal, sort_at, task_id) values ('g:g', 1, 7)"))
+        connection.execute(text("insert into draft (task_id, user_id, body, saved_at) values (7, 'ann', :body, 1)"), {"body": b"{}"})
+
+    migrate(empty)
+
+    with empty.begin() as connection:
+        assert connection.execute(text("select task_id from user_task_candidate union all select task_id from draft")).scalars().all() == [7, 7]
+        for table in ("user_task_candidate", "draft"):
+            assert inspect(connection).get_foreign_keys(table) == []
+        connection.execute(text("delete from user_task"))
+        assert connection.execute(text("select count(*) from draft")).scalar() == 1
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_table_that_no_release_has_made_is_left_alone_with_a_word_on_what_it_is(empty: Engine) -> None:
+    with empty.begin() as connection:
+        command.upgrade(_config(connection), "v6")
+        connection.execute(text("drop table draft"))
+        connection.execute(text("create table draft (task_id integer primary key)"))
+
+    with pytest.raises(ValueError, match=r"draft is not as .* FOREIGN KEY"):
+        migrate(empty)
+
+    with empty.connect() as connection:
+        assert current(connection) == "v6"
+        assert "state in (" in str(connection.execute(text("select sql from sqlite_master where name = 'job'")).scalar())
 
 
 def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
