@@ -7,6 +7,8 @@ documentation (lang_altertable.html, section 7) has just this way, without copyi
 import sqlalchemy as sa
 from alembic import op
 
+from engine.errors import UnknownSchema
+
 revision = "v7"
 down_revision = "v6"
 branch_labels = None
@@ -32,20 +34,22 @@ def _rewrite() -> None:
     bind = op.get_bind()
     version = bind.execute(sa.text("pragma schema_version")).scalar_one()
     bind.execute(sa.text("pragma writable_schema = on"))
-    for table, (column, words) in _CHECKS.items():
-        listed = ", ".join(f"'{word}'" for word in words)
-        _replace(table, f"CHECK ({column} in ({listed}))", "CHECK (" + " or ".join(f"{column} = '{word}'" for word in words) + ")")
-    for table, key in _KEYS.items():
-        _replace(table, f", \n\tCONSTRAINT {key} FOREIGN KEY(task_id) REFERENCES user_task (id)", "")
-    bind.execute(sa.text(f"pragma schema_version = {version + 1}"))  # whoever has the old text reads it anew
-    bind.execute(sa.text("pragma writable_schema = off"))
+    try:
+        for table, (column, words) in _CHECKS.items():
+            listed = ", ".join(f"'{word}'" for word in words)
+            _replace(table, f"CHECK ({column} in ({listed}))", "CHECK (" + " or ".join(f"{column} = '{word}'" for word in words) + ")")
+        for table, key in _KEYS.items():
+            _replace(table, f", \n\tCONSTRAINT {key} FOREIGN KEY(task_id) REFERENCES user_task (id)", "")
+        bind.execute(sa.text(f"pragma schema_version = {version + 1}"))  # whoever has the old text reads it anew
+    finally:
+        bind.execute(sa.text("pragma writable_schema = off"))  # no rollback does
 
 
 def _replace(table: str, old: str, new: str) -> None:
     bind = op.get_bind()
     written = bind.execute(sa.text("select sql from sqlite_master where type = 'table' and name = :name"), {"name": table}).scalar_one()
-    if written.count(old) != 1:
-        raise ValueError(f"{table} is not as a release before has made it: {old.strip()!r} does not stand in {written!r} once")
+    if written.count(old) != 1:  # somebody else has made it
+        raise UnknownSchema(revision=f"{down_revision} ({table}: {' '.join(old.split()).removeprefix(', ')})")
     bind.execute(
         sa.text("update sqlite_master set sql = :sql where type = 'table' and name = :name"), {"sql": written.replace(old, new), "name": table}
     )
