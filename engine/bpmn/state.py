@@ -33,27 +33,37 @@ _SORTED = orjson.OPT_SORT_KEYS
 _KEEPS_NEW, _PAST = 1, 2
 
 
-class StoredState:
+class _Columns:
+    """What a state is written in: the columns of its head, and its lines."""
+
+    __slots__ = (
+        "kept", "kept_names", "kept_rows", "kept_sizes", "kinds", "names", "parents", "places", "rows", "scopes", "sizes", "tokens",
+    )
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self.parents: list[int] = []
+        self.sizes: list[int] = []
+        self.kept_sizes: list[int] = []
+        self.tokens: list[int] = []
+        self.names: list[str] = []
+        self.kinds: list[int] = []
+        self.kept: list[int] = []
+        self.kept_names: list[str] = []
+        self.scopes: list[bytes] = []
+        self.rows: list[bytes] = []
+        self.kept_rows: list[bytes] = []
+
+
+class StoredState(_Columns):
     """The bytes that an instance was loaded from, cut into lines. Place: position in a column.
 
     Attributes:
         woken: places of the scopes that somebody asked for.
     """
 
-    __slots__ = (
-        "_ends", "_hosts", "_kept_ends", "_place", "kept", "kept_names", "kept_rows", "kept_sizes", "kinds", "names", "parents",
-        "places", "rows", "scopes", "sizes", "tokens", "woken", "workflow",
-    )
+    __slots__ = ("_ends", "_hosts", "_kept_ends", "_place", "woken", "workflow")
 
-    places: list[int]
-    parents: list[int]
-    sizes: list[int]
-    kept_sizes: list[int]
-    tokens: list[int]
-    names: list[str]
-    kinds: list[int]
-    kept: list[int]
-    kept_names: list[str]
     workflow: Workflow
 
     def __init__(self, columns: Sequence[Any], lines: list[bytes]) -> None:
@@ -206,7 +216,7 @@ def dump(workflow: Workflow) -> bytes:
     workflow.refresh()
     old = workflow.stored
     assert isinstance(old, StoredState)
-    new = StoredState.empty()
+    new = _Columns()
     done = token = kept = 0
     for place in sorted(old.woken):
         if place > done:
@@ -231,7 +241,7 @@ def dump(workflow: Workflow) -> bytes:
     return b"\n".join([orjson.dumps(head), waits, *new.scopes, *new.rows, *new.kept_rows])
 
 
-def _copy(old: StoredState, new: StoredState, scopes: slice, tokens: slice, kept: slice) -> None:
+def _copy(old: StoredState, new: _Columns, scopes: slice, tokens: slice, kept: slice) -> None:
     """Take over scopes that nobody asked for."""
     new.places += old.places[scopes]
     new.parents += old.parents[scopes]
@@ -244,7 +254,7 @@ def _copy(old: StoredState, new: StoredState, scopes: slice, tokens: slice, kept
     new.kept_rows += old.kept_rows[kept]
 
 
-def _write(scope: AnyWorkflow, old: StoredState, new: StoredState, at: int | None) -> None:
+def _write(scope: AnyWorkflow, old: StoredState, new: _Columns, at: int | None) -> None:
     """Write a scope that was asked for; of its tokens and kept activities those that nobody asked for go back as they came.
 
     Args:
@@ -304,7 +314,7 @@ def _write(scope: AnyWorkflow, old: StoredState, new: StoredState, at: int | Non
         new.kept_rows += [old.kept_rows[entry] if type(entry) is int else _row(entry) for entry in entries]
 
 
-def _copy_rows(old: StoredState, new: StoredState, rows: slice) -> None:
+def _copy_rows(old: StoredState, new: _Columns, rows: slice) -> None:
     """Take over tokens that nobody asked for."""
     new.tokens += old.tokens[rows]
     new.names += old.names[rows]
@@ -312,7 +322,7 @@ def _copy_rows(old: StoredState, new: StoredState, rows: slice) -> None:
     new.rows += old.rows[rows]
 
 
-def _write_row(token: Token, new: StoredState) -> None:
+def _write_row(token: Token, new: _Columns) -> None:
     assert token.facts is not None
     new.tokens.append(token.id)
     new.names.append(token.task_spec.name)

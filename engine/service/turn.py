@@ -493,9 +493,10 @@ class Turn:
         if self._entry is not None:
             chain.append(tx, self._entry)
         suspended = self._status is InstanceStatus.SUSPENDED
-        jobs.insert(tx, self._jobs, held=suspended)
-        if self._jobs and self._runtime.settings.dispatch == "procrastinate":
-            jobs.offer(tx, (j for j in self._jobs if not suspended and j.due_at <= self._micros))
+        if self._jobs:
+            jobs.insert(tx, self._jobs, held=suspended)
+            if self._runtime.settings.dispatch == "procrastinate":
+                jobs.offer(tx, (j for j in self._jobs if not suspended and j.due_at <= self._micros))
         for failed, message in self._failed_jobs:
             jobs.insert(tx, [failed], held=suspended, state=JobState.FAILED, error=message)
         for event, actor in compress(self._events, map(_APPLIERS.__contains__, map(type, self.facts))):
@@ -516,7 +517,7 @@ class Turn:
         if row.subscriptions_mark != self.row.subscriptions_mark or self._rewriting:
             waiting = self._subscriptions or ()
             messages.replace(tx, row.id, waiting, [self._new_id() for _ in waiting])
-        if self._status.value != self.row.status:
+        if self._status != self.row.status:
             self._status_changed(tx)
         self._suspend_tasks(tx)
         for scope, key, answer in self._keys:

@@ -465,13 +465,13 @@ class SQLite:
         try:
             pooled = self._at_hand.borrow()
             try:
-                connection = cast(sqlite3.Connection, pooled.driver_connection)
+                session = _Session(cast(sqlite3.Connection, pooled.driver_connection))
                 self._leader = threading.get_ident()
-                self._work_out(_Session(connection), mine, first, batch, later)
+                self._work_out(session, mine, first, batch, later)
                 if batch:
                     self._keep_out(batch[0].left)
                     try:
-                        self._write_together(connection, batch)
+                        self._write_together(session, batch)
                     finally:
                         self._let_in()
             finally:
@@ -561,16 +561,15 @@ class SQLite:
                 self._arrived.acquire(blocking=False)
             return bool(self._waiting)
 
-    def _write_together(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> None:
+    def _write_together(self, session: _Session, batch: list[_Waiting]) -> None:
         """Write each of `batch`, all with one commit; one that fails fails alone."""
-        if len(batch) > 1 and self._is_written(connection, batch):
-            return
-        for each in batch:  # a commit that failed tells nobody whose fault it was
-            self._is_written(connection, [each])
+        if not self._is_written(session, batch):
+            for each in batch:  # a commit that failed tells nobody whose fault it was
+                self._is_written(session, [each])
 
-    def _is_written(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> bool:
+    def _is_written(self, session: _Session, batch: list[_Waiting]) -> bool:
         """Write `batch` by one transaction and tell each how it went; False, and nothing is told, when several failed together."""
-        single, session = len(batch) == 1, _Session(connection)
+        single, connection = len(batch) == 1, session.connection
         refused: dict[_Waiting, BaseException] = {}
         try:
             connection.execute("begin immediate")
