@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from itertools import compress
-from operator import not_
 
 from engine.feel import codec
 from engine.feel.codec import PLAIN
@@ -229,8 +227,10 @@ def own_copy(value: Value) -> Value:
     """Return a value that may be changed without changing a variable."""
     if isinstance(value, dict):
         made = value.copy()
-        for key, part in compress(value.items(), map(not_, map(PLAIN.__contains__, map(type, value.values())))):
-            made[key] = own_copy(part)
+        if not PLAIN.issuperset(map(type, made.values())):
+            for key, part in value.items():
+                if type(part) not in PLAIN:
+                    made[key] = own_copy(part)
         return made
     if isinstance(value, list):
         return value.copy() if PLAIN.issuperset(map(type, value)) else [own_copy(part) for part in value]
