@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, cast
@@ -51,6 +52,12 @@ _MOST = 64
 #: Seconds that one command is worked out before those who wait for its turn to end go alone.
 _HELD_UP = 0.05
 _LONGEST_LINGER = 0.002
+#: Pages of the log at which SQLite works it into the file and begins it anew, and bytes that it has then: a commit's own pages come on top.
+_LOG_PAGES = 4000
+_LOG_BYTES = (_LOG_PAGES + 256) * (4096 + 24)
+#: A process that has written so many commits, and again so many, looks whether the log is as long as that: who writes one goes without.
+_FIRST_LOOK, _NEXT_LOOK = 16, 1024
+_ZEROS = bytes(1 << 18)
 
 #: The driver asks of each value that is neither number nor text who adapts it, by an error that it drops: a dozen of them a command cost
 #: more than some statement does. These adapt nothing.
@@ -288,6 +295,7 @@ class SQLite:
                 raise _trouble(error.orig, writing=True) from error
             raise
         self.commit_count = self.command_count = 0  #: commits of `commit`, and how many were written by them
+        self._look_at = _FIRST_LOOK if self._synchronous == "FULL" else inf
         self._tell_commit: Callable[[int], object] = lambda count: None
         self._begin()
 
@@ -328,7 +336,7 @@ class SQLite:
                 "foreign_keys=on",
                 f"busy_timeout={self._patience * 1000}",
                 "cache_size=-32768",
-                "wal_autocheckpoint=4000",
+                f"wal_autocheckpoint={_LOG_PAGES}",
                 "temp_store=memory",
             ):
                 connection.execute("pragma " + pragma)
@@ -573,6 +581,9 @@ class SQLite:
         refused: dict[_Waiting, BaseException] = {}
         try:
             connection.execute("begin immediate")
+            if self.commit_count >= self._look_at:
+                self._look_at = self.commit_count + _NEXT_LOOK
+                self._lengthen_log()
             for each in batch:
                 if single:
                     each.write(session)
@@ -601,6 +612,27 @@ class SQLite:
             each.settle(_told(found) if isinstance(found, sqlite3.DatabaseError) else found)
         self._count(len(batch))
         return True
+
+    def _lengthen_log(self) -> None:
+        """Give the log the length that it will have anyway.
+
+        A durable commit that makes a file longer waits nearly twice as long for the disk as one that overwrites, since length and blocks
+        are noted too; and SQLite deletes the log whenever nobody has the database open. What lies behind its last page it does not look
+        at, and nobody else appends while our transaction has begun.
+        """
+        try:
+            log = os.open(f"{self.path}-wal", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            return  # then commits wait longer, no more
+        try:
+            was = length = os.fstat(log).st_size
+            try:
+                while length < _LOG_BYTES:
+                    length += os.pwrite(log, _ZEROS, length)
+            except OSError:  # no room, which commits need more
+                os.ftruncate(log, was)
+        finally:
+            os.close(log)
 
     def _count(self, command_count: int) -> None:
         self.commit_count += 1
