@@ -36,7 +36,8 @@ from bench.rows import Rows, Sealed, Stepped, record
 from engine import SYSTEM
 
 _TARGETS = {"w1": 8.0, "w2": 12.0, "w3": 6.0}
-_WARM = 20  #: instances before what is timed
+_WARM = 20  #: instances of each arm before anything is timed
+_WARM_AGAIN = {"w1": 5, "w2": 1, "w3": 5, "full": 3}  #: and before each of its turns
 
 
 def _variables(key: str, turns: int = 0) -> Mapping[str, Any]:
@@ -58,15 +59,16 @@ def _bounds(folder: Path, key: str, count: int, synchronous: str) -> list[Rows]:
 def workload(plan: Plan, results: Results, key: str) -> None:
     """Run a workload on SQLite NORMAL in every arm and compare."""
     count = {"w1": plan.size(200, 40), "w2": plan.size(25, 4), "w3": plan.size(200, 40)}[key]
+    warm = _WARM_AGAIN[key]
     folder = plan.made(key)
-    bounds = _bounds(folder, key, _WARM + plan.rounds * count, "NORMAL")
+    bounds = _bounds(folder, key, _WARM + plan.rounds * (warm + count), "NORMAL")
     arms = sqlite_arms(folder, "NORMAL")
     beside: list[Arm] = [*([] if key == "w3" else [Psmflow.cold(folder / "cold", synchronous="NORMAL")]), *bounds]
     try:
         for arm in (*arms, *beside):
             run_instances(arm, key, _WARM, workloads.START)
         before = {arm.name: _bytes(arm) for arm in arms}
-        taken = in_turn([*arms, *beside], plan.rounds, lambda arm: run_instances(arm, key, count, workloads.START))
+        taken = in_turn([*arms, *beside], plan.rounds, lambda arm: run_instances(arm, key, count, workloads.START, warm=warm))
         for bound in bounds:
             assert not bound.differences()
         for arm in beside:
@@ -81,7 +83,7 @@ def workload(plan: Plan, results: Results, key: str) -> None:
             results.add(f"{key}.normal.completions_ratio", found, "×", target=("≥", _TARGETS[key]), ratio_to="plain")
         results.add(f"{key}.normal.cpu_ratio", ratio([t.cpu for t in plain], [t.cpu for t in ours]), "×", ratio_to="plain")
         for arm in arms:
-            grown = (_bytes(arm) - before[arm.name]) / (count * plan.rounds)
+            grown = (_bytes(arm) - before[arm.name]) / ((warm + count) * plan.rounds)
             target = ("≤", 2500) if (key, arm.name) == ("w1", "psmflow") else None
             results.add(f"{key}.bytes_per_instance.{arm.name}", grown, "bytes", target=target)  # type: ignore[arg-type]
         if key == "w1":
@@ -192,7 +194,8 @@ def durable(plan: Plan, results: Results) -> None:
     """W1 on SQLite FULL, one client, in short laps with bare commits before and after: the disk changes by itself."""
     folder = plan.made("full")
     laps, count = plan.rounds * plan.size(4, 2), plan.size(12, 8)
-    bounds = _bounds(folder, "w1", 5 + laps * count, "FULL")
+    warm = _WARM_AGAIN["full"]
+    bounds = _bounds(folder, "w1", 5 + laps * (warm + count), "FULL")
     arms = [*sqlite_arms(folder, "FULL"), *bounds]
     bare, again = Bare(folder / "bare.db", "FULL"), Bare(folder / "again.db", "FULL")
     try:
@@ -206,7 +209,7 @@ def durable(plan: Plan, results: Results) -> None:
 
         def lap(arm: Arm) -> Turn:
             seconds, seconds_again = bare_seconds(bare, count), bare_seconds(again, count)
-            turn = run_instances(arm, "w1", count, workloads.START)
+            turn = run_instances(arm, "w1", count, workloads.START, warm=warm)
             beside[arm.name].append(2 * count / (seconds + bare_seconds(bare, count)))
             overwriting[arm.name].append(2 * count / (seconds_again + bare_seconds(again, count)))
             return turn
