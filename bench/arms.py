@@ -52,7 +52,7 @@ def sqlite(file: Path, synchronous: str) -> sqlite3.Connection:
     """Return a connection with the settings of the product; statements are prepared once and kept by the driver."""
     connection = sqlite3.connect(file, isolation_level=None, cached_statements=512, check_same_thread=False)
     for pragma in (
-        "journal_mode=wal", f"synchronous={synchronous}", "cache_size=-32768", "wal_autocheckpoint=4000", "temp_store=memory",
+        "journal_mode=wal", f"synchronous={synchronous}", "cache_size=-32768", "wal_autocheckpoint=6000", "temp_store=memory",
         "busy_timeout=30000",
     ):  # fmt: skip
         connection.execute("pragma " + pragma)
@@ -69,7 +69,7 @@ def lengthen_log(file: Path) -> None:
         os.fsync(written.fileno())
 
 
-_LOG_BYTES = 20 << 20  #: 4,000 pages and what one commit adds to them
+_LOG_BYTES = 27 << 20  #: 6,000 pages and what one commit adds to them
 
 
 class Bare:

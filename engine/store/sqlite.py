@@ -53,7 +53,7 @@ _MOST = 64
 _HELD_UP = 0.05
 _LONGEST_LINGER = 0.002
 #: Pages of the log at which SQLite works it into the file and begins it anew, and bytes that it has then: a commit's own pages come on top.
-_LOG_PAGES = 4000
+_LOG_PAGES = 6000
 _LOG_BYTES = (_LOG_PAGES + 256) * (4096 + 24)
 #: A process that has written so many commits, and again so many, looks whether the log is as long as that: who writes one goes without.
 _FIRST_LOOK, _NEXT_LOOK = 16, 1024
