@@ -198,7 +198,22 @@ def _hint(component: Component) -> str:
         parts.append(gettext("提交后即密封：开标前只有报价访问名单上的人说明理由后能查看。"))
     if component.accept:
         parts.append(gettext("可上传：%(types)s", types=" ".join(component.accept)))
-    return " ".join(filter(None, parts))
+    return " ".join(filter(None, (*parts, _limits(component))))
+
+
+def _limits(component: Component) -> str:
+    """Say how much is wanted, where a usual answer may fall short of it: nobody need be told that an amount is not below 0."""
+    least, most, few = component.minimum, component.maximum, component.min_length
+    if few is not None and few > _SHORT:
+        return gettext("至少 %(count)s 个字。", count=few)
+    if least is not None and most is not None:
+        return gettext("%(least)s 至 %(most)s。", least=least, most=most)
+    if most is not None:
+        return gettext("不大于 %(most)s。", most=most)
+    return gettext("不小于 %(least)s。", least=least) if least is not None and least > 1 else ""
+
+
+_SHORT = 2  #: characters: a name has so many
 
 
 def _rows(pen: _Pen, component: Component, label: str, value: Any, name: str) -> Widget:

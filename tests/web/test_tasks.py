@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -503,3 +504,29 @@ def test_the_link_of_a_reminder_opens_the_task(house: House) -> None:
 
     assert notice == f"/task/{task.id}"
     assert browser.get(notice).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "zh", "en"),
+    [
+        ("textarea", {"minLength": 10}, "至少 10 个字。", "At least 10 characters."),
+        ("number", {"min": 0, "max": 100}, "0 至 100。", "0 to 100."),
+        ("number", {"max": 30}, "不大于 30。", "Not above 30."),
+        ("number", {"min": 2}, "不小于 2。", "Not below 2."),
+        ("textfield", {"minLength": 2}, "", ""),
+        ("number", {"min": 0}, "", ""),
+    ],
+)
+def test_a_field_says_what_it_accepts_before_somebody_runs_into_it(
+    house: House, kind: str, limits: dict[str, int], zh: str, en: str
+) -> None:
+    form = {"type": "default", "id": "p.form", "components": [{"type": kind, "key": "a", "label": "甲", "validate": limits}]}
+    drawn = build.diagram(build.process(
+        build.start(), build.user("t", camunda_candidateGroups="bid_manager", camunda_formKey="p.form"), build.end(), "s>t", "t>e"))  # fmt: skip
+    house.engine.deployments.deploy(SYSTEM, {"p.bpmn": drawn, "p.form": json.dumps(form).encode()}, "p")
+    (task,) = house.engine.tasks.of_instance(SYSTEM, house.engine.instances.start(SYSTEM, "p").id)
+
+    for language, hint in (("zh", zh), ("en", en)):
+        page = house.browser("wang", language=language).get(f"/task/{task.id}").text
+        assert re.findall(r'<p class="hint" id="h-a">(.*?)</p>', page) == ([hint] if hint else [])
+        assert ('aria-describedby="h-a"' in page) == bool(hint)
