@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from engine.clock import SystemClock
 from engine.settings import read_settings
 from engine.store.database import Database
 from engine.store.sqlite import _FIRST_LOOK, _LOG_BYTES, _LOG_PAGES, _NEXT_LOOK
+from tests.faults.test_disk_full import file_limit
 from tests.store.test_group_commit import adding, commit, names
 
 pytestmark = pytest.mark.only_on("sqlite")
@@ -49,17 +49,6 @@ def copied(folder: Path) -> Path:
     for name in ("psmflow.db", "psmflow.db-wal"):
         shutil.copy(folder / name, crashed / name)
     return crashed / "psmflow.db"
-
-
-@contextmanager
-def no_file_beyond(size: int) -> Iterator[None]:
-    """Let each write past `size` bytes of a file fail, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_who_writes_a_few_commits_leaves_the_log_short_who_serves_makes_it_long_once(database: Database, tmp_path: Path) -> None:
@@ -100,7 +89,7 @@ def test_all_that_was_written_stands_after_a_crash(database: Database, tmp_path:
 
 def test_a_log_without_room_for_it_stays_as_it_is(database: Database, tmp_path: Path) -> None:
     expected = add(database, _FIRST_LOOK)
-    with no_file_beyond(_LOG_BYTES // 2):
+    with file_limit(_LOG_BYTES // 2):
         expected += add(database, 1, _FIRST_LOOK)
         short = length(tmp_path)
         expected += add(database, 20, 1000)
