@@ -449,7 +449,7 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     """One process instance while it is awake. Gathers what follows from a command: events, jobs, thrown events.
 
     Attributes:
-        at: the instant of its commands; there is no other clock. now: the same as text, in UTC.
+        at: the instant of its commands, in UTC; there is no other clock.
         told: which of the events came with what became of jobs.
         parked: ``{(token, phase): failure}`` that earlier attempts at this command met: these tokens are parked on arrival there.
         changed: variables that were written since timers, dates and conditions were last looked at; "": look at everything.
@@ -464,13 +464,14 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
     """
 
     __slots__ = (
-        "agenda", "at", "changed", "conversations", "definition", "dirty", "emit", "events", "fresh", "jobs", "last_end", "last_token",
-        "located", "moved", "nesting", "now", "parked", "recent", "restless", "sequence", "status", "steps", "stored",
+        "_now", "agenda", "at", "changed", "conversations", "definition", "dirty", "emit", "events", "fresh", "jobs", "last_end",
+        "last_token", "located", "moved", "nesting", "parked", "recent", "restless", "sequence", "status", "steps", "stored",
         "subprocess_specs", "subprocesses", "suspended_since", "thrown", "told", "touched", "waits", "zone",
     )
 
     def __init__(self, definition: Definition, at: datetime, stored: Stored) -> None:
-        self.definition, self.at, self.now, self.stored = definition, at, at.isoformat(), stored
+        self.definition, self.at, self.stored = definition, at, stored
+        self._now: str | None = None
         self.parked: Mapping[tuple[int, str], ElementFailed] = {}
         self.zone = definition.zone.key
         self.agenda: deque[Token] = deque()
@@ -500,8 +501,15 @@ class Workflow(ScopeMixin, BpmnWorkflow):  # type: ignore[misc]
 
     def begin_again(self, at: datetime) -> None:
         """Be as one that was just loaded, at this instant, but awake."""
-        self.at, self.now = at, at.isoformat()
+        self.at, self._now = at, None
         self.waits.changed = {}
+
+    @property
+    def now(self) -> str:
+        """`at` as text, in UTC; made when somebody asks."""
+        if self._now is None:
+            self._now = self.at.isoformat()
+        return self._now
 
     def next_command(self, parked: Mapping[tuple[int, str], ElementFailed]) -> None:
         """Begin a command: what the one before it led to is forgotten, the instance stays as it is."""

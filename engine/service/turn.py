@@ -82,6 +82,13 @@ class Turn:
         after: the instance's row as it will be; the row as it was until `prepare`.
     """
 
+    __slots__ = (  # a dict of more than thirty attributes is slow to fill, and to read
+        "_checks", "_created", "_ended", "_entry", "_events", "_facts", "_failed_jobs", "_given", "_gone", "_ids", "_incident_jobs",
+        "_jobs", "_keys", "_kinds", "_micros", "_new", "_outcome", "_rewriting", "_run", "_runtime", "_status", "_step",
+        "_task_ids", "_timer_changes", "_waiting", "_was_plain", "_writes", "actor", "after", "at", "compiled", "made_work",
+        "refused", "row", "session",
+    )  # fmt: skip
+
     def __init__(
         self, runtime: Runtime, session: Session, compiled: Compiled, row: InstanceRow, actor: Actor, at: datetime,
         run: Run | None = None, *, is_plain: bool = False,

@@ -27,6 +27,15 @@ _MICROSECOND = timedelta(microseconds=1)
 END_OF_TIME = 1 << 62
 _LEASE = timedelta(days=1)
 _NODES = 1024
+_generation = 0  #: how many forks lie between this process and the one that Python was started in: counted, as to ask the system takes longer
+
+
+def _forked() -> None:
+    global _generation
+    _generation += 1
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def micros(at: datetime) -> int:
@@ -68,7 +77,7 @@ class Database:
         self._patience = settings.busy_seconds
         self._leasing = threading.Lock()
         self._owner = token()
-        self._pid = os.getpid()
+        self._generation = _generation
         self._forking = threading.Lock()
         self._renew_at = _UNIX
         self._ids: IdIssuer | None = None
@@ -178,15 +187,15 @@ class Database:
 
     def _after_fork(self) -> None:
         """A forked process inherits neither connections nor its parent's node number."""
-        if self._pid == os.getpid():
+        if self._generation == _generation:
             return
         with self._forking:  # several threads of the child may be here at once
-            if self._pid == os.getpid():
+            if self._generation == _generation:
                 return
             self._server.after_fork()
             self._leasing = threading.Lock()
             self._ids, self._owner = None, token()
-            self._pid = os.getpid()
+            self._generation = _generation
 
     def tell_commits(self, told: Callable[[int], object]) -> None:
         """Call `told` after each commit that commands may share with how many did; PostgreSQL has one for each."""
@@ -204,7 +213,7 @@ class Database:
     def close(self) -> None:
         """Give up the node number and close every connection."""
         try:
-            if self._ids is not None and self._pid == os.getpid():
+            if self._ids is not None and self._generation == _generation:
                 with self.writing() as tx:
                     tx.put("update node_lease set leased_until = 0 where owner = ?", (self._owner,))
         except (StorageFailed, Conflict):
