@@ -401,7 +401,6 @@ class Doctor:
                 now = view.tasks[each.event.token]
                 yield replace(each.event, assignee=now.assignee, due_at=now.due_at, deadline_at=now.deadline_at)
 
-    # -- uploaded files
     def _strays(self, *, fix: bool) -> Iterator[Ailment]:
         with self._database.reading() as session:
             found = checkup.strays(session)
@@ -411,6 +410,7 @@ class Doctor:
         for table, count in found.items():
             yield _found(Code.ROWS_LEFT, f"{table} 中有 {count} 行所属的任务已不存在", f"{count} rows of {table} stand for a task that is not there", fixed=fix)
 
+    # -- uploaded files
     def _files(self, at: datetime, *, fix: bool) -> Iterator[Ailment]:
         folder = self._settings.data / "documents"
         with self._database.snapshot() as session:

@@ -514,7 +514,8 @@ def test_the_link_of_a_reminder_opens_the_task(house: House) -> None:
         ("number", {"max": 30}, "不大于 30。", "Not above 30."),
         ("number", {"min": 2}, "不小于 2。", "Not below 2."),
         ("textfield", {"minLength": 2}, "", ""),
-        ("number", {"min": 0}, "", ""),
+        ("textfield", {"minLength": 3}, "至少 3 个字。", "At least 3 characters."),
+        ("number", {"min": 1}, "", ""),
     ],
 )
 def test_a_field_says_what_it_accepts_before_somebody_runs_into_it(
